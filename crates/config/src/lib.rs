@@ -1,0 +1,1 @@
+//! The configuration file: spanned raw form, resolved form, and every problem at once.

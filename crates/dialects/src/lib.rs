@@ -1,0 +1,1 @@
+//! One codec for each provider dialect, all meeting in one intermediate representation.

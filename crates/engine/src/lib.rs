@@ -1,0 +1,1 @@
+//! The request pipeline: accept, identify, read, inspect, decide, attempt, relay, settle.

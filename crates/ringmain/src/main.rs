@@ -1,0 +1,2 @@
+//! The Ringmain binary.
+fn main() {}

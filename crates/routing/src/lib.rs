@@ -1,0 +1,1 @@
+//! Pure routing decisions: plan, next, observe. No clock, chance, IO, lock or async.

@@ -1,0 +1,1 @@
+//! One typed event is a log line, a metric and (later) a span.
