@@ -1,0 +1,22 @@
+//! The intermediate representation: a superset of what the dialects can say.
+//!
+//! Blocks are typed, numbers keep their text ([`serde_json::Number`] with arbitrary precision), and what a decoder does
+//! not know is kept with its dialect's name, to be put back where the dialect is the same and reported as a loss where
+//! it is not.
+
+pub mod content;
+pub mod event;
+pub mod fold;
+pub mod grammar;
+pub mod request;
+pub mod response;
+
+pub use content::{Block, BlockKind, CacheMark, Media, MediaSource, Role, Turn};
+pub use event::{BlockHead, Delta, Event};
+pub use request::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
+pub use response::{Finish, Response};
+
+/// A number as it was written.
+pub use serde_json::Number;
+/// A JSON value whose numbers keep their text and whose objects keep their order.
+pub use serde_json::Value;

@@ -1,0 +1,244 @@
+//! A chat request.
+
+use ringmain_core::Dialect;
+
+use super::content::{Block, CacheMark, Turn};
+use super::{Number, Value};
+
+/// A chat request in any dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The dialect it was decoded from.
+    pub dialect: Dialect,
+    /// The model as the caller wrote it; empty where the dialect puts it in the path.
+    pub model: String,
+    /// Instructions before the conversation. Instructions inside it are turns with [`super::Role::System`].
+    pub system: Vec<Block>,
+    /// The conversation.
+    pub turns: Vec<Turn>,
+    /// The tools the model may ask for.
+    pub tools: Vec<Tool>,
+    /// Whether and which tool it must ask for.
+    pub tool_choice: Option<ToolChoice>,
+    /// May it ask for several at once?
+    pub parallel_tools: Option<bool>,
+    /// How the next token is chosen, and how many.
+    pub sampling: Sampling,
+    /// The form of the answer.
+    pub output: OutputFormat,
+    /// How much to think.
+    pub reasoning: Option<Reasoning>,
+    /// Does the caller want a stream?
+    pub stream: bool,
+    /// Does the caller want usage at the end of a stream? (Where it is optional.)
+    pub include_usage: bool,
+    /// An opaque id of the application's user.
+    pub end_user: Option<String>,
+    /// What this representation has no word for.
+    pub extras: Vec<Extra>,
+}
+
+impl Request {
+    /// An empty request of this dialect.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            model: String::new(),
+            system: Vec::new(),
+            turns: Vec::new(),
+            tools: Vec::new(),
+            tool_choice: None,
+            parallel_tools: None,
+            sampling: Sampling::default(),
+            output: OutputFormat::Text,
+            reasoning: None,
+            stream: false,
+            include_usage: false,
+            end_user: None,
+            extras: Vec::new(),
+        }
+    }
+
+    /// The name of the tool that the call of this id asked for.
+    #[must_use]
+    pub fn tool_of_call(&self, call_id: &str) -> Option<&str> {
+        self.turns.iter().flat_map(|turn| &turn.blocks).find_map(|block| match &block.kind {
+            super::BlockKind::ToolCall { id, name, .. } if id == call_id => Some(name.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// A field that is only known to its own dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// The field in its dialect's words: `logit_bias` at the top level, `messages[2].audio` deeper.
+    pub field: String,
+    /// Its value. Put back only for top-level fields.
+    pub value: Value,
+}
+
+/// A tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tool {
+    /// A function of the application.
+    Function {
+        /// Its name.
+        name: String,
+        /// What it does.
+        description: Option<String>,
+        /// A JSON schema of its arguments.
+        parameters: Option<Value>,
+        /// Must the arguments satisfy the schema exactly?
+        strict: Option<bool>,
+        /// A prompt-cache breakpoint after this tool.
+        cache: Option<CacheMark>,
+    },
+    /// A provider's built-in tool: carried within its dialect only.
+    Opaque {
+        /// Whose.
+        dialect: Dialect,
+        /// As it was.
+        value: Value,
+    },
+}
+
+/// Whether a tool must be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// No tool.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
+}
+
+/// How tokens are chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sampling {
+    /// Cap on output tokens, reasoning included.
+    pub max_output_tokens: Option<u64>,
+    /// Temperature, in the source dialect's scale (0 to 2; Anthropic 0 to 1).
+    pub temperature: Option<Number>,
+    /// Nucleus sampling.
+    pub top_p: Option<Number>,
+    /// Only the k likeliest.
+    pub top_k: Option<u64>,
+    /// Best-effort determinism.
+    pub seed: Option<Number>,
+    /// OpenAI's scale, -2 to 2.
+    pub frequency_penalty: Option<Number>,
+    /// OpenAI's scale, -2 to 2.
+    pub presence_penalty: Option<Number>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// How many answers.
+    pub n: Option<u64>,
+    /// Log probabilities of the chosen tokens?
+    pub logprobs: Option<bool>,
+    /// And of this many alternatives.
+    pub top_logprobs: Option<u64>,
+}
+
+/// The form of the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OutputFormat {
+    /// Text.
+    #[default]
+    Text,
+    /// Any JSON.
+    Json,
+    /// JSON that satisfies a schema.
+    JsonSchema {
+        /// A name for it; OpenAI demands one.
+        name: Option<String>,
+        /// What it is for.
+        description: Option<String>,
+        /// The schema.
+        schema: Value,
+        /// Exactly?
+        strict: Option<bool>,
+    },
+}
+
+/// How much to think before answering.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reasoning {
+    /// In words.
+    pub effort: Option<Effort>,
+    /// In tokens.
+    pub budget_tokens: Option<u64>,
+    /// Should the thinking be shown (summaries, thoughts)?
+    pub visible: Option<bool>,
+}
+
+/// Reasoning effort in words, as OpenAI names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effort {
+    /// Do not think.
+    None,
+    /// As little as possible.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// More than `high` (`xhigh`).
+    Highest,
+}
+
+impl Effort {
+    /// OpenAI's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Highest => "xhigh",
+        }
+    }
+
+    /// From OpenAI's word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Highest]
+            .into_iter()
+            .find(|effort| effort.as_str() == name)
+    }
+
+    /// Tokens for dialects that count instead: the steps LiteLLM's users know (1024, 2048, 4096), and twice on from
+    /// there. An approximation, to be reported as one.
+    #[must_use]
+    pub const fn budget_tokens(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Minimal => 512,
+            Self::Low => 1024,
+            Self::Medium => 2048,
+            Self::High => 4096,
+            Self::Highest => 8192,
+        }
+    }
+
+    /// The effort nearest to a token budget.
+    #[must_use]
+    pub const fn of_budget(tokens: u64) -> Self {
+        match tokens {
+            0 => Self::None,
+            1..=768 => Self::Minimal,
+            769..=1536 => Self::Low,
+            1537..=3072 => Self::Medium,
+            3073..=6144 => Self::High,
+            _ => Self::Highest,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The only list of codecs.
+
+use ringmain_core::Dialect;
+
+use crate::codec::Codec;
+
+/// The codec of a dialect; `None` while there is none yet.
+#[must_use]
+pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
+    match dialect {
+        Dialect::OpenAiChat
+        | Dialect::AnthropicMessages
+        | Dialect::Gemini
+        | Dialect::OpenAiResponses
+        | Dialect::BedrockConverse
+        | Dialect::CohereV2 => None,
+    }
+}

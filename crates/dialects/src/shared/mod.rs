@@ -1,0 +1,5 @@
+//! What several codecs need.
+
+pub mod estimate;
+pub mod fields;
+pub mod status;

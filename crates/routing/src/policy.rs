@@ -1,0 +1,143 @@
+//! What a route wants, resolved: no names to look up, no defaults left open.
+
+use std::time::Duration;
+
+use ringmain_core::Capabilities;
+
+/// One base URL of one configured provider, in the topology of the configuration in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostIx(pub u32);
+
+/// One credential of one configured provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyIx(pub u32);
+
+/// One model at one configured provider. Routes that name the same target share it, and so its health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetIx(pub u32);
+
+/// The policy of one route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The route's name.
+    pub route: String,
+    /// What may serve it, in file order. Never empty.
+    pub candidates: Vec<Candidate>,
+    /// How to choose within a tier.
+    pub balance: Balance,
+    /// Attempts over all targets, the first included; at least 1.
+    pub attempts: u32,
+    /// Waits between attempts on the same target.
+    pub backoff: Backoff,
+    /// How many retries there may be.
+    pub retry_budget: RetryBudget,
+    /// When a target is benched.
+    pub breaker: BreakerPolicy,
+    /// The clocks.
+    pub timeouts: Timeouts,
+    /// What a content filter's refusal means.
+    pub on_refusal: OnRefusal,
+}
+
+/// One target of a route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The target.
+    pub target: TargetIx,
+    /// `provider/model`, for explanations.
+    pub name: String,
+    /// Where it is.
+    pub host: HostIx,
+    /// The credentials that may be used for it. Never empty: a provider without keys has one nameless key.
+    pub keys: Vec<KeyRef>,
+    /// Its share within its tier, relative to the others'; not negative. 0: only when nothing else of its tier is left.
+    pub weight: f64,
+    /// Tier 1 is asked first; tier 2 only when tier 1 has nothing to offer.
+    pub tier: u8,
+    /// What the model can do; `None` where the catalog does not know it (then nothing is assumed missing).
+    pub capabilities: Option<Capabilities>,
+    /// Input and output tokens it can hold; `None` if unknown.
+    pub context_window: Option<u64>,
+    /// Its own clock for racing, where the model thinks long before it speaks; else the route's.
+    pub race_after: Option<Duration>,
+}
+
+/// One credential of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeyRef {
+    /// The credential.
+    pub key: KeyIx,
+    /// Its share of the provider's traffic, relative to the other keys'.
+    pub weight: f64,
+}
+
+/// How to choose within a tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// In file order: primary, then failover.
+    Order,
+    /// By weight, exact over a window.
+    Weighted,
+}
+
+/// Exponential backoff with full jitter: a wait is drawn evenly from `0..=min(max, base * 2^n)`.
+/// (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first ceiling.
+    pub base: Duration,
+    /// The highest ceiling.
+    pub max: Duration,
+}
+
+/// Retries are a share of requests, so that they cannot become the outage (as in Finagle and tower).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryBudget {
+    /// Share of recent requests, 0.2 for 20 %.
+    pub share: f64,
+    /// And this many a second, so that a quiet gateway may retry too.
+    pub per_second: f64,
+}
+
+/// When a target is benched and how it comes back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BreakerPolicy {
+    /// This many failures in a row open it.
+    pub failures: u32,
+    /// Or this share of failures…
+    pub error_rate: f64,
+    /// …of at least this many answers…
+    pub min_requests: u32,
+    /// …within this window.
+    pub window: Duration,
+    /// The first time it stays open (jittered).
+    pub open_for: Duration,
+    /// Doubling up to this.
+    pub open_for_max: Duration,
+    /// After a good probe its share rises over this long.
+    pub ramp: Duration,
+}
+
+/// The clocks of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// DNS, TCP and TLS together.
+    pub connect: Duration,
+    /// No useful token yet: start the next target beside this one. `None`: never.
+    pub race_after: Option<Duration>,
+    /// No useful token yet: give this attempt up.
+    pub first_token: Duration,
+    /// Silence inside a stream.
+    pub idle: Duration,
+    /// The whole request, every attempt and wait. An answer that is flowing is never cut by it.
+    pub total: Duration,
+}
+
+/// What a content filter's refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// It is the answer.
+    Return,
+    /// Another target may answer.
+    Next,
+}
