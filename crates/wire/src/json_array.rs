@@ -51,6 +51,7 @@ enum At {
 
 /// Cuts a streamed JSON array into its elements, whatever the chunk boundaries.
 ///
+/// Push a chunk, then call [`next`](Self::next) until it gives `None`. Then at most the limit and one chunk are kept.
 /// It follows strings, escapes and bracket depth, and leaves it to the reader of an element to find it malformed inside.
 #[derive(Debug)]
 pub struct JsonArrayFramer {

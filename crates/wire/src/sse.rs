@@ -37,7 +37,8 @@ enum At {
 
 /// Cuts a stream of chunks into events, whatever the chunk boundaries.
 ///
-/// Push a chunk, then call [`next`](Self::next) until it gives `None`. (Pushing before that is correct too, and copies.)
+/// Push a chunk, then call [`next`](Self::next) until it gives `None`. Then at most the limit and one chunk are kept.
+/// (Pushing before that is correct too, but copies, and keeps all that was pushed.)
 #[derive(Debug)]
 pub struct SseFramer {
     limit: usize,

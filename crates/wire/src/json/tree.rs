@@ -115,26 +115,13 @@ impl Tree {
             Edit::Set { value, .. } => self.put(pointer, &path, value, true),
             Edit::Default { value, .. } => self.put(pointer, &path, value, false),
             Edit::Remove { .. } => {
-                if let Some((container, at)) = self.find(&path)? {
+                if let Some((container, at)) = find(&mut self.root, &self.sources, &path)? {
                     container.items.remove(at);
                 }
                 Ok(())
             }
             Edit::Rename { to, .. } => self.rename(pointer, &path, to),
         }
-    }
-
-    /// The container that holds what the path names, and its place in there.
-    fn find(&mut self, path: &[Cow<'_, str>]) -> Result<Option<(&mut Container, usize)>, JsonError> {
-        let Some((last, parents)) = path.split_last() else { return Ok(None) };
-        let mut node = &mut self.root;
-        for token in parents {
-            let Some(container) = node.open(&self.sources)? else { return Ok(None) };
-            let Some(at) = container.position(token, &self.sources) else { return Ok(None) };
-            node = &mut container.items[at].value;
-        }
-        let Some(container) = node.open(&self.sources)? else { return Ok(None) };
-        Ok(container.position(last, &self.sources).map(|at| (container, at)))
     }
 
     fn put(&mut self, pointer: &str, path: &[Cow<'_, str>], value: &Bytes, overwrite: bool) -> Result<(), JsonError> {
@@ -171,17 +158,9 @@ impl Tree {
         if path.last().is_some_and(|name| name == to) {
             return Ok(());
         }
-        let added = self.sources.0.len();
-        self.sources.0.push(key_text(to, false));
-        let name = Span { source: added, start: 0, end: self.sources.0[added].len() };
-        let taken = match path.split_last() {
-            Some((_, parents)) => {
-                let beside: Vec<_> = parents.iter().cloned().chain([Cow::Borrowed(to)]).collect();
-                self.find(&beside)?.map(|(_, at)| at)
-            }
-            None => None,
-        };
-        let Some((container, at)) = self.find(path)? else { return Ok(()) };
+        let name = self.sources.add(key_text(to, false));
+        let Some((container, at)) = find(&mut self.root, &self.sources, path)? else { return Ok(()) };
+        let taken = container.position(to, &self.sources);
         let Some(key) = &mut container.items[at].key else {
             return Err(JsonError::of_edit(JsonErrorKind::BadPointer(pointer.into())));
         };
@@ -206,6 +185,23 @@ impl Tree {
         let pieces: Vec<_> = spans.iter().map(|span| (&self.sources.0[span.source], span.start, span.end)).collect();
         Spliced::join(&pieces)
     }
+}
+
+/// The container that holds what the path names, and its place in there.
+fn find<'tree>(
+    root: &'tree mut Node,
+    sources: &Sources,
+    path: &[Cow<'_, str>],
+) -> Result<Option<(&'tree mut Container, usize)>, JsonError> {
+    let Some((last, parents)) = path.split_last() else { return Ok(None) };
+    let mut node = root;
+    for token in parents {
+        let Some(container) = node.open(sources)? else { return Ok(None) };
+        let Some(at) = container.position(token, sources) else { return Ok(None) };
+        node = &mut container.items[at].value;
+    }
+    let Some(container) = node.open(sources)? else { return Ok(None) };
+    Ok(container.position(last, sources).map(|at| (container, at)))
 }
 
 /// Appends a span, as one with the span before where it goes on from there.
