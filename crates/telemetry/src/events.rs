@@ -1,0 +1,234 @@
+//! What can happen, once for the log and for the metrics.
+
+use std::time::Duration;
+
+use ringmain_core::{Fault, FaultClass, Money, RequestId, Timings, Usage};
+use tracing::{debug, error, info, warn};
+
+use crate::metrics::{Metrics, RouteMeter, TargetMeter};
+
+/// Something that happened.
+pub trait Event {
+    /// Writes the log line and moves the metrics.
+    fn record(&self);
+}
+
+/// Records an event.
+pub fn emit(event: &impl Event) {
+    event.record();
+}
+
+/// An upstream attempt ended.
+#[derive(Debug)]
+pub struct AttemptEnded<'a> {
+    /// The request it was made for.
+    pub request: RequestId,
+    /// Of which target.
+    pub target: &'a TargetMeter,
+    /// Which of the provider's keys: a label such as `openai#2`, never the key.
+    pub key: &'a str,
+    /// How it ended.
+    pub end: Ended<'a>,
+    /// Where its time went.
+    pub timings: Timings,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Ended<'a> {
+    /// With an answer.
+    Served(Served),
+    /// With a failure.
+    Failed(&'a Fault),
+    /// We stopped it.
+    Cancelled,
+}
+
+/// What an answer used.
+#[derive(Debug, Clone, Copy)]
+pub struct Served {
+    /// `None` where the provider did not say.
+    pub usage: Option<Usage>,
+    /// `None` where the price is not known: never taken for zero.
+    pub cost: Option<Money>,
+}
+
+impl Event for AttemptEnded<'_> {
+    fn record(&self) {
+        let target = self.target.name.as_str();
+        let first_token_ms = self.timings.first_token.map(millis);
+        match &self.end {
+            Ended::Served(served) => {
+                self.target.ok.inc();
+                self.timings.first_token.inspect(|time| self.target.first_token.observe(time.as_secs_f64()));
+                record_served(self.target, served, self.timings);
+                debug!(request = %self.request, target, key = self.key, first_token_ms, "attempt served");
+            }
+            Ended::Failed(fault) => {
+                self.target.failed(fault.class.as_str());
+                warn!(
+                    request = %self.request,
+                    target,
+                    key = self.key,
+                    class = fault.class.as_str(),
+                    phase = fault.phase.as_str(),
+                    status = fault.status,
+                    code = fault.code.as_deref(),
+                    detail = fault.detail.as_deref(),
+                    total_ms = millis(self.timings.total),
+                    "attempt failed"
+                );
+            }
+            Ended::Cancelled => {
+                self.target.failed("cancelled");
+                debug!(request = %self.request, target, key = self.key, "attempt cancelled");
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of tokens in one answer is small")]
+fn record_served(target: &TargetMeter, served: &Served, timings: Timings) {
+    let Some(usage) = served.usage else { return };
+    target.input_tokens.inc_by(usage.input);
+    target.cached_tokens.inc_by(usage.cache_read);
+    target.output_tokens.inc_by(usage.output);
+    target.reasoning_tokens.inc_by(usage.reasoning);
+    match served.cost {
+        Some(cost) => {
+            target.cost.inc_by(cost.as_dollars());
+        }
+        None => {
+            target.unpriced.inc();
+        }
+    }
+    let flowing = timings.first_token.map(|first| timings.total.saturating_sub(first));
+    if let Some(flowing) = flowing.filter(|time| !time.is_zero() && usage.output > 1) {
+        target.output_token.observe(flowing.as_secs_f64() / (usage.output - 1) as f64);
+    }
+}
+
+/// A request ended, however it did.
+#[derive(Debug)]
+pub struct RequestEnded<'a> {
+    /// Which.
+    pub request: RequestId,
+    /// On which route.
+    pub route: &'a RouteMeter,
+    /// Which target served it last, if any was tried.
+    pub target: Option<&'a str>,
+    /// `None` for a whole answer.
+    pub fault: Option<&'a Fault>,
+    /// Upstream attempts made.
+    pub attempts: u32,
+    /// From its first byte to its end.
+    pub total: Duration,
+    /// Of the time to the first byte of the answer, what was not spent waiting for providers.
+    pub overhead: Duration,
+}
+
+impl Event for RequestEnded<'_> {
+    fn record(&self) {
+        self.route.seconds.observe(self.total.as_secs_f64());
+        self.route.overhead.observe(self.overhead.as_secs_f64());
+        if self.attempts > 1 {
+            self.route.failovers.inc();
+        }
+        let (request, route, target, attempts) = (self.request, &self.route.name, self.target, self.attempts);
+        let total_ms = millis(self.total);
+        match self.fault {
+            None => {
+                self.route.ok.inc();
+                if attempts > 1 {
+                    info!(%request, route, target, attempts, total_ms, "request served after failover");
+                } else {
+                    debug!(%request, route, target, attempts, total_ms, "request served");
+                }
+            }
+            Some(fault) => {
+                let class = fault.class.as_str();
+                self.route.failed(class);
+                if fault.class == FaultClass::Cancelled {
+                    info!(%request, route, target, attempts, total_ms, "caller went away");
+                } else {
+                    let (message, detail) = (fault.message.as_str(), fault.detail.as_deref());
+                    warn!(%request, route, target, attempts, total_ms, class, message, detail, "request failed");
+                }
+            }
+        }
+    }
+}
+
+/// An unreadable event in a provider's stream was skipped.
+#[derive(Debug)]
+pub struct EventSkipped<'a> {
+    /// In the answer to which request.
+    pub request: RequestId,
+    /// Of which target.
+    pub target: &'a TargetMeter,
+}
+
+impl Event for EventSkipped<'_> {
+    fn record(&self) {
+        self.target.skipped_events.inc();
+        warn!(request = %self.request, target = self.target.name, "unreadable stream event skipped");
+    }
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Traffic flows.
+    Closed,
+    /// One probe may pass.
+    HalfOpen,
+    /// Nothing passes.
+    Open,
+}
+
+/// A breaker moved.
+#[derive(Debug)]
+pub struct BreakerMoved<'a> {
+    /// Of which target.
+    pub target: &'a TargetMeter,
+    /// To where.
+    pub state: BreakerState,
+}
+
+impl Event for BreakerMoved<'_> {
+    fn record(&self) {
+        let target = self.target.name.as_str();
+        let (level, word) = match self.state {
+            BreakerState::Closed => (0, "closed"),
+            BreakerState::HalfOpen => (1, "half open"),
+            BreakerState::Open => (2, "open"),
+        };
+        let before = self.target.breaker.set(level);
+        if before != level {
+            info!(target, state = word, "breaker moved");
+        }
+    }
+}
+
+/// The configuration was read again.
+#[derive(Debug)]
+pub struct ConfigReloaded<'a> {
+    /// Where results are counted.
+    pub metrics: &'a Metrics,
+    /// `Some`: refused, with the number of errors; the old rules stay in force.
+    pub errors: Option<usize>,
+}
+
+impl Event for ConfigReloaded<'_> {
+    fn record(&self) {
+        self.metrics.reloaded(self.errors.is_none());
+        match self.errors {
+            None => info!("configuration reloaded"),
+            Some(errors) => error!(errors, "new configuration refused; the old one stays in force"),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,238 @@
+//! What `/metrics` shows. Names follow Prometheus: base units, `_total` for counters.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Targets with metrics of their own; the next one is counted as `other`.
+pub const TARGETS_MAX: usize = 512;
+
+/// 1 ms to about 2 minutes: a first token.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 18))
+}
+
+/// 10 µs to about 80 ms: our own part.
+fn overhead() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_01, 2.0, 14))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteOutcome {
+    route: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByRoute {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetOutcome {
+    target: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTarget {
+    target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetTokens {
+    target: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResult {
+    result: &'static str,
+}
+
+type Seconds<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Every metric of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RouteOutcome, Counter>,
+    request_seconds: Seconds<ByRoute>,
+    overhead_seconds: Seconds<ByRoute>,
+    failovers: Family<ByRoute, Counter>,
+    attempts: Family<TargetOutcome, Counter>,
+    first_token_seconds: Seconds<ByTarget>,
+    output_token_seconds: Seconds<ByTarget>,
+    tokens: Family<TargetTokens, Counter>,
+    cost: Family<ByTarget, Counter<f64, AtomicU64>>,
+    unpriced: Family<ByTarget, Counter>,
+    skipped_events: Family<ByTarget, Counter>,
+    breaker: Family<ByTarget, Gauge>,
+    reloads: Family<ByResult, Counter>,
+    /// Requests between their first byte and their end.
+    pub in_flight: Gauge,
+    targets: AtomicUsize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("ringmain"),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            overhead_seconds: Family::new_with_constructor(overhead),
+            failovers: Family::default(),
+            attempts: Family::default(),
+            first_token_seconds: Family::new_with_constructor(seconds),
+            output_token_seconds: Family::new_with_constructor(seconds),
+            tokens: Family::default(),
+            cost: Family::default(),
+            unpriced: Family::default(),
+            skipped_events: Family::default(),
+            breaker: Family::default(),
+            reloads: Family::default(),
+            in_flight: Gauge::default(),
+            targets: AtomicUsize::new(0),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Requests by route and outcome", self.requests.clone());
+        registry.register("failovers", "Requests that more than one target was tried for", self.failovers.clone());
+        registry.register("requests_in_flight", "Requests begun and not ended", self.in_flight.clone());
+        registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
+        registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
+        registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());
+        registry.register("unpriced_requests", "Answers of targets without a known price", self.unpriced.clone());
+        registry.register("skipped_events", "Unreadable stream events that were skipped", self.skipped_events.clone());
+        registry.register("breaker_state", "0 closed, 1 half open, 2 open", self.breaker.clone());
+        registry.register("config_reloads", "Configuration reloads by result", self.reloads.clone());
+        let mut time = |name: &str, help: &str, metric: Seconds<ByTarget>| {
+            registry.register_with_unit(name, help, Unit::Seconds, metric);
+        };
+        time("time_to_first_token", "Attempt start to first useful token", self.first_token_seconds.clone());
+        time("time_per_output_token", "First token to end, per output token", self.output_token_seconds.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "First byte of the request to last byte of the answer",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "gateway_overhead",
+            "Time to the first byte that was not spent waiting for providers",
+            Unit::Seconds,
+            self.overhead_seconds.clone(),
+        );
+    }
+
+    /// The text exposition.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// The handles of one route, to be kept: looking them up costs a lock.
+    #[must_use]
+    pub fn route(&self, route: &str) -> RouteMeter {
+        let by_route = ByRoute { route: route.to_owned() };
+        RouteMeter {
+            ok: self.requests.get_or_create_owned(&RouteOutcome { route: route.to_owned(), outcome: "ok" }),
+            failovers: self.failovers.get_or_create_owned(&by_route),
+            seconds: self.request_seconds.get_or_create_owned(&by_route),
+            overhead: self.overhead_seconds.get_or_create_owned(&by_route),
+            requests: self.requests.clone(),
+            name: route.to_owned(),
+        }
+    }
+
+    /// The handles of one target, to be kept.
+    #[must_use]
+    pub fn target(&self, target: &str) -> TargetMeter {
+        let room = self.targets.fetch_add(1, Ordering::Relaxed) < TARGETS_MAX;
+        let name = if room { target } else { "other" }.to_owned();
+        let by_target = ByTarget { target: name.clone() };
+        let tokens = |kind| self.tokens.get_or_create_owned(&TargetTokens { target: name.clone(), kind });
+        TargetMeter {
+            ok: self.attempts.get_or_create_owned(&TargetOutcome { target: name.clone(), outcome: "ok" }),
+            first_token: self.first_token_seconds.get_or_create_owned(&by_target),
+            output_token: self.output_token_seconds.get_or_create_owned(&by_target),
+            input_tokens: tokens("input"),
+            cached_tokens: tokens("cached"),
+            output_tokens: tokens("output"),
+            reasoning_tokens: tokens("reasoning"),
+            cost: self.cost.get_or_create_owned(&by_target),
+            unpriced: self.unpriced.get_or_create_owned(&by_target),
+            skipped_events: self.skipped_events.get_or_create_owned(&by_target),
+            breaker: self.breaker.get_or_create_owned(&by_target),
+            attempts: self.attempts.clone(),
+            name,
+        }
+    }
+
+    pub(crate) fn reloaded(&self, ok: bool) {
+        let result = if ok { "ok" } else { "refused" };
+        self.reloads.get_or_create(&ByResult { result }).inc();
+    }
+}
+
+/// The metrics of one route.
+#[derive(Debug, Clone)]
+pub struct RouteMeter {
+    pub(crate) name: String,
+    pub(crate) ok: Counter,
+    pub(crate) failovers: Counter,
+    pub(crate) seconds: Histogram,
+    pub(crate) overhead: Histogram,
+    requests: Family<RouteOutcome, Counter>,
+}
+
+impl RouteMeter {
+    pub(crate) fn failed(&self, outcome: &'static str) {
+        self.requests.get_or_create(&RouteOutcome { route: self.name.clone(), outcome }).inc();
+    }
+}
+
+/// The metrics of one target.
+#[derive(Debug, Clone)]
+pub struct TargetMeter {
+    pub(crate) name: String,
+    pub(crate) ok: Counter,
+    pub(crate) first_token: Histogram,
+    pub(crate) output_token: Histogram,
+    pub(crate) input_tokens: Counter,
+    pub(crate) cached_tokens: Counter,
+    pub(crate) output_tokens: Counter,
+    pub(crate) reasoning_tokens: Counter,
+    pub(crate) cost: Counter<f64, AtomicU64>,
+    pub(crate) unpriced: Counter,
+    pub(crate) skipped_events: Counter,
+    pub(crate) breaker: Gauge,
+    attempts: Family<TargetOutcome, Counter>,
+}
+
+impl TargetMeter {
+    pub(crate) fn failed(&self, outcome: &'static str) {
+        self.attempts.get_or_create(&TargetOutcome { target: self.name.clone(), outcome }).inc();
+    }
+}

@@ -1,0 +1,66 @@
+//! What an operator sees after something happened.
+
+use std::time::Duration;
+
+use ringmain_core::{Fault, FaultClass, Money, Origin, Phase, RequestId, Timings, Usage};
+
+use crate::events::{AttemptEnded, BreakerMoved, BreakerState, Ended, RequestEnded, Served, emit};
+use crate::metrics::{Metrics, TARGETS_MAX};
+
+#[test]
+fn a_failover_is_visible() {
+    let metrics = Metrics::new();
+    let (route, dead, alive) = (metrics.route("text"), metrics.target("a/m"), metrics.target("b/m"));
+    let fault = Fault::new(FaultClass::Server, Origin::Provider, Phase::AwaitHead, "boom").with_status(500);
+    let timings =
+        Timings { head: None, first_token: Some(Duration::from_millis(200)), total: Duration::from_millis(1200) };
+    let served = Served {
+        usage: Some(Usage { input: 10, output: 11, ..Usage::default() }),
+        cost: Some(Money::from_dollars(0.25)),
+    };
+    let request = RequestId(1);
+    emit(&AttemptEnded { request, target: &dead, key: "a#1", end: Ended::Failed(&fault), timings });
+    emit(&AttemptEnded { request, target: &alive, key: "b#1", end: Ended::Served(served), timings });
+    emit(&BreakerMoved { target: &dead, state: BreakerState::Open });
+    emit(&RequestEnded {
+        request,
+        route: &route,
+        target: Some("b/m"),
+        fault: None,
+        attempts: 2,
+        total: timings.total,
+        overhead: Duration::from_micros(30),
+    });
+    let text = metrics.expose();
+    for line in [
+        r#"ringmain_attempts_total{target="a/m",outcome="server"} 1"#,
+        r#"ringmain_attempts_total{target="b/m",outcome="ok"} 1"#,
+        r#"ringmain_failovers_total{route="text"} 1"#,
+        r#"ringmain_requests_total{route="text",outcome="ok"} 1"#,
+        r#"ringmain_breaker_state{target="a/m"} 2"#,
+        r#"ringmain_tokens_total{target="b/m",kind="output"} 11"#,
+        r#"ringmain_cost_dollars_total{target="b/m"} 0.25"#,
+        r#"ringmain_time_per_output_token_seconds_sum{target="b/m"} 0.1"#,
+        r#"ringmain_time_to_first_token_seconds_count{target="b/m"} 1"#,
+        r#"ringmain_gateway_overhead_seconds_count{route="text"} 1"#,
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+}
+
+#[test]
+fn callers_cannot_grow_the_label_set() {
+    let metrics = Metrics::new();
+    for n in 0..TARGETS_MAX + 10 {
+        let fault = Fault::new(FaultClass::Gone, Origin::Provider, Phase::AwaitHead, "no such model");
+        emit(&AttemptEnded {
+            request: RequestId(1),
+            target: &metrics.target(&format!("a/made-up-{n}")),
+            key: "a#1",
+            end: Ended::Failed(&fault),
+            timings: Timings::default(),
+        });
+    }
+    let lines = metrics.expose().lines().filter(|line| line.contains("outcome=\"gone\"")).count();
+    assert_eq!(lines, TARGETS_MAX + 1);
+}

@@ -1,0 +1,209 @@
+//! One request, one answer.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use crate::body::RequestBody;
+use crate::dial::Dial;
+use crate::error::{SendError, Stage};
+use crate::origin::Origin;
+use crate::pool::{Connection, Pool};
+
+/// The largest response head, and the read buffer of one connection.
+const BUFFER_MAX: usize = 64 * 1024;
+
+/// Connections to providers. One for each worker thread, so that a request never waits on another thread's sockets.
+#[derive(Clone)]
+pub struct Upstream {
+    dialer: Arc<dyn Dial>,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("dialer", &self.dialer).finish_non_exhaustive()
+    }
+}
+
+/// An answer whose head has come. Dropping it closes the connection.
+pub struct Exchange {
+    /// Status and headers.
+    pub head: response::Parts,
+    /// The rest.
+    pub body: AnswerBody,
+    /// The connection had served another request before.
+    pub reused: bool,
+}
+
+impl Upstream {
+    /// An empty pool that opens connections with `dialer`.
+    pub fn new(dialer: Arc<dyn Dial>) -> Self {
+        Self { dialer, pool: Arc::default() }
+    }
+
+    /// Sends a request and waits for the response head. `connect` bounds DNS, TCP and TLS together.
+    ///
+    /// `request`'s URI is in origin form, and it has a `host` header. A kept connection that turns out to be dead before
+    /// any answer is replaced by a fresh one, once: the provider closed it while we wrote, and processed nothing.
+    ///
+    /// # Errors
+    /// No head came; the stage says how far it got.
+    pub async fn send(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<RequestBody>,
+        connect: Duration,
+    ) -> Result<Exchange, SendError> {
+        if let Some(connection) = self.pool.take(origin) {
+            match self.exchange(origin, connection, clone(&request), true).await {
+                Err(error) if died_idle(&error) => {}
+                done => return done,
+            }
+        }
+        let io = self.dialer.dial(origin, connect).await?;
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER_MAX)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|error| SendError::new(Stage::Connect, error))?;
+        self.exchange(origin, Connection { sender, driver }, request, false).await
+    }
+
+    async fn exchange(
+        &self,
+        origin: &Arc<Origin>,
+        mut connection: Connection,
+        request: Request<RequestBody>,
+        reused: bool,
+    ) -> Result<Exchange, SendError> {
+        let mut answer = pin!(connection.sender.send_request(request));
+        let mut finished = None;
+        let response: Response<Incoming> = poll_fn(|cx| {
+            if finished.is_none()
+                && let Poll::Ready(end) = Pin::new(&mut connection.driver).poll(cx)
+            {
+                finished = Some(end);
+            }
+            answer.as_mut().poll(cx)
+        })
+        .await
+        .map_err(|error| SendError::new(Stage::Exchange, error))?;
+        let (head, incoming) = response.into_parts();
+        let connection = finished.is_none().then_some(connection);
+        let body = AnswerBody { incoming, connection, pool: Arc::clone(&self.pool), origin: Arc::clone(origin) };
+        Ok(Exchange { head, body, reused })
+    }
+}
+
+/// The connection was closed by the other side before a byte of an answer.
+fn died_idle(error: &SendError) -> bool {
+    error.stage == Stage::Exchange
+        && error.source.downcast_ref::<hyper::Error>().is_some_and(|hyper| {
+            hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() || is_reset(hyper)
+        })
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionReset | ConnectionAborted))
+}
+
+fn clone(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(request.body().clone());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// The body of an answer, read when asked.
+pub struct AnswerBody {
+    incoming: Incoming,
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+    origin: Arc<Origin>,
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerBody").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl AnswerBody {
+    /// The next bytes; `None` at the end, when the connection goes back to the pool.
+    ///
+    /// # Errors
+    /// The connection broke before the end.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        loop {
+            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    self.drive(cx);
+                    ready!(Pin::new(&mut self.incoming).poll_frame(cx))
+                }
+            };
+            match frame {
+                // Trailers say nothing we use.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(SendError::new(Stage::Body, error))));
+                }
+                None => {
+                    self.keep(cx);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    /// The next bytes.
+    ///
+    /// # Errors
+    /// The connection broke before the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// How many bytes are to come, where the head said so.
+    #[must_use]
+    pub fn exact_len(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection
+            && Pin::new(&mut connection.driver).poll(cx).is_ready()
+        {
+            self.connection = None;
+        }
+    }
+
+    fn keep(&mut self, cx: &mut Context<'_>) {
+        self.drive(cx);
+        if let Some(connection) = self.connection.take()
+            && connection.sender.is_ready()
+        {
+            self.pool.put(&self.origin, connection);
+        }
+    }
+}

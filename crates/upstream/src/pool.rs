@@ -1,0 +1,70 @@
+//! Idle connections, newest first.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use crate::body::RequestBody;
+use crate::dial::Io;
+use crate::origin::Origin;
+
+/// Many load balancers close an idle connection after 60 seconds; we are gone before that.
+const IDLE_FOR: Duration = Duration::from_secs(25);
+/// Idle connections kept for one origin. The next one is closed instead.
+const IDLE_MAX: usize = 256;
+
+/// One HTTP/1.1 connection: both halves, polled by whoever holds it.
+pub(crate) struct Connection {
+    pub(crate) sender: http1::SendRequest<RequestBody>,
+    pub(crate) driver: http1::Connection<TokioIo<Box<dyn Io>>, RequestBody>,
+}
+
+impl Connection {
+    /// Looks whether the provider closed it meanwhile.
+    fn is_usable(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        let running = matches!(std::pin::Pin::new(&mut self.driver).poll(&mut context), Poll::Pending);
+        running && self.sender.is_ready()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Pool {
+    idle: Mutex<HashMap<Origin, VecDeque<(Connection, Instant)>>>,
+}
+
+impl Pool {
+    /// The connection used last that still stands.
+    pub(crate) fn take(&self, origin: &Origin) -> Option<Connection> {
+        loop {
+            let (mut connection, since) = self.lock().get_mut(origin)?.pop_back()?;
+            if since.elapsed() < IDLE_FOR && connection.is_usable() {
+                return Some(connection);
+            }
+        }
+    }
+
+    pub(crate) fn put(&self, origin: &Origin, connection: Connection) {
+        let now = Instant::now();
+        let mut idle = self.lock();
+        if !idle.contains_key(origin) {
+            idle.insert(origin.clone(), VecDeque::new());
+        }
+        let Some(connections) = idle.get_mut(origin) else { return };
+        while connections.front().is_some_and(|(_, since)| now - *since >= IDLE_FOR) {
+            connections.pop_front();
+        }
+        if connections.len() < IDLE_MAX {
+            connections.push_back((connection, now));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Origin, VecDeque<(Connection, Instant)>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
