@@ -113,3 +113,49 @@ async fn recordings_are_replayed() {
     }
     assert!(replayed > 50, "{replayed}");
 }
+
+/// Requests that real providers took are taken, and answered in the kind of body they asked for.
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
+async fn recorded_requests_are_understood() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/recordings"));
+    if !folder.is_dir() {
+        eprintln!("skipped: no recordings at ../shared/recordings");
+        return;
+    }
+    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let apis = [
+        "openai.chat",
+        "groq.chat",
+        "mistral.chat",
+        "deepseek.chat",
+        "openai.embeddings",
+        "openai.moderations",
+        "anthropic.messages",
+        "anthropic.count_tokens",
+        "gemini.generate",
+        "gemini.stream",
+        "gemini.count_tokens",
+    ];
+    let mut understood = 0;
+    for api in apis {
+        for entry in std::fs::read_dir(folder.join(api)).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let recorded: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let (request, response) = (&recorded["request"], &recorded["response"]);
+            let Some(body) = request.get("body").filter(|_| response["status"].as_u64() == Some(200)) else { continue };
+            let path = request["path"].as_str().unwrap();
+            let sse = request["query"]["alt"] == "sse";
+            let path = if sse { format!("{path}?alt=sse") } else { path.to_owned() };
+            let seen = ask(&sim, "POST", &path, "", &body.to_string()).await;
+            assert_eq!(seen.status, 200, "{}: {}", recorded["id"], seen.text());
+            if recorded["streaming"] == true && (sse || api != "gemini.stream") {
+                assert!(seen.events().len() > 1, "{}: {}", recorded["id"], seen.text());
+            } else {
+                assert!(!seen.json().is_null(), "{}", recorded["id"]);
+            }
+            understood += 1;
+        }
+    }
+    assert!(understood > 100, "{understood}");
+}
