@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringmain_provider_sim::{Behavior, Ended, Fault, Script, Sim, SimConfig, key_hash};
 
-use crate::support::{VENDORS, ask, chat, post_chat};
+use crate::support::{VENDORS, ask, chat, connect, post_chat, receive};
 
 #[tokio::test(start_paused = true)]
 async fn a_script_runs_by_time_and_by_count() {
@@ -79,6 +79,21 @@ async fn the_log_says_how_answers_ended() {
     assert!(matches!(log[2].ended, Ended::BrokenOff { .. }));
     assert!(matches!(log[3].ended, Ended::BrokenOff { .. }));
     assert!(log[0].stream && log[0].bytes > 0 && log[0].body.starts_with(b"{"));
+}
+
+#[tokio::test]
+async fn a_simulator_that_is_down_refuses_connections() {
+    let mut sim = Sim::start(SimConfig::default()).await.unwrap();
+    let mut waiting = connect(&sim).await;
+    assert_eq!(post_chat(&sim, "openai", "m", "x", false).await.status, 200);
+    sim.down().await;
+    sim.down().await;
+    assert_eq!(receive(&mut waiting).await.status, 0);
+    let refused = tokio::net::TcpStream::connect(sim.address()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    sim.up().await.unwrap();
+    assert_eq!(post_chat(&sim, "openai", "m", "x", false).await.status, 200);
+    assert_eq!(sim.received("openai"), 2);
 }
 
 #[tokio::test]
