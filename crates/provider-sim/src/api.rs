@@ -84,14 +84,22 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
     if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
 }
 
+/// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
+/// so it is the end of the path that counts.
+const ENDINGS: [(&str, Endpoint); 6] = [
+    ("/chat/completions", Endpoint::Chat),
+    ("/messages", Endpoint::Messages),
+    ("/messages/count_tokens", Endpoint::CountTokens),
+    ("/embeddings", Endpoint::Embeddings),
+    ("/images/generations", Endpoint::Images),
+    ("/moderations", Endpoint::Moderations),
+];
+
 fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str>) {
+    if let Some((_, endpoint)) = ENDINGS.iter().find(|(end, _)| path.ends_with(end)) {
+        return (*endpoint, None);
+    }
     match path {
-        "/v1/chat/completions" => (Endpoint::Chat, None),
-        "/v1/messages" => (Endpoint::Messages, None),
-        "/v1/messages/count_tokens" => (Endpoint::CountTokens, None),
-        "/v1/embeddings" => (Endpoint::Embeddings, None),
-        "/v1/images/generations" => (Endpoint::Images, None),
-        "/v1/moderations" => (Endpoint::Moderations, None),
         "/v1beta/models" => (Endpoint::Models(Vendor::Gemini), None),
         "/v1/models" if headers.contains_key("anthropic-version") => (Endpoint::Models(Vendor::Anthropic), None),
         "/v1/models" if headers.contains_key("x-goog-api-key") => (Endpoint::Models(Vendor::Gemini), None),
@@ -101,7 +109,7 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
 }
 
 fn gemini(path: &str) -> Option<(Endpoint, &str)> {
-    let rest = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
+    let (_, rest) = path.split_once("/models/")?;
     let (model, verb) = rest.rsplit_once(':')?;
     let endpoint = match verb {
         "generateContent" => Endpoint::Generate,
@@ -156,6 +164,9 @@ mod tests {
                 Endpoint::GeminiCountTokens,
                 Some("m@flap=1of2:overloaded"),
             ),
+            ("/openai/deployments/d/chat/completions", "openai", Endpoint::Chat, None),
+            ("/p/deepseek/chat/completions", "deepseek", Endpoint::Chat, None),
+            ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
             ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),
             ("/v1beta/models", "gemini", Endpoint::Models(Vendor::Gemini), None),
             ("/p/x", "x", Endpoint::Unknown, None),

@@ -11,6 +11,8 @@ use crate::fault::{ErrorKind, RetryAfter};
 /// A refusal, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Refusal {
+    /// The id of the request, as in the headers.
+    pub(crate) id: u64,
     pub(crate) status: u16,
     pub(crate) body: Value,
     pub(crate) headers: HeaderMap,
@@ -218,7 +220,7 @@ pub(crate) fn refusal(kind: ErrorKind, vendor: Vendor, model: &str, detail: Opti
             json!({"error": error})
         }
     };
-    Refusal { status, body, headers: HeaderMap::new() }
+    Refusal { id, status, body, headers: HeaderMap::new() }
 }
 
 /// A 429 that says in this way when to come back.

@@ -25,19 +25,19 @@ pub enum Ended {
     /// Every byte that was meant to be sent was handed to the connection.
     Completed {
         /// Since the simulator began.
-        #[serde(serialize_with = "millis")]
+        #[serde(rename = "at_ms", serialize_with = "millis")]
         at: Duration,
     },
     /// The client closed the connection before that.
     ClientClosed {
         /// Since the simulator began.
-        #[serde(serialize_with = "millis")]
+        #[serde(rename = "at_ms", serialize_with = "millis")]
         at: Duration,
     },
     /// The simulator broke it off, as its behaviour says.
     BrokenOff {
         /// Since the simulator began.
-        #[serde(serialize_with = "millis")]
+        #[serde(rename = "at_ms", serialize_with = "millis")]
         at: Duration,
     },
 }

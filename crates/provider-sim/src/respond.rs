@@ -396,7 +396,7 @@ fn refused(refusal: Refusal, quota: Option<Quota>, vendor: Vendor, status: u16, 
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    vendor_headers(headers, vendor, 0, quota);
+    vendor_headers(headers, vendor, refusal.id, quota);
     headers.extend(refusal.headers);
     response
 }

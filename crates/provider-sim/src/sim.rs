@@ -128,9 +128,34 @@ impl Sim {
         self.state.log.wait_for(within, holds).await
     }
 
+    /// Stops listening and closes every connection: from now on all labels refuse connections, until [`Self::up`].
+    pub async fn down(&mut self) {
+        self.accepting.abort();
+        self.finished().await;
+    }
+
+    /// Waits until the accepting task is gone, and its listener with it. A finished task may not be awaited again.
+    async fn finished(&mut self) {
+        if !self.accepting.is_finished() {
+            let _ = (&mut self.accepting).await;
+        }
+    }
+
+    /// Listens again, at the same address, after [`Self::down`]. Script, log and counts have gone on.
+    ///
+    /// # Errors
+    /// Where another process has taken the port meanwhile.
+    pub async fn up(&mut self) -> io::Result<()> {
+        if self.accepting.is_finished() {
+            let listener = TcpListener::bind(self.address).await?;
+            self.accepting = tokio::spawn(accept(listener, Arc::clone(&self.state)));
+        }
+        Ok(())
+    }
+
     /// Runs until the listener fails for good.
     pub async fn run(mut self) {
-        let _ = (&mut self.accepting).await;
+        self.finished().await;
     }
 }
 

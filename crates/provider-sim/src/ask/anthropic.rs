@@ -76,6 +76,8 @@ fn turn(message: Message) -> Result<Turn, serde_json::Error> {
     let role = match message.role.as_str() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
+        // Newer models take instructions between turns.
+        "system" => Role::System,
         other => return Err(serde::de::Error::custom(format!("messages: Unexpected role \"{other}\""))),
     };
     let mut turn = Turn { role, text: String::new(), images: 0 };

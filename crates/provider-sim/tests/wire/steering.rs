@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringmain_provider_sim::{Behavior, Ended, Fault, Script, Sim, SimConfig, key_hash};
 
-use crate::support::{VENDORS, ask, chat, post_chat};
+use crate::support::{VENDORS, ask, chat, connect, post_chat, receive};
 
 #[tokio::test(start_paused = true)]
 async fn a_script_runs_by_time_and_by_count() {
@@ -82,6 +82,21 @@ async fn the_log_says_how_answers_ended() {
 }
 
 #[tokio::test]
+async fn a_simulator_that_is_down_refuses_connections() {
+    let mut sim = Sim::start(SimConfig::default()).await.unwrap();
+    let mut waiting = connect(&sim).await;
+    assert_eq!(post_chat(&sim, "openai", "m", "x", false).await.status, 200);
+    sim.down().await;
+    sim.down().await;
+    assert_eq!(receive(&mut waiting).await.status, 0);
+    let refused = tokio::net::TcpStream::connect(sim.address()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    sim.up().await.unwrap();
+    assert_eq!(post_chat(&sim, "openai", "m", "x", false).await.status, 200);
+    assert_eq!(sim.received("openai"), 2);
+}
+
+#[tokio::test]
 async fn only_loopback_is_listened_on() {
     let config = SimConfig { listen: "0.0.0.0:0".parse().unwrap(), ..SimConfig::default() };
     assert!(Sim::start(config).await.unwrap_err().to_string().contains("not a loopback address"));
@@ -112,4 +127,50 @@ async fn recordings_are_replayed() {
         }
     }
     assert!(replayed > 50, "{replayed}");
+}
+
+/// Requests that real providers took are taken, and answered in the kind of body they asked for.
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
+async fn recorded_requests_are_understood() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/recordings"));
+    if !folder.is_dir() {
+        eprintln!("skipped: no recordings at ../shared/recordings");
+        return;
+    }
+    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let apis = [
+        "openai.chat",
+        "groq.chat",
+        "mistral.chat",
+        "deepseek.chat",
+        "openai.embeddings",
+        "openai.moderations",
+        "anthropic.messages",
+        "anthropic.count_tokens",
+        "gemini.generate",
+        "gemini.stream",
+        "gemini.count_tokens",
+    ];
+    let mut understood = 0;
+    for api in apis {
+        for entry in std::fs::read_dir(folder.join(api)).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let recorded: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let (request, response) = (&recorded["request"], &recorded["response"]);
+            let Some(body) = request.get("body").filter(|_| response["status"].as_u64() == Some(200)) else { continue };
+            let path = request["path"].as_str().unwrap();
+            let sse = request["query"]["alt"] == "sse";
+            let path = if sse { format!("{path}?alt=sse") } else { path.to_owned() };
+            let seen = ask(&sim, "POST", &path, "", &body.to_string()).await;
+            assert_eq!(seen.status, 200, "{}: {}", recorded["id"], seen.text());
+            if recorded["streaming"] == true && (sse || api != "gemini.stream") {
+                assert!(seen.events().len() > 1, "{}: {}", recorded["id"], seen.text());
+            } else {
+                assert!(!seen.json().is_null(), "{}", recorded["id"]);
+            }
+            understood += 1;
+        }
+    }
+    assert!(understood > 100, "{understood}");
 }
