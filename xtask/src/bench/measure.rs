@@ -21,9 +21,12 @@ use super::system::{OwnChild, Running, System, free_address};
 /// Bytes of a small request's body.
 const REQUEST_BYTES: usize = 900;
 /// Words that make the simulated provider's plain answer about 1.1 KB.
-const ANSWER_WORDS: u32 = 130;
+const ANSWER_WORDS: u32 = 85;
 /// Words of a streamed answer, each its own event and its own write.
 const STREAM_WORDS: u32 = 64;
+/// More than any event has: it splits none, but has the provider flush each by itself, as a model's tokens come.
+/// Without it, a stream that does not pause leaves in one write.
+const CHUNK_BYTES: u32 = 4096;
 const CPU_CONNECTIONS: usize = 64;
 const LATENCY_RATE: u32 = 200;
 const STREAM_CONNECTIONS: usize = 16;
@@ -79,7 +82,8 @@ impl Bench {
         let provider = free_address()?;
         let folder = fresh_folder(&home, "provider-sim")?;
         let mut command = Command::new(provider_sim);
-        command.args(["--listen", &provider.to_string(), "--workers", "2"]);
+        // Without its log of requests, which a load would only fill.
+        command.args(["--listen", &provider.to_string(), "--workers", "2", "--log", "0"]);
         let mut sim = OwnChild::start(&mut command, &folder)?;
         let target =
             Target { address: provider, request: chat_request(provider, "bench-model", false), is_stream: false };
@@ -198,7 +202,7 @@ impl Bench {
 
     /// Tells the provider how to answer from now on.
     fn behave(&self, words: u32, token_delay: &str) -> Result<()> {
-        let body = format!("{{\"words\":{words},\"token_delay\":\"{token_delay}\"}}");
+        let body = format!("{{\"words\":{words},\"token_delay\":\"{token_delay}\",\"chunk_bytes\":{CHUNK_BYTES}}}");
         let request = request("PUT", "/_sim/behavior/openai", self.provider, &body);
         let answer = self.runtime.block_on(async { Connection::open(self.provider).await?.exchange(&request).await });
         let status = answer.context("the provider did not take a behaviour")?.status;
