@@ -1,7 +1,20 @@
 //! What a request does now: try a target, wait, or stop.
+//!
+//! The class of the last failure says where to go first (the same target, another key, a larger window, the next
+//! target); then come the targets not tried yet, in the order of the plan; then those tried, again, after a backoff.
+//! What a failure rules out for this request (a key that was refused, a model that is not there, a window that is too
+//! small) stays ruled out. Retries that need the budget are named in `health/retry_budget.rs`.
+//!
+//! Backoff is full jitter (Brooker, "Exponential Backoff And Jitter"), per target, from the end of the attempt that
+//! failed; a time the provider named is never shortened. A breaker's time is not waited for: it is a guess, and all
+//! who waited would come back at once.
+
+mod after;
+mod choose;
 
 use std::time::Duration;
 
+use self::choose::Request;
 use ringmain_core::{Fault, Now, Seed, Tick};
 
 use crate::{HostIx, KeyIx, Plan, Policy, Reason, TargetIx, View};
@@ -99,7 +112,16 @@ impl Stop {
 /// What this request does now. `view` is fresh; the attempts in `tried` that ended have been observed.
 /// Asked again with equal arguments, it says the same.
 #[must_use]
-#[expect(clippy::todo, clippy::needless_pass_by_value, unused_variables, reason = "the body follows")]
 pub fn next(policy: &Policy, plan: &Plan, tried: &[Tried], view: &View, now: Now, deadline: Tick, seed: Seed) -> Step {
-    todo!()
+    let request = Request { policy, plan, tried, view, now: now.mono, deadline, seed };
+    if request.now >= deadline {
+        return Step::Stop(Stop::Deadline { fault: request.most_telling() });
+    }
+    if tried.iter().any(|attempt| attempt.result.is_none()) {
+        return request.race();
+    }
+    match request.last() {
+        Some((at, fault)) => request.after(at, fault),
+        None => request.first(),
+    }
 }
