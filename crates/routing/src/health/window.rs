@@ -23,7 +23,7 @@ pub(crate) struct SlidingWindow {
 impl SlidingWindow {
     /// Adds one to the count at `which`.
     pub(crate) fn add(&mut self, which: usize, window: Duration, now: Tick) {
-        let width = u64::try_from(window.as_nanos() / SLICES as u128).unwrap_or(u64::MAX).max(1);
+        let width = (u64::try_from(window.as_nanos()).unwrap_or(u64::MAX) / SLICES as u64).max(1);
         if self.width != width && self.sums(now) == [0, 0] {
             *self = Self { width, slices: [Slice::default(); SLICES] };
         }

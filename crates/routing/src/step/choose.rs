@@ -29,7 +29,7 @@ pub(super) enum Use {
 
 impl Request<'_> {
     /// Every candidate this request may still use at some time: as planned, then those that were out when it was
-    /// planned and may be back, by tier.
+    /// planned and may be back.
     pub(super) fn candidates(&self) -> impl Iterator<Item = usize> {
         let was_out = |at: &usize| {
             let reason = self.plan.verdicts.get(*at).and_then(crate::Verdict::reason);

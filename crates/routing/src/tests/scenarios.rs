@@ -227,3 +227,27 @@ fn a_storm_stays_within_the_budget() {
     assert!(world.now.since(began) < secs(10) && refused > 100);
     assert!(sent <= 200 + 40 + 10, "{sent}");
 }
+
+/// With the budget empty, a move to a healthy target is free; to one that fails too, it is not made.
+#[test]
+fn a_move_to_a_suspect_target_is_paid_for() {
+    let mut policy = policy(&[1, 1]);
+    policy.retry_budget = crate::RetryBudget { share: 0.0, per_second: 0.0 };
+    policy.breaker.failures = 6;
+    let mut world = World::new(policy);
+    let orders: Vec<_> = (0..4).map(|_| world.request(|_, _| Err(fault(FaultClass::Overloaded)))).collect();
+    let orders: Vec<_> = orders.iter().map(super::Told::order).collect();
+    assert_eq!(orders, [vec![0, 1], vec![0, 1], vec![0, 1], vec![0]]);
+}
+
+/// Route names may come from callers (a model no file knows): what is kept of them is bounded.
+#[test]
+fn routes_are_bounded() {
+    let mut world = World::new(policy(&[1]));
+    for n in 0..5_000 {
+        world.policy.route = format!("model-{n}");
+        let _ = world.request(|_, _| Ok(()));
+    }
+    assert_eq!(world.health.routes.len(), 4096);
+    assert!(world.health.routes.contains_key("model-4999") && !world.health.routes.contains_key("model-0"));
+}
