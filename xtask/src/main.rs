@@ -1,2 +1,48 @@
-//! Repository tasks.
-fn main() {}
+//! Repository tasks, run as `cargo xtask NAME`. `tidy` keeps the house rules, `test` runs everything that must
+//! hold before a change is shared, `bench` weighs the gateway beside nginx.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
+
+mod bench;
+mod sdk;
+mod stage;
+mod tally;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Repository tasks")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check the house rules; print every finding at once
+    Tidy,
+    /// Formatting, clippy, tidy, all Rust tests, then the vendors' own SDKs against the built binary
+    Test(test::Options),
+    /// CPU, latency and memory beside nginx, in one run on this machine
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Tidy => tidy::command(),
+        Task::Test(options) => test::command(&options),
+        Task::Bench(options) => bench::command(&options),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,22 @@
 //! Providers, models, prices and quirks, as data files and the types that read them.
+//!
+//! `providers/<id>.yaml` says how a provider is spoken to, `models/<id>.yaml` what it serves and what that costs.
+//! Both folders are embedded; an operator's files override them by id. This crate opens no file: it is given text.
+
+mod catalog;
+mod load;
+mod model;
+mod price;
+mod provider;
+mod quirk;
+mod raw;
+
+pub use catalog::Catalog;
+pub use load::{Problem, Problems};
+pub use model::{Model, ModelKind};
+pub use price::{LongContext, Price, TokenPrices};
+pub use provider::{Auth, Endpoint, ErrorRule, Pools, Provider};
+pub use quirk::{MaxTokensField, Pointer, Quirks, StreamUsage, SystemRole, ToolIds};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The meaning of a model file.
+
+use ringmain_core::{Capabilities, Money};
+use serde_saphyr::{Location, Spanned};
+
+use super::{Loaded, Scope};
+use crate::model::{Model, ModelKind};
+use crate::price::{LongContext, Price, TokenPrices};
+use crate::raw::{ModelFile, RawModel, RawPrice, Text};
+
+pub(super) fn resolve(scope: &mut Scope<'_>, provider: &str, raw: ModelFile) -> Vec<Loaded<Model>> {
+    let as_of = date(scope, raw.as_of);
+    raw.models.into_iter().map(|model| entry(scope, provider, (&as_of, &raw.source), model)).collect()
+}
+
+fn entry(scope: &mut Scope<'_>, provider: &str, (as_of, source): (&str, &str), raw: RawModel) -> Loaded<Model> {
+    let at = raw.name.referenced;
+    let kinds = ModelKind::ALL.map(|kind| (kind.as_str(), kind));
+    let kind = raw.kind.and_then(|text| scope.word(&text, &kinds)).unwrap_or(ModelKind::Chat);
+    let capabilities = raw.can.iter().filter_map(|text| scope.word(text, &Capabilities::NAMED));
+    let mut entry = Model {
+        provider: provider.to_owned(),
+        capabilities: capabilities.fold(Capabilities::NONE, Capabilities::with),
+        name: raw.name.value,
+        aliases: raw.aliases.iter().map(|text| text.value.clone()).collect(),
+        kind,
+        price: raw.price.map(|raw| price(scope, raw)),
+        context_window: raw.context,
+        max_output: raw.output,
+        reasons_by_default: raw.reasons_by_default,
+        quirks: scope.quirks(raw.quirks),
+        retires: raw.retires.map(|text| date(scope, text)),
+        as_of: raw.as_of.map_or_else(|| as_of.to_owned(), |text| date(scope, text)),
+        source: raw.source.unwrap_or_else(|| source.to_owned()),
+    };
+    if entry.reasons_by_default {
+        entry.capabilities = entry.capabilities.with(Capabilities::REASONING);
+    }
+    if let (Some(window), Some(output)) = (entry.context_window, entry.max_output)
+        && output > window
+    {
+        scope.problem(at, format!("`{}` cannot answer {output} tokens in a window of {window}", entry.name));
+    }
+    let names = raw.aliases.into_iter().map(|text| (text.value, text.referenced)).collect();
+    Loaded { entry, file: scope.file.to_owned(), at, names }
+}
+
+/// `YYYY-MM-DD`.
+fn date(scope: &mut Scope<'_>, text: Text) -> String {
+    let field = |range| text.value.get(range).filter(|part: &&str| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = |range| field(range).and_then(|part: &str| part.parse::<u16>().ok());
+    let dashes = text.value.get(4..5) == Some("-") && text.value.get(7..8) == Some("-");
+    let fits = number(0..4).is_some_and(|year| (2000..2200).contains(&year))
+        && number(5..7).is_some_and(|month| (1..=12).contains(&month))
+        && number(8..10).is_some_and(|day| (1..=31).contains(&day));
+    if !(dashes && fits && text.value.len() == 10) {
+        scope.problem(text.referenced, format!("`{}` is not a date: `2026-11-22`", text.value));
+    }
+    text.value
+}
+
+fn price(scope: &mut Scope<'_>, raw: Spanned<RawPrice>) -> Price {
+    let at = raw.referenced;
+    let raw = raw.value;
+    let mut money = |amount: Option<f64>| amount.map(|dollars| dollars_of(scope, at, dollars));
+    let parts = TokenPrices {
+        input: money(raw.input).unwrap_or_default(),
+        output: money(raw.output).unwrap_or_default(),
+        cache_read: money(raw.cache_read),
+        cache_write: money(raw.cache_write),
+        cache_write_1h: money(raw.cache_write_1h),
+        audio_input: money(raw.audio_input),
+        audio_output: money(raw.audio_output),
+        long: raw.long.map(|long| LongContext {
+            above: long.above,
+            input: money(Some(long.input)).unwrap_or_default(),
+            output: money(Some(long.output)).unwrap_or_default(),
+            cache_read: money(long.cache_read),
+            cache_write: money(long.cache_write),
+            cache_write_1h: money(long.cache_write_1h),
+        }),
+    };
+    let price = Price {
+        tokens: raw.input.is_some().then_some(parts),
+        per_image: money(raw.per_image),
+        per_minute: money(raw.per_minute),
+        per_million_characters: money(raw.per_million_characters),
+        per_request: money(raw.per_request),
+    };
+    if raw.input.is_none() && parts != TokenPrices::default() {
+        scope.problem(at, "a price by the token begins with `input`");
+    } else if price == Price::default() {
+        scope.problem(at, "an empty price; leave `price` out where it is not known");
+    }
+    price
+}
+
+fn dollars_of(scope: &mut Scope<'_>, at: Location, dollars: f64) -> Money {
+    if !(0.0..1_000_000.0).contains(&dollars) {
+        scope.problem(at, format!("{dollars} is not a price in dollars"));
+        return Money::ZERO;
+    }
+    Money::from_dollars(dollars)
+}

@@ -1,0 +1,111 @@
+//! What a model costs, exactly.
+
+use ringmain_core::{Money, Usage};
+
+/// A model's list price. What is not known is `None`, never zero: a caller must be able to tell "free" from "unpriced".
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Price {
+    /// For what is billed by the token.
+    pub tokens: Option<TokenPrices>,
+    /// For each generated image of the default size and quality.
+    pub per_image: Option<Money>,
+    /// For each minute of audio.
+    pub per_minute: Option<Money>,
+    /// For each million characters of text (speech).
+    pub per_million_characters: Option<Money>,
+    /// For each request, on top of its tokens (search fees, rerank units).
+    pub per_request: Option<Money>,
+}
+
+/// Prices in dollars per million tokens. A kind without a price of its own costs what it is a part of costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenPrices {
+    /// Input that touched no cache.
+    pub input: Money,
+    /// Output, reasoning included.
+    pub output: Money,
+    /// Input read from the prompt cache; the input price where `None`.
+    pub cache_read: Option<Money>,
+    /// Input written to the prompt cache; the input price where `None`.
+    pub cache_write: Option<Money>,
+    /// Input written to the one-hour prompt cache (Anthropic); the price of `cache_write` where `None`.
+    pub cache_write_1h: Option<Money>,
+    /// Audio input; the input price where `None`.
+    pub audio_input: Option<Money>,
+    /// Audio output; the output price where `None`.
+    pub audio_output: Option<Money>,
+    /// Other prices for a request with a long prompt.
+    pub long: Option<LongContext>,
+}
+
+/// The prices of a whole request whose input is longer than a threshold, per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongContext {
+    /// The longest input, in tokens, at the usual prices.
+    pub above: u64,
+    /// As in [`TokenPrices`].
+    pub input: Money,
+    /// As in [`TokenPrices`].
+    pub output: Money,
+    /// As in [`TokenPrices`].
+    pub cache_read: Option<Money>,
+    /// As in [`TokenPrices`].
+    pub cache_write: Option<Money>,
+    /// As in [`TokenPrices`].
+    pub cache_write_1h: Option<Money>,
+}
+
+impl Price {
+    /// What one request with this usage costs. `None` where the model is not billed by the token.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> Option<Money> {
+        let tokens = self.tokens?.cost(usage);
+        Some(tokens + self.per_request.unwrap_or(Money::ZERO))
+    }
+
+    /// What one request for this many images costs, at the default size and quality. `None` where that is not known.
+    #[must_use]
+    pub fn cost_of_images(&self, count: u64) -> Option<Money> {
+        self.per_image.map(|each| Money(each.0 * i128::from(count)))
+    }
+}
+
+impl TokenPrices {
+    /// What these tokens cost, rounded down once to a picodollar.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> Money {
+        let price = self.at(usage.input);
+        let cache_write = price.cache_write.unwrap_or(price.input);
+        let fresh = usage.fresh_input();
+        // Cached audio is billed as cached, so audio has a price of its own only within the fresh part.
+        let audio_in = usage.audio_input.min(fresh);
+        let audio_out = usage.audio_output.min(usage.output);
+        let parts = [
+            (fresh - audio_in, price.input),
+            (audio_in, price.audio_input.unwrap_or(price.input)),
+            (usage.cache_read, price.cache_read.unwrap_or(price.input)),
+            (usage.cache_write, cache_write),
+            (usage.cache_write_1h, price.cache_write_1h.unwrap_or(cache_write)),
+            (usage.output - audio_out, price.output),
+            (audio_out, price.audio_output.unwrap_or(price.output)),
+        ];
+        // Summed before the division, so that parts of a picodollar are not lost seven times.
+        Money(parts.into_iter().map(|(count, price)| i128::from(count) * price.0).sum::<i128>() / 1_000_000)
+    }
+
+    /// The prices that hold for a request with this many input tokens.
+    #[must_use]
+    pub fn at(&self, input_tokens: u64) -> Self {
+        match self.long {
+            Some(long) if input_tokens > long.above => Self {
+                input: long.input,
+                output: long.output,
+                cache_read: long.cache_read.or(self.cache_read),
+                cache_write: long.cache_write.or(self.cache_write),
+                cache_write_1h: long.cache_write_1h.or(self.cache_write_1h),
+                ..*self
+            },
+            _ => *self,
+        }
+    }
+}

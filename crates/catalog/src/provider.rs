@@ -1,0 +1,190 @@
+//! One kind of provider: where it is, how it is authorised, what it serves under which paths.
+
+use ringmain_core::{Dialect, FaultClass, FaultScope, Operation};
+
+use crate::{Model, Quirks};
+
+/// A provider, as `providers/<id>.yaml` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provider {
+    /// The file's name without its ending: the `kind` of a configured provider.
+    pub id: String,
+    /// The provider's own name, for people.
+    pub name: String,
+    /// What the vendor's own SDK would be given. `None`: every account has another, the configuration must say it.
+    pub base_url: Option<String>,
+    /// Environment variables that hold another base URL, as the vendor's SDK reads them. The first that is set wins.
+    pub base_url_env: Vec<String>,
+    /// Environment variables that hold the key. The first that is set wins.
+    pub env: Vec<String>,
+    /// Does it answer without a key (a server of one's own)?
+    pub key_optional: bool,
+    /// How a request is authorised.
+    pub auth: Auth,
+    /// Headers every request carries.
+    pub headers: Vec<(String, String)>,
+    /// What it serves; of two endpoints for one operation the first is preferred.
+    pub endpoints: Vec<Endpoint>,
+    /// Where it departs from its dialect.
+    pub quirks: Quirks,
+    /// What its error codes and messages mean, where the dialect's codec does not know them.
+    pub errors: Vec<ErrorRule>,
+    /// A path under the base URL that costs nothing to ask.
+    pub health_path: Option<String>,
+    /// Its share in the built-in routes.
+    pub pools: Pools,
+    /// Why it cannot be used yet, in one line. `None`: it can.
+    pub unavailable: Option<String>,
+}
+
+/// How a request is authorised. A key is never part of a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// `Authorization: Bearer <key>`.
+    Bearer,
+    /// The key alone in this header.
+    Header {
+        /// The header's name, in lower case.
+        name: String,
+    },
+    /// Not at all.
+    None,
+    /// A signature over the request, AWS Signature Version 4.
+    AwsSigV4,
+    /// `Authorization: Bearer` with a short-lived Google OAuth token.
+    GoogleOAuth,
+}
+
+/// One thing a provider serves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// What is asked there.
+    pub operation: Operation,
+    /// The dialect spoken there. `None` for an operation that has one shape only: OpenAI's, or the provider's listing.
+    pub dialect: Option<Dialect>,
+    /// The path under the base URL, perhaps with a query; `{model}` stands for the model's name.
+    pub path: String,
+    /// The path of a streamed answer, where it is another one.
+    pub stream_path: Option<String>,
+    /// How a request is authorised here, where that is not the provider's way.
+    pub auth: Option<Auth>,
+}
+
+impl Endpoint {
+    /// The path for this model: `{model}` replaced, percent-encoded except for slashes where it stands in the path.
+    #[must_use]
+    pub fn path_for(&self, model: &str, stream: bool) -> String {
+        let template = match &self.stream_path {
+            Some(path) if stream => path,
+            _ => &self.path,
+        };
+        if !template.contains("{model}") {
+            return template.clone();
+        }
+        template.replace("{model}", &encoded(model))
+    }
+}
+
+/// Percent-encodes what may not stand in a path (RFC 3986 `pchar`, and `/` since models are named with it).
+/// `?`, `#` and `..` of a caller's model name thus cannot lead elsewhere.
+fn encoded(model: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(model.len());
+    for part in model.split('/').enumerate() {
+        let (index, part) = part;
+        if index > 0 {
+            text.push('/');
+        }
+        if matches!(part, "." | "..") {
+            text.push_str(&part.replace('.', "%2E"));
+            continue;
+        }
+        for byte in part.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~@:!$&'()*+,;=".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+    }
+    text
+}
+
+/// What an error of this provider means. It holds where every condition that is given does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ErrorRule {
+    /// The provider's code (the `code`, else the `type`, of the error) is this one, whatever its case.
+    pub code: Option<String>,
+    /// The message holds this text, whatever its case.
+    pub contains: Option<String>,
+    /// What the error is.
+    pub class: FaultClass,
+    /// Whom it blames.
+    pub scope: FaultScope,
+}
+
+/// The models that stand for a provider in the built-in routes, best first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pools {
+    /// Flagship models: the route `smart`.
+    pub smart: Vec<String>,
+    /// Small models: the route `fast`.
+    pub fast: Vec<String>,
+    /// Image models: the route `image`.
+    pub image: Vec<String>,
+    /// Embedding models: the route `embed`.
+    pub embed: Vec<String>,
+}
+
+impl Pools {
+    /// Each pool with the name of its route.
+    pub fn named(&self) -> [(&'static str, &[String]); 4] {
+        [("smart", &self.smart), ("fast", &self.fast), ("image", &self.image), ("embed", &self.embed)]
+    }
+}
+
+impl Provider {
+    /// The preferred endpoint for an operation; with a dialect, the preferred one that speaks it.
+    #[must_use]
+    pub fn endpoint(&self, operation: Operation, dialect: Option<Dialect>) -> Option<&Endpoint> {
+        let mut of = self.endpoints.iter().filter(|endpoint| endpoint.operation == operation);
+        of.find(|endpoint| dialect.is_none() || endpoint.dialect == dialect)
+    }
+
+    /// The chat dialects it speaks, preferred first.
+    pub fn dialects(&self) -> impl Iterator<Item = Dialect> {
+        self.endpoints.iter().filter(|endpoint| endpoint.operation == Operation::Chat).filter_map(|e| e.dialect)
+    }
+
+    /// How a request to this endpoint is authorised.
+    #[must_use]
+    pub fn auth_at<'a>(&'a self, endpoint: &'a Endpoint) -> &'a Auth {
+        endpoint.auth.as_ref().unwrap_or(&self.auth)
+    }
+
+    /// The quirks of a request for this model.
+    #[must_use]
+    pub fn quirks_for(&self, model: Option<&Model>) -> Quirks {
+        model.map_or_else(|| self.quirks.clone(), |model| self.quirks.with(&model.quirks))
+    }
+
+    /// The first rule that holds for an error with this code and message.
+    #[must_use]
+    pub fn error_rule(&self, code: Option<&str>, message: &str) -> Option<&ErrorRule> {
+        let mut lower = None;
+        self.errors.iter().find(|rule| {
+            let coded =
+                rule.code.as_deref().is_none_or(|want| code.is_some_and(|code| code.eq_ignore_ascii_case(want)));
+            coded
+                && rule.contains.as_deref().is_none_or(|want| {
+                    lower.get_or_insert_with(|| message.to_ascii_lowercase()).contains(&want.to_ascii_lowercase())
+                })
+        })
+    }
+
+    /// Can it be used?
+    #[must_use]
+    pub const fn is_available(&self) -> bool {
+        self.unavailable.is_none()
+    }
+}

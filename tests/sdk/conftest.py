@@ -1,0 +1,204 @@
+"""Fixtures for black-box tests: simulated providers and a gateway, each a child process on free loopback ports.
+
+`cargo xtask test` sets RINGMAIN_BIN and PROVIDER_SIM_BIN. By hand:
+
+    RINGMAIN_BIN=target/debug/ringmain PROVIDER_SIM_BIN=target/debug/provider-sim pytest tests/sdk
+"""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 10.0
+
+# Loopback must not go through a proxy that the surroundings set.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def http(method: str, url: str, body=None, timeout: float = 5.0):
+    """One plain request: (status, headers, body bytes). An error status is an answer, not an exception."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers={"content-type": "application/json"})
+    try:
+        with _direct.open(request, timeout=timeout) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+@dataclass
+class Process:
+    """A running program with its log in a file."""
+
+    name: str
+    child: subprocess.Popen
+    log: Path
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_until(self, is_up, what: str) -> None:
+        """Polls until `is_up()` is true; fails the test with the log when the program ends or takes too long."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.child.poll() is not None:
+                pytest.fail(f"{self.name} ended with {self.child.returncode} before {what}:\n{self.output()}")
+            try:
+                if is_up():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        pytest.fail(f"{self.name}: no {what} within {START_TIMEOUT_S:.0f} s:\n{self.output()}")
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL when it does not end in time."""
+        if self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+
+@dataclass
+class ProviderSim(Process):
+    """Simulated providers. `url` is the root; each dialect is at its vendor's path below it."""
+
+    url: str = ""
+
+    def behave(self, provider: str, **behavior) -> None:
+        """Sets how a provider answers from now on, e.g. `behave("openai", words=8, token_delay="5ms")`."""
+        status, _, body = http("PUT", f"{self.url}/_sim/behavior/{provider}", behavior)
+        assert 200 <= status < 300, f"provider-sim refused {behavior}: {status} {body!r}"
+
+
+@dataclass
+class Ringmain(Process):
+    """A gateway. `url` is its data plane, `admin` its admin plane."""
+
+    url: str = ""
+    admin: str = ""
+    config: dict = field(default_factory=dict)
+
+
+def _program(variable: str) -> str:
+    path = os.environ.get(variable)
+    if not path:
+        pytest.exit(f"{variable} is not set; run `cargo xtask test`", returncode=3)
+    return path
+
+
+@pytest.fixture(scope="session")
+def ringmain_bin() -> str:
+    return _program("RINGMAIN_BIN")
+
+
+@pytest.fixture(scope="session")
+def provider_sim_bin() -> str:
+    return _program("PROVIDER_SIM_BIN")
+
+
+def _spawn(kind, name: str, command: list, folder: Path, env=None, **fields):
+    log = Path(tempfile.mkstemp(prefix=f"{name}-", suffix=".log", dir=folder)[1])
+    with log.open("wb") as out:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder, env=env)
+    return kind(name=name, child=child, log=log, **fields)
+
+
+@pytest.fixture
+def start_provider_sim(provider_sim_bin, tmp_path):
+    """A function that starts simulated providers: `start_provider_sim(*extra_arguments) -> ProviderSim`."""
+    running = []
+
+    def start(*arguments: str) -> ProviderSim:
+        port = free_port()
+        command = [provider_sim_bin, "--listen", f"127.0.0.1:{port}", *arguments]
+        sim = _spawn(ProviderSim, "provider-sim", command, tmp_path, url=f"http://127.0.0.1:{port}")
+        running.append(sim)
+
+        def listens() -> bool:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return True
+
+        sim.wait_until(listens, "open port")
+        return sim
+
+    yield start
+    for sim in running:
+        sim.stop()
+
+
+@pytest.fixture
+def provider_sim(start_provider_sim) -> ProviderSim:
+    """Simulated providers with their usual behaviour."""
+    return start_provider_sim()
+
+
+@pytest.fixture
+def start_ringmain(ringmain_bin, tmp_path):
+    """A function that starts a gateway and waits for `/readyz`:
+
+    `start_ringmain(config, env=None, arguments=()) -> Ringmain`, where `config` is a dict or YAML text. A dict gets
+    free ports where it names none; in text, write `{listen}` and `{admin}` where the two addresses go. The working
+    folder is the test's own, so a database lands there. No provider key of the surroundings is handed on; `env` adds
+    variables.
+    """
+    running = []
+
+    def start(config, env=None, arguments=()) -> Ringmain:
+        listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        if isinstance(config, str):
+            text, parsed = config.replace("{listen}", listen).replace("{admin}", admin), {}
+        else:
+            parsed = {**config, "server": {"listen": listen, "admin": admin, **config.get("server", {})}}
+            listen, admin = parsed["server"]["listen"], parsed["server"]["admin"]
+            # JSON is YAML.
+            text = json.dumps(parsed, indent=2)
+        path = Path(tempfile.mkstemp(prefix="ringmain-", suffix=".yaml", dir=tmp_path)[1])
+        path.write_text(text)
+        clean = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_PROXY", "_proxy"))}
+        command = [ringmain_bin, "serve", "--config", str(path), *arguments]
+        fields = {"url": f"http://{listen}", "admin": f"http://{admin}", "config": parsed}
+        gateway = _spawn(Ringmain, "ringmain", command, tmp_path, env={**clean, **(env or {})}, **fields)
+        running.append(gateway)
+        gateway.wait_until(lambda: http("GET", f"{gateway.url}/readyz", timeout=1)[0] == 200, "/readyz")
+        return gateway
+
+    yield start
+    for gateway in running:
+        gateway.stop()
+
+
+@pytest.fixture
+def ringmain(start_ringmain, provider_sim) -> Ringmain:
+    """A gateway with one OpenAI, one Anthropic and one Gemini provider, all simulated and without an outage."""
+    return start_ringmain(
+        {
+            "providers": {
+                "openai": {"base_url": f"{provider_sim.url}/v1", "keys": ["sk-test"]},
+                "anthropic": {"base_url": provider_sim.url, "keys": ["sk-test"]},
+                "gemini": {"base_url": provider_sim.url, "keys": ["sk-test"]},
+            }
+        }
+    )

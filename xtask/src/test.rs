@@ -1,0 +1,93 @@
+//! `cargo xtask test`: everything that must hold before a change is shared.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::stage::{self, Ran};
+use crate::tally::Tally;
+use crate::workspace::{cargo, has_cargo_tool};
+use crate::{sdk, tidy};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Leave out the SDK tests
+    #[arg(long)]
+    fast: bool,
+}
+
+/// The stages so far.
+#[derive(Default)]
+struct Report {
+    tally: Tally,
+    failed: Vec<&'static str>,
+}
+
+impl Report {
+    /// Runs a stage, prints its closing line, and keeps what came of it.
+    fn stage(&mut self, name: &'static str, run: impl FnOnce() -> Result<Ran>) -> Ran {
+        println!("=== {name}");
+        let start = Instant::now();
+        let mut ran = run().unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            Ran::default()
+        });
+        // A stage that failed without naming a failed case is one failure, so that the sum never looks clean.
+        if !ran.success && ran.tally.failed == 0 {
+            ran.tally.failed = 1;
+        }
+        let word = if ran.success { "ok" } else { "FAILED" };
+        println!("=== {name}: {word} in {:.1} s", start.elapsed().as_secs_f64());
+        self.tally += ran.tally;
+        if !ran.success {
+            self.failed.push(name);
+        }
+        ran
+    }
+}
+
+/// Runs every stage that an earlier one has not made pointless; true when all succeeded.
+///
+/// # Errors
+/// None of its own: a stage that cannot run is a failed stage.
+pub(crate) fn command(options: &Options) -> Result<bool> {
+    let mut report = Report::default();
+    report.stage("formatting", || stage::run(cargo().args(["fmt", "--all", "--check"])));
+    report.stage("clippy", || {
+        stage::run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+    });
+    report.stage("tidy", || Ok(Ran { success: tidy::command()?, ..Ran::default() }));
+    if has_cargo_tool("deny") {
+        report.stage("dependencies", || stage::run(cargo().args(["deny", "check", "bans", "licenses", "sources"])));
+    } else {
+        println!("=== dependencies: skipped, cargo-deny is not installed (cargo install cargo-deny)");
+    }
+    let with_nextest = has_cargo_tool("nextest");
+    let tests = report.stage("tests", || {
+        if with_nextest {
+            stage::run(cargo().args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]))
+        } else {
+            stage::run(cargo().args(["test", "--workspace", "--no-fail-fast"]))
+        }
+    });
+    // Without a summary the tests were never run: the build is broken and what follows could only say so again.
+    let is_built = tests.success || tests.summarised;
+    // `cargo test` has run these already.
+    if with_nextest && is_built {
+        report.stage("doc tests", || stage::run(cargo().args(["test", "--workspace", "--doc", "--quiet"])));
+    }
+    if options.fast {
+        println!("=== sdk: skipped by --fast");
+    } else if is_built {
+        report.stage("sdk", sdk::run);
+    } else {
+        println!("=== sdk: skipped, the build is broken");
+    }
+    let Report { tally, failed } = report;
+    if !failed.is_empty() {
+        println!("failed stages: {}", failed.join(", "));
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(failed.is_empty())
+}
