@@ -8,8 +8,8 @@ use crate::codec::Codec;
 #[must_use]
 pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
     match dialect {
+        Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
         Dialect::OpenAiChat
-        | Dialect::AnthropicMessages
         | Dialect::Gemini
         | Dialect::OpenAiResponses
         | Dialect::BedrockConverse
