@@ -179,7 +179,8 @@ impl Writer {
         let piece = match delta {
             Delta::Text(text) | Delta::Refusal(text) => Piece::TextDelta { text },
             Delta::Reasoning(thinking) => Piece::ThinkingDelta { thinking },
-            // A call's token has no place here.
+            // Neither a call's token nor another vendor's unreadable thinking has a place here.
+            Delta::Redacted(_) => return,
             Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => return,
             Delta::Signature(signature) => Piece::SignatureDelta { signature },
             Delta::Arguments(text) => {
