@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::API;
 use crate::anthropic_messages::AnthropicMessages;
 use crate::codec::{Codec as _, Framing};
-use crate::testing::recordings;
+use crate::tests::recordings;
 
 fn decode(status: u16, body: &str) -> Fault {
     AnthropicMessages.decode_fault(status, &HeaderMap::new(), body.as_bytes())

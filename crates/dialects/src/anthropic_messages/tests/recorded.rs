@@ -6,7 +6,7 @@ use super::{API, encoded, profile};
 use crate::anthropic_messages::AnthropicMessages;
 use crate::codec::{Codec as _, StreamStart};
 use crate::ir::fold;
-use crate::testing::{decode, encode, folded, frames, recordings};
+use crate::tests::{decode, encode, folded, frames, recordings};
 use ringmain_core::Capabilities;
 use ringmain_wire::json::Object;
 

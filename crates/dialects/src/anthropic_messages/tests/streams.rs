@@ -8,7 +8,7 @@ use crate::anthropic_messages::AnthropicMessages;
 use crate::codec::{Codec as _, Cut, StreamStart};
 use crate::ir::grammar::Checker;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, Response, fold};
-use crate::testing::{Dice, Frame, decode, encode, folded, frames, frames_of, recordings};
+use crate::tests::{Dice, Frame, decode, encode, folded, frames, frames_of, recordings};
 
 fn recorded() -> Vec<(String, String)> {
     recordings(API).into_iter().filter_map(|recording| Some((recording.id, recording.text?))).collect()
