@@ -17,7 +17,7 @@ pub mod loss;
 pub mod registry;
 pub mod shared;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use codec::{BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile};
 pub use codec::{StreamDecoder, StreamEncoder, Tap, Unsupported};

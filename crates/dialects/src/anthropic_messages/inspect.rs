@@ -18,14 +18,17 @@ struct Message<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Typed<'a> {
+struct BlockHead<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Config<'a> {
     #[serde(borrow)]
     format: Option<&'a RawValue>,
-    effort: Option<Cow<'a, str>>,
 }
 
 /// Reads the facts.
@@ -52,15 +55,11 @@ pub(super) fn inspect(body: &Object<'_>) -> Result<BodyFacts, Malformed> {
     if field("tools").is_some_and(|tools| tools.get().len() > 2) {
         needs = needs.with(Capabilities::TOOLS);
     }
-    let typed = |name: &str| field(name).and_then(|value| serde_json::from_str::<Typed<'_>>(value.get()).ok());
-    let config = typed("output_config");
-    if field("output_format").is_some() || config.as_ref().is_some_and(|config| config.format.is_some()) {
+    let config = field("output_config").and_then(|value| serde_json::from_str::<Config<'_>>(value.get()).ok());
+    if field("output_format").is_some() || config.is_some_and(|config| config.format.is_some()) {
         needs = needs.with(Capabilities::JSON_SCHEMA);
     }
-    let thinks = typed("thinking").is_some_and(|thinking| thinking.kind != "disabled");
-    if thinks || config.is_some_and(|config| config.effort.is_some()) {
-        needs = needs.with(Capabilities::REASONING);
-    }
+    // Thinking is a wish, not a need: a target without it still answers, and the loss is reported.
     Ok(BodyFacts {
         model: model.map(Cow::into_owned),
         stream: stream.unwrap_or(false),
@@ -74,7 +73,7 @@ pub(super) fn inspect(body: &Object<'_>) -> Result<BodyFacts, Malformed> {
 /// What the content of a message, or of a tool result in it, needs.
 fn needs_of(content: &RawValue) -> Capabilities {
     let mut needs = Capabilities::NONE;
-    let Ok(blocks) = serde_json::from_str::<Vec<Typed<'_>>>(content.get()) else { return needs };
+    let Ok(blocks) = serde_json::from_str::<Vec<BlockHead<'_>>>(content.get()) else { return needs };
     for block in blocks {
         needs = match block.kind.as_ref() {
             "image" => needs.with(Capabilities::VISION),

@@ -131,7 +131,7 @@ fn output_and_thinking(fields: &mut Fields, request: &mut Request, extras: &mut 
         extras.extend(format.rest());
     }
     let thinking = fields.object("thinking")?;
-    request.reasoning = reasoning(thinking, effort, extras)?;
+    request.reasoning = reasoning(thinking, effort.as_deref(), extras)?;
     Ok(())
 }
 
@@ -139,11 +139,11 @@ fn output_and_thinking(fields: &mut Fields, request: &mut Request, extras: &mut 
 /// that is how the two are told apart on the way back.
 fn reasoning(
     thinking: Option<Fields>,
-    effort: Option<String>,
+    effort: Option<&str>,
     extras: &mut Vec<Extra>,
 ) -> Result<Option<Reasoning>, Malformed> {
-    let mut reasoning = Reasoning { effort: effort.as_deref().and_then(effort_of), ..Reasoning::default() };
-    let mut exact = reasoning.effort.map(Effort::as_str) == effort.as_deref();
+    let mut reasoning = Reasoning { effort: effort.and_then(effort_of), ..Reasoning::default() };
+    let mut exact = reasoning.effort.map(Effort::as_str) == effort;
     let on = thinking.is_some();
     if let Some(mut thinking) = thinking {
         let display = thinking.string("display")?;
@@ -159,8 +159,8 @@ fn reasoning(
         }
         extras.extend(thinking.rest());
     }
-    if let (Some(word), false) = (&effort, exact) {
-        extras.push(Extra { field: "output_config.effort".to_owned(), value: word.clone().into() });
+    if let (Some(word), false) = (effort, exact) {
+        extras.push(Extra { field: "output_config.effort".to_owned(), value: word.into() });
     }
     Ok((on || reasoning.effort.is_some()).then_some(reasoning))
 }

@@ -102,13 +102,20 @@ fn system(context: &mut Context<'_>, conversation: &mut Conversation) -> Result<
 }
 
 fn max_tokens(context: &mut Context<'_>, thinking: &Thinking) -> u64 {
-    if let Some(given) = context.request.sampling.max_output_tokens {
-        return given;
+    let most = context.profile.max_output_tokens;
+    match (context.request.sampling.max_output_tokens, most) {
+        // More than the model gives is refused. A caller of this dialect hears that in the provider's words.
+        (Some(given), Some(most)) if given > most && !context.own => {
+            context.approximated("max_tokens");
+            return most;
+        }
+        (Some(given), _) => return given,
+        (None, _) => {}
     }
     context.losses.push(Loss::defaulted("max_tokens"));
     // Thinking counts against the limit, so a guessed limit leaves room for it.
     let guess = DEFAULT_MAX_TOKENS + thinking.budget().unwrap_or_default();
-    context.profile.max_output_tokens.unwrap_or(guess)
+    most.unwrap_or(guess)
 }
 
 fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value> {

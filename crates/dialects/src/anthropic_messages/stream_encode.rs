@@ -32,9 +32,15 @@ struct Writer {
     holds: stop_reason::Holds,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Open {
     Plain,
+    /// Thinking, which begins on the wire with its first text or signature, and of which the sealed part is a block of
+    /// its own after it.
+    Thinking {
+        begun: bool,
+        sealed: String,
+    },
     /// A tool call; have arguments come?
     Call {
         any: bool,
@@ -49,13 +55,18 @@ struct WireDelta<'a> {
 }
 
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Piece<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'a str },
-    InputJsonDelta { partial_json: &'a str },
-    CitationsDelta { citation: &'a Value },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: &'a str },
+    #[serde(rename = "citations_delta")]
+    Citations { citation: &'a Value },
 }
 
 impl Encoder {
@@ -139,7 +150,10 @@ impl Writer {
                 self.holds.refusal = true;
                 json!({ "type": "text", "text": "" })
             }
-            BlockHead::Reasoning => json!({ "type": "thinking", "thinking": "", "signature": "" }),
+            BlockHead::Reasoning => {
+                self.open = Some(Open::Thinking { begun: false, sealed: String::new() });
+                return;
+            }
             BlockHead::ToolCall { id, name } => {
                 self.holds.tool_call = true;
                 open = Open::Call { any: false };
@@ -147,13 +161,13 @@ impl Writer {
             }
             BlockHead::Whole(block) => return self.whole(block, out),
         };
-        self.open(&block, open, out);
+        self.open = Some(open);
+        self.start(&block, out);
     }
 
-    fn open(&mut self, block: &Value, open: Open, out: &mut Vec<u8>) {
+    fn start(&self, block: &Value, out: &mut Vec<u8>) {
         let value = json!({ "type": "content_block_start", "index": self.index, "content_block": block });
         frame(out, "content_block_start", &value);
-        self.open = Some(open);
     }
 
     /// A block that comes at once is written and closed at once, if there is a form for it at all.
@@ -167,29 +181,40 @@ impl Writer {
                 // Where clients look for a call's input is in the deltas.
                 value["input"] = json!({});
             }
-            self.open(&value, Open::Plain, out);
+            self.start(&value, out);
             if call {
-                self.piece(Piece::InputJsonDelta { partial_json: &input.to_string() }, out);
+                self.piece(Piece::InputJson { partial_json: &input.to_string() }, out);
             }
-            self.block_stop(out);
+            self.stop(out);
         }
     }
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         let piece = match delta {
-            Delta::Text(text) | Delta::Refusal(text) => Piece::TextDelta { text },
-            Delta::Reasoning(thinking) => Piece::ThinkingDelta { thinking },
-            // Neither a call's token nor another vendor's unreadable thinking has a place here.
-            Delta::Redacted(_) => return,
+            Delta::Text(text) | Delta::Refusal(text) => Piece::Text { text },
+            Delta::Reasoning(thinking) => {
+                self.begin_thinking(out);
+                Piece::Thinking { thinking }
+            }
+            // A call's token has no place here.
             Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => return,
-            Delta::Signature(signature) => Piece::SignatureDelta { signature },
+            Delta::Signature(signature) => {
+                self.begin_thinking(out);
+                Piece::Signature { signature }
+            }
+            Delta::Redacted(more) => {
+                if let Some(Open::Thinking { sealed, .. }) = &mut self.open {
+                    sealed.push_str(more);
+                }
+                return;
+            }
             Delta::Arguments(text) => {
                 if let Some(Open::Call { any }) = &mut self.open {
                     *any |= !text.is_empty();
                 }
-                Piece::InputJsonDelta { partial_json: text }
+                Piece::InputJson { partial_json: text }
             }
-            Delta::Citation(citation) if is_citation(citation) => Piece::CitationsDelta { citation },
+            Delta::Citation(citation) if is_citation(citation) => Piece::Citations { citation },
             Delta::Citation(_) => return,
         };
         self.piece(piece, out);
@@ -199,12 +224,37 @@ impl Writer {
         frame(out, "content_block_delta", &WireDelta { r#type: "content_block_delta", index: self.index, delta });
     }
 
+    fn begin_thinking(&mut self, out: &mut Vec<u8>) {
+        if let Some(Open::Thinking { begun: begun @ false, .. }) = &mut self.open {
+            *begun = true;
+            self.start(&json!({ "type": "thinking", "thinking": "", "signature": "" }), out);
+        }
+    }
+
     fn block_stop(&mut self, out: &mut Vec<u8>) {
         match self.open.take() {
             None => return,
-            Some(Open::Call { any: false }) => self.piece(Piece::InputJsonDelta { partial_json: "{}" }, out),
+            Some(Open::Thinking { begun, sealed }) => return self.thinking_stop(begun, &sealed, out),
+            Some(Open::Call { any: false }) => self.piece(Piece::InputJson { partial_json: "{}" }, out),
             Some(Open::Plain | Open::Call { any: true }) => {}
         }
+        self.stop(out);
+    }
+
+    fn thinking_stop(&mut self, begun: bool, sealed: &str, out: &mut Vec<u8>) {
+        if !begun && sealed.is_empty() {
+            self.start(&json!({ "type": "thinking", "thinking": "", "signature": "" }), out);
+        }
+        if begun || sealed.is_empty() {
+            self.stop(out);
+        }
+        if !sealed.is_empty() {
+            self.start(&json!({ "type": "redacted_thinking", "data": sealed }), out);
+            self.stop(out);
+        }
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
         frame(out, "content_block_stop", &json!({ "type": "content_block_stop", "index": self.index }));
         self.index += 1;
     }

@@ -128,7 +128,8 @@ fn adaptive(context: &mut Context<'_>, reasoning: &Reasoning) -> Thinking {
 fn budgeted(context: &mut Context<'_>, reasoning: &Reasoning) -> Thinking {
     let asked = reasoning.budget_tokens.unwrap_or(reasoning.effort.unwrap_or(Effort::Medium).budget_tokens());
     let mut tokens = asked.max(LEAST_BUDGET);
-    let cap = context.request.sampling.max_output_tokens.or(context.profile.max_output_tokens);
+    let limits = [context.request.sampling.max_output_tokens, context.profile.max_output_tokens];
+    let cap = limits.into_iter().flatten().min();
     if let Some(cap) = cap.filter(|cap| *cap <= tokens) {
         // The budget must be below the limit. The limit is the caller's word about cost, so it is the budget that
         // gives way, and half is left for the answer.
