@@ -55,12 +55,13 @@ pub fn inspect(
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
     let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
+    // A model that does not continue a last assistant turn still answers it: not a reason to refuse.
     let facts = RequestFacts {
         operation: accepted.operation,
         dialect: accepted.dialect,
         model,
         stream: accepted.stream.unwrap_or(read.stream),
-        needs: read.needs,
+        needs: read.needs.without(Capabilities::PREFILL),
         input_tokens: read.input_tokens,
         max_output_tokens: read.max_output_tokens,
         timeout: timeout(&headers)?,
@@ -103,14 +104,14 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
         return codec.inspect(object);
     }
     // The other operations share OpenAI's top level: a model, and content that is only measured.
-    let model = match object.get("model").map(|raw| json::as_str(raw)) {
+    let model = match object.get("model").map(json::as_str) {
         None => None,
         Some(Some(model)) => Some(model.into_owned()),
         Some(None) => return Err(Malformed::new("model", "expected a string")),
     };
     let content = object.get("input").or_else(|| object.get("prompt"));
     let input_tokens = content.map_or(0, |raw| shared::estimate::tokens(raw.get().as_bytes()));
-    let stream = object.get("stream").and_then(|raw| json::as_bool(raw)).unwrap_or(false);
+    let stream = object.get("stream").and_then(json::as_bool).unwrap_or(false);
     Ok(BodyFacts { model, stream, input_tokens, needs: Capabilities::NONE, ..BodyFacts::default() })
 }
 

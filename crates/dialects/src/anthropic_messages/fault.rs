@@ -103,14 +103,14 @@ const fn type_of(status: u16) -> &'static str {
 /// Writes an error answer.
 pub(super) fn encode(fault: &Fault, request_id: &str) -> ErrorReply {
     let status = match status_of(fault) {
-        // This dialect's status for overload.
-        503 => 529,
+        // This dialect's status for a provider's overload. Our own "every target is out" stays what it is.
+        503 if fault.class != FaultClass::Exhausted => 529,
         410 => 404,
         status @ 400..=599 => status,
         // An error under a success status is still an error.
         _ => status_of(&Fault { status: None, ..fault.clone() }),
     };
-    let status = if status == 503 { 529 } else { status };
+    let status = if status == 503 && fault.class == FaultClass::Overloaded { 529 } else { status };
     ErrorReply {
         status,
         headers: vec![("request-id", request_id.to_owned())],

@@ -77,7 +77,7 @@ fn callers_are_told_in_their_words() {
         (C::Timeout, None, 504, "timeout_error"),
         (C::Overloaded, Some(529), 529, "overloaded_error"),
         (C::Overloaded, Some(503), 529, "overloaded_error"),
-        (C::Exhausted, None, 529, "overloaded_error"),
+        (C::Exhausted, None, 503, "overloaded_error"),
         (C::Server, Some(200), 502, "api_error"),
     ];
     for (class, status, sent, kind) in table {
