@@ -8,9 +8,9 @@ use crate::codec::Codec;
 #[must_use]
 pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
     match dialect {
+        Dialect::Gemini => Some(&crate::gemini::Gemini),
         Dialect::OpenAiChat
         | Dialect::AnthropicMessages
-        | Dialect::Gemini
         | Dialect::OpenAiResponses
         | Dialect::BedrockConverse
         | Dialect::CohereV2 => None,
