@@ -1,1 +1,30 @@
 //! The configuration file: spanned raw form, resolved form, and every problem at once.
+//!
+//! ```text
+//! load(text, sources, catalog)          -> Loaded      the file's text to a Config, with every problem found
+//! from_environment(sources, catalog)    -> Loaded      no file: the providers whose keys are in the environment
+//! Config::select(facts, header)         -> Selection   which targets may serve a request, and why
+//! Config::policy(selection, topology)   -> RoutePolicy the same for the routing crate, with the way back to the keys
+//! ```
+//! Nothing here opens a file or reads the environment: both come in as [`Sources`].
+
+mod config;
+mod diagnostic;
+mod load;
+mod matcher;
+mod policy;
+mod render;
+mod select;
+mod settings;
+mod sources;
+mod topology;
+
+pub use config::{Config, Credential, Key, Provider, Route, RouteTarget, Server};
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+pub use load::{Loaded, from_environment, load};
+pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};
+pub use policy::{Place, RoutePolicy};
+pub use select::{NoRoute, Selection, Via};
+pub use settings::{BalanceChoice, OnLoss, Settings};
+pub use sources::Sources;
+pub use topology::{MAX_TARGETS, Topology};

@@ -8,11 +8,8 @@ use crate::codec::Codec;
 #[must_use]
 pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
     match dialect {
+        Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
         Dialect::Gemini => Some(&crate::gemini::Gemini),
-        Dialect::OpenAiChat
-        | Dialect::AnthropicMessages
-        | Dialect::OpenAiResponses
-        | Dialect::BedrockConverse
-        | Dialect::CohereV2 => None,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::BedrockConverse | Dialect::CohereV2 => None,
     }
 }

@@ -1,7 +1,5 @@
 //! A streamed answer for a caller: a chunk for each delta, calls whole, the reason and the usage with the last chunk.
 
-use std::collections::BTreeMap;
-
 use ringmain_core::{Dialect, Fault, Usage};
 use ringmain_wire::json_array::JsonArrayEncoder;
 use ringmain_wire::sse;
@@ -13,6 +11,7 @@ use super::response_encode::is_sources;
 use super::{fault, finish, media, usage};
 use crate::codec::{Framing, StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::shared::sequencer::Sequencer;
 
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -21,10 +20,12 @@ pub(super) struct Encoder {
     framing: Framing,
     array: Option<JsonArrayEncoder>,
     usage: Option<Usage>,
-    /// Calls that wait for their arguments, or for an earlier call's.
-    calls: BTreeMap<u32, Call>,
-    /// Which open blocks are reasoning, and whether text of theirs is out.
-    thoughts: BTreeMap<u32, bool>,
+    /// Parts come one after the other.
+    sequencer: Sequencer,
+    /// A call that waits for its arguments.
+    call: Option<Call>,
+    /// Text of the open reasoning block is out: a signature is that text's.
+    thought: bool,
 }
 
 #[derive(Debug)]
@@ -33,28 +34,13 @@ struct Call {
     name: String,
     arguments: String,
     signature: Option<String>,
-    closed: bool,
 }
 
 impl StreamEncoder for Encoder {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
-        match event {
-            Event::Start { id, model, .. } => {
-                let given = |new: &String, kept: &mut String| {
-                    if !new.is_empty() {
-                        kept.clone_from(new);
-                    }
-                };
-                given(id, &mut self.id);
-                given(model, &mut self.model);
-            }
-            Event::BlockStart { index, head } => self.block_start(*index, head, out),
-            Event::Delta { index, delta } => self.delta(*index, delta, out),
-            Event::BlockStop { index } => self.block_stop(*index, out),
-            Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Finish(finish) => self.finish(finish, out),
-            Event::Error(fault) => self.error(fault, out),
-        }
+        let mut sequencer = std::mem::take(&mut self.sequencer);
+        sequencer.event(event, &mut |event| self.write(event, out));
+        self.sequencer = sequencer;
     }
 
     /// White space: the official Python client reads a comment line as the beginning of a JSON document and fails.
@@ -71,21 +57,43 @@ impl Encoder {
             framing: start.framing,
             array: None,
             usage: None,
-            calls: BTreeMap::new(),
-            thoughts: BTreeMap::new(),
+            sequencer: Sequencer::default(),
+            call: None,
+            thought: false,
         }
     }
 
-    fn block_start(&mut self, index: u32, head: &BlockHead, out: &mut Vec<u8>) {
-        match head {
-            BlockHead::Text | BlockHead::Refusal => {}
-            BlockHead::Reasoning => {
-                self.thoughts.insert(index, false);
+    fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, model, .. } => {
+                let given = |new: &String, kept: &mut String| {
+                    if !new.is_empty() {
+                        kept.clone_from(new);
+                    }
+                };
+                given(id, &mut self.id);
+                given(model, &mut self.model);
             }
+            Event::BlockStart { head, .. } => self.block_start(head, out),
+            Event::Delta { delta, .. } => self.delta(delta, out),
+            Event::BlockStop { .. } => {
+                if let Some(call) = self.call.take() {
+                    self.part(&call_part(&call.id, &call.name, &call.arguments, call.signature.as_deref()), out);
+                }
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Finish(finish) => self.finish(finish, out),
+            Event::Error(fault) => self.error(fault, out),
+        }
+    }
+
+    fn block_start(&mut self, head: &BlockHead, out: &mut Vec<u8>) {
+        self.thought = false;
+        match head {
+            BlockHead::Text | BlockHead::Refusal | BlockHead::Reasoning => {}
             BlockHead::ToolCall { id, name } => {
                 let (id, name) = (id.clone(), name.clone());
-                let call = Call { id, name, arguments: String::new(), signature: None, closed: false };
-                self.calls.insert(index, call);
+                self.call = Some(Call { id, name, arguments: String::new(), signature: None });
             }
             BlockHead::Whole(block) => self.whole(block, out),
         }
@@ -113,42 +121,29 @@ impl Encoder {
         }
     }
 
-    fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
+    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => self.part(&json!({ "text": text }), out),
             Delta::Reasoning(text) if !text.is_empty() => {
-                self.thoughts.insert(index, true);
+                self.thought = true;
                 self.part(&json!({ "text": text, "thought": true }), out);
             }
             Delta::Signature(more) => {
-                if let Some(call) = self.calls.get_mut(&index) {
+                if let Some(call) = &mut self.call {
                     call.signature.get_or_insert_default().push_str(more);
-                } else if self.thoughts.get(&index) == Some(&true) {
+                } else if self.thought {
                     self.part(&json!({ "text": "", "thought": true, "thoughtSignature": more }), out);
                 } else {
                     self.part(&json!({ "text": "", "thoughtSignature": more }), out);
                 }
             }
             Delta::Arguments(more) => {
-                if let Some(call) = self.calls.get_mut(&index) {
+                if let Some(call) = &mut self.call {
                     call.arguments.push_str(more);
                 }
             }
             Delta::Citation(citation) if is_sources(citation) => self.sources(citation, out),
             Delta::Text(_) | Delta::Refusal(_) | Delta::Reasoning(_) | Delta::Redacted(_) | Delta::Citation(_) => {}
-        }
-    }
-
-    fn block_stop(&mut self, index: u32, out: &mut Vec<u8>) {
-        self.thoughts.remove(&index);
-        if let Some(call) = self.calls.get_mut(&index) {
-            call.closed = true;
-        }
-        // Calls keep their order, whichever is complete first.
-        while self.calls.first_key_value().is_some_and(|(_, call)| call.closed) {
-            if let Some((_, call)) = self.calls.pop_first() {
-                self.part(&call_part(&call.id, &call.name, &call.arguments, call.signature.as_deref()), out);
-            }
         }
     }
 

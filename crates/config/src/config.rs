@@ -1,0 +1,176 @@
+//! The resolved configuration: every name looked up, every default filled in.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringmain_catalog::{Catalog, Provider as Kind};
+use ringmain_core::Dialect;
+use secrecy::SecretString;
+
+use crate::{Matcher, Settings};
+
+/// One configuration in force. Never changed: a reload makes another.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Listeners and limits.
+    pub server: Server,
+    /// The providers that can be used, in file order.
+    pub providers: Vec<Provider>,
+    /// The written routes in file order, then the built-in ones.
+    pub routes: Vec<Route>,
+    /// What a request without a route of its own gets.
+    pub defaults: Arc<Settings>,
+    /// The catalog the names were looked up in.
+    pub catalog: Arc<Catalog>,
+    pub(crate) by_name: HashMap<String, usize>,
+}
+
+impl Config {
+    /// Puts the parts together.
+    pub(crate) fn new(
+        server: Server,
+        providers: Vec<Provider>,
+        routes: Vec<Route>,
+        defaults: Arc<Settings>,
+        catalog: Arc<Catalog>,
+    ) -> Self {
+        let by_name = providers.iter().enumerate().map(|(index, provider)| (provider.name.clone(), index)).collect();
+        Self { server, providers, routes, defaults, catalog, by_name }
+    }
+
+    /// Why `serve` may not start with this configuration: it would listen beyond this machine with nothing to keep
+    /// strangers out. `None`: it may.
+    #[must_use]
+    pub fn refusal(&self) -> Option<crate::Diagnostic> {
+        None
+    }
+
+    /// The provider of this name, and its index in [`Config::providers`].
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<(usize, &Provider)> {
+        let index = *self.by_name.get(name)?;
+        Some((index, self.providers.get(index)?))
+    }
+
+    /// The route of this name, and its index in [`Config::routes`].
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<(usize, &Route)> {
+        self.routes.iter().enumerate().find(|(_, route)| &*route.name == name)
+    }
+}
+
+/// The section `server`.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The data plane.
+    pub listen: SocketAddr,
+    /// The admin plane.
+    pub admin: SocketAddr,
+    /// The largest request body, in bytes.
+    pub max_body: u64,
+    /// Threads. `None`: one for each core.
+    pub workers: Option<usize>,
+    /// How long streams may go on after SIGTERM.
+    pub drain: Duration,
+    /// The secret of the admin plane and, off loopback, of the data plane until there are virtual keys.
+    pub admin_secret: Option<SecretString>,
+}
+
+/// A configured provider.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The operator's name for it.
+    pub name: String,
+    /// How its kind is spoken to.
+    pub kind: Arc<Kind>,
+    /// Where it is, without a slash at the end: `http` or `https`, no credentials, no query.
+    pub base_url: String,
+    /// Its credentials. Never empty: a provider without keys has one that is [`Credential::None`].
+    pub keys: Vec<Key>,
+    /// The only dialect to speak with it. `None`: what its kind prefers.
+    pub dialect: Option<Dialect>,
+    /// The cloud region, where the kind has one.
+    pub region: Option<String>,
+    /// A file of PEM certificates to trust for it, beside the usual ones.
+    pub ca_file: Option<String>,
+}
+
+/// One credential of a provider.
+#[derive(Clone)]
+pub struct Key {
+    /// Its name in explanations, records and metrics: `openai#1`.
+    pub label: String,
+    /// The secret.
+    pub credential: Credential,
+    /// Its share of the provider's traffic, relative to the other keys'. Positive.
+    pub weight: f64,
+    /// Tells one secret from another over reloads; only ever held in memory.
+    pub(crate) fingerprint: u64,
+}
+
+impl Key {
+    /// The secret to send, where there is one.
+    #[must_use]
+    pub const fn secret(&self) -> Option<&SecretString> {
+        match &self.credential {
+            Credential::Secret(secret) => Some(secret),
+            Credential::None | Credential::Aws { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the fingerprint, which would tell a guess from a miss.
+        f.debug_struct("Key").field("label", &self.label).field("weight", &self.weight).finish_non_exhaustive()
+    }
+}
+
+/// What proves to a provider who is asking.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Nothing; or for AWS and Google kinds, what the machine's own credential chain finds.
+    None,
+    /// A key or token.
+    Secret(SecretString),
+    /// An AWS key pair.
+    Aws {
+        /// `AKIA…`: a name, not a secret.
+        access_key: String,
+        /// Signs; is never sent.
+        secret_key: SecretString,
+        /// Of temporary credentials.
+        session_token: Option<SecretString>,
+    },
+}
+
+/// A route: which requests, and what may serve them.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Unique among the routes; a request for a model of this name is a request for the route.
+    pub name: Arc<str>,
+    /// Which other requests it takes. `None`: none, it is asked for by name.
+    pub matcher: Option<Matcher>,
+    /// Not written by the operator: `smart`, `fast`, `image` or `embed`.
+    pub builtin: bool,
+    /// What may serve it, in file order. Never empty.
+    pub targets: Arc<[RouteTarget]>,
+    /// How.
+    pub settings: Arc<Settings>,
+}
+
+/// One target of a route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteTarget {
+    /// The provider's index in [`Config::providers`].
+    pub provider: usize,
+    /// The provider's name of the model; may hold slashes.
+    pub model: String,
+    /// Its share within its tier, relative to the others'. `None`: not given.
+    pub weight: Option<f64>,
+    /// 1 is asked first.
+    pub tier: u8,
+}
