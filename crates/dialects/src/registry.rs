@@ -9,10 +9,7 @@ use crate::codec::Codec;
 pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
     match dialect {
         Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
-        Dialect::OpenAiChat
-        | Dialect::Gemini
-        | Dialect::OpenAiResponses
-        | Dialect::BedrockConverse
-        | Dialect::CohereV2 => None,
+        Dialect::Gemini => Some(&crate::gemini::Gemini),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::BedrockConverse | Dialect::CohereV2 => None,
     }
 }
