@@ -14,10 +14,11 @@ pub mod anthropic_messages;
 pub mod codec;
 pub mod ir;
 pub mod loss;
+pub mod openai_chat;
 pub mod registry;
 pub mod shared;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use codec::{BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile};
 pub use codec::{StreamDecoder, StreamEncoder, Tap, Unsupported};

@@ -1,1 +1,0 @@
-//! What the codecs' tests share.
