@@ -15,6 +15,7 @@ pub mod codec;
 pub mod gemini;
 pub mod ir;
 pub mod loss;
+pub mod openai_chat;
 pub mod registry;
 pub mod shared;
 #[cfg(test)]
