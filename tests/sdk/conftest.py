@@ -92,14 +92,28 @@ class ProviderSim(Process):
         status, _, body = http("PUT", f"{self.url}/_sim/behavior/{provider}", behavior)
         assert 200 <= status < 300, f"provider-sim refused {behavior}: {status} {body!r}"
 
+    def heal(self, provider: str) -> None:
+        """Gives a provider its usual behaviour back."""
+        http("DELETE", f"{self.url}/_sim/behavior/{provider}")
+
+    def log(self, provider: str | None = None) -> list:
+        """What was received and how each answer ended, oldest first; of one provider or of all."""
+        entries = json.loads(http("GET", f"{self.url}/_sim/log")[2])["entries"]
+        return [entry for entry in entries if provider in (None, entry["label"])]
+
+    def forget(self) -> None:
+        """Empties the log."""
+        http("DELETE", f"{self.url}/_sim/log")
+
 
 @dataclass
 class Ringmain(Process):
-    """A gateway. `url` is its data plane, `admin` its admin plane."""
+    """A gateway. `url` is its data plane, `admin` its admin plane, `path` its configuration file."""
 
     url: str = ""
     admin: str = ""
     config: dict = field(default_factory=dict)
+    path: Path | None = None
 
 
 def _program(variable: str) -> str:
@@ -126,15 +140,13 @@ def _spawn(kind, name: str, command: list, folder: Path, env=None, **fields):
     return kind(name=name, child=child, log=log, **fields)
 
 
-@pytest.fixture
-def start_provider_sim(provider_sim_bin, tmp_path):
-    """A function that starts simulated providers: `start_provider_sim(*extra_arguments) -> ProviderSim`."""
+def _provider_sims(program: str, folder: Path):
     running = []
 
     def start(*arguments: str) -> ProviderSim:
         port = free_port()
-        command = [provider_sim_bin, "--listen", f"127.0.0.1:{port}", *arguments]
-        sim = _spawn(ProviderSim, "provider-sim", command, tmp_path, url=f"http://127.0.0.1:{port}")
+        command = [program, "--listen", f"127.0.0.1:{port}", *arguments]
+        sim = _spawn(ProviderSim, "provider-sim", command, folder, url=f"http://127.0.0.1:{port}")
         running.append(sim)
 
         def listens() -> bool:
@@ -149,6 +161,56 @@ def start_provider_sim(provider_sim_bin, tmp_path):
         sim.stop()
 
 
+def clean_environment(env=None) -> dict:
+    """This process's environment without keys, base URLs and proxies of the surroundings, and with `env`."""
+    unwanted = ("_API_KEY", "_BASE_URL", "_PROXY", "_proxy")
+    return {**{name: value for name, value in os.environ.items() if not name.endswith(unwanted)}, **(env or {})}
+
+
+def _ringmains(program: str, folder: Path):
+    running = []
+
+    def start(config, env=None, arguments=(), wait=True) -> Ringmain:
+        listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        options, path = [], None
+        if config is None:
+            listen, admin, parsed = "127.0.0.1:8080", "127.0.0.1:8081", {}
+        elif isinstance(config, str):
+            text, parsed = config.replace("{listen}", listen).replace("{admin}", admin), {}
+        else:
+            parsed = {**config, "server": {"listen": listen, "admin": admin, **config.get("server", {})}}
+            listen, admin = parsed["server"]["listen"], parsed["server"]["admin"]
+            # JSON is YAML.
+            text = json.dumps(parsed, indent=2)
+        if config is not None:
+            path = Path(tempfile.mkstemp(prefix="ringmain-", suffix=".yaml", dir=folder)[1])
+            path.write_text(text)
+            options = ["--config", str(path)]
+        command = [program, "serve", *options, *arguments]
+        fields = {"url": f"http://{listen}", "admin": f"http://{admin}", "config": parsed, "path": path}
+        gateway = _spawn(Ringmain, "ringmain", command, folder, env=clean_environment(env), **fields)
+        running.append(gateway)
+        if wait:
+            gateway.wait_until(lambda: http("GET", f"{gateway.url}/readyz", timeout=1)[0] == 200, "/readyz")
+        return gateway
+
+    yield start
+    for gateway in running:
+        gateway.stop()
+
+
+@pytest.fixture
+def start_provider_sim(provider_sim_bin, tmp_path):
+    """A function that starts simulated providers: `start_provider_sim(*extra_arguments) -> ProviderSim`."""
+    yield from _provider_sims(provider_sim_bin, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_provider_sims(provider_sim_bin, tmp_path_factory):
+    """`start_provider_sim` for simulators that the tests of a module share."""
+    yield from _provider_sims(provider_sim_bin, tmp_path_factory.mktemp("sims"))
+
+
 @pytest.fixture
 def provider_sim(start_provider_sim) -> ProviderSim:
     """Simulated providers with their usual behaviour."""
@@ -159,35 +221,19 @@ def provider_sim(start_provider_sim) -> ProviderSim:
 def start_ringmain(ringmain_bin, tmp_path):
     """A function that starts a gateway and waits for `/readyz`:
 
-    `start_ringmain(config, env=None, arguments=()) -> Ringmain`, where `config` is a dict or YAML text. A dict gets
-    free ports where it names none; in text, write `{listen}` and `{admin}` where the two addresses go. The working
-    folder is the test's own, so a database lands there. No provider key of the surroundings is handed on; `env` adds
-    variables.
+    `start_ringmain(config, env=None, arguments=(), wait=True) -> Ringmain`, where `config` is a dict or YAML text, or
+    `None` for a start without a file (on the default ports). A dict gets free ports where it names none; in text,
+    write `{listen}` and `{admin}` where the two addresses go. The working folder is the test's own, so a database
+    lands there. No provider key of the surroundings is handed on; `env` adds variables.
     """
-    running = []
+    yield from _ringmains(ringmain_bin, tmp_path)
 
-    def start(config, env=None, arguments=()) -> Ringmain:
-        listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        if isinstance(config, str):
-            text, parsed = config.replace("{listen}", listen).replace("{admin}", admin), {}
-        else:
-            parsed = {**config, "server": {"listen": listen, "admin": admin, **config.get("server", {})}}
-            listen, admin = parsed["server"]["listen"], parsed["server"]["admin"]
-            # JSON is YAML.
-            text = json.dumps(parsed, indent=2)
-        path = Path(tempfile.mkstemp(prefix="ringmain-", suffix=".yaml", dir=tmp_path)[1])
-        path.write_text(text)
-        clean = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_PROXY", "_proxy"))}
-        command = [ringmain_bin, "serve", "--config", str(path), *arguments]
-        fields = {"url": f"http://{listen}", "admin": f"http://{admin}", "config": parsed}
-        gateway = _spawn(Ringmain, "ringmain", command, tmp_path, env={**clean, **(env or {})}, **fields)
-        running.append(gateway)
-        gateway.wait_until(lambda: http("GET", f"{gateway.url}/readyz", timeout=1)[0] == 200, "/readyz")
-        return gateway
 
-    yield start
-    for gateway in running:
-        gateway.stop()
+@pytest.fixture(scope="module")
+def shared_ringmains(ringmain_bin, tmp_path_factory):
+    """`start_ringmain` for gateways that the tests of a module share. Health outlives a test there: routes that break
+    something need targets of their own."""
+    yield from _ringmains(ringmain_bin, tmp_path_factory.mktemp("gateways"))
 
 
 @pytest.fixture

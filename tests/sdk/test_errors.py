@@ -1,0 +1,306 @@
+"""Errors are clear, in the caller's own dialect, of the right class for its SDK, and hold no secret."""
+
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from sdks import CALLERS
+from support import DIALECTS, FAST, MODELS, chat, error_message, prompt, provider, route, send
+
+CANARY = "sk-canary-of-the-provider"
+OF_CALLER = "sk-canary-of-the-caller"
+
+
+@pytest.fixture(scope="module")
+def sim(shared_provider_sims):
+    return shared_provider_sims()
+
+
+# What upstream faults are for the caller: status, and the SDK's class of it.
+FAULTS = {
+    "bad-request": (400, "BadRequestError", "BadRequestError", "ClientError"),
+    "unprocessable": (422, "UnprocessableEntityError", "UnprocessableEntityError", "ClientError"),
+    "model-not-found": (404, "NotFoundError", "NotFoundError", "ClientError"),
+    "rate-limit=60": (429, "RateLimitError", "RateLimitError", "ClientError"),
+    "server-error": (500, "InternalServerError", "InternalServerError", "ServerError"),
+    "unavailable": (503, "InternalServerError", "ServiceUnavailableError", "ServerError"),
+}
+
+
+@pytest.fixture(scope="module")
+def gateway(shared_ringmains, sim):
+    providers = {vendor: provider(sim, f"errors-{vendor}", vendor, CANARY) for vendor in MODELS}
+    routes = [
+        route("silent", "gemini/gemini-2.5-flash-lite@silence"),
+        *(route(f"loss-{on_loss}", "anthropic/claude-sonnet-4-6", on_loss=on_loss) for on_loss in ("allow", "warn", "reject")),
+    ]
+    for fault in FAULTS:
+        for vendor, model in MODELS.items():
+            label = f"{fault.split('=')[0]}-{vendor}"
+            sim.behave(label, fault=fault)
+            providers[label] = provider(sim, label, vendor, CANARY)
+            routes.append(route(label, f"{label}/{model}"))
+    breaker = {"failures": 1000, "error_rate": "100%"}
+    timeouts = {**FAST["timeouts"], "total": "3s"}
+    retries = {"attempts": 2, "backoff": "1ms..5ms"}
+    settings = {**FAST, "breaker": breaker, "timeouts": timeouts, "retries": retries}
+    return shared_ringmains({"providers": providers, "routes": routes, "defaults": settings}, env={"RINGMAIN_LOG": "debug"})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("vendor", MODELS)
+@pytest.mark.parametrize("sdk", CALLERS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_sdk_raises_its_own_exception(gateway, fault, sdk, vendor, stream):
+    """The class of the status survives; a plain status may become the dialect's nearest."""
+    status, *names = FAULTS[fault]
+    caller = CALLERS[sdk](gateway.url)
+    wanted = getattr(caller.errors, names[DIALECTS.index(sdk)])
+    with pytest.raises(wanted) as raised:
+        caller.ask(f"{fault.split('=')[0]}-{vendor}", "hello", stream)
+    got = getattr(raised.value, "status_code", None) or raised.value.code
+    assert got == status
+    assert caller.headers["x-ringmain-request-id"] and caller.headers["x-ringmain-attempts"]
+
+
+# --- requests that are wrong ---
+
+BODIES = {
+    "not JSON": (b'{"model": "m", ', "JSON"),
+    "empty": (b"", ""),
+    "a list": (b"[]", "object"),
+    "a text": (b'"hello"', "object"),
+    "not UTF-8": (b'{"model": "\xff\xfe"}', ""),
+    "twice over": (b'{"model":"m"}{"model":"m"}', ""),
+    "deep": (b'{"model":"m","messages":' + b"[" * 5000 + b"]" * 5000 + b"}", ""),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("case", BODIES)
+def test_a_body_that_is_no_request(gateway, sim, case, dialect):
+    body, word = BODIES[case]
+    sim.forget()
+    reply = send(gateway.url, prompt(dialect, model="openai/gpt-4o")[0], body)
+    assert reply.status == 400, reply.body[:300]
+    assert word.lower() in error_message(dialect, reply).lower()
+    assert sim.log() == []
+
+
+WRONG = {
+    "openai": [({"messages": "hello"}, "messages"), ({"model": 5}, "model"), ({"messages": [{"role": "user", "content": 5}]}, "content"), ({"tools": 5}, "tools"), ({"stream": "yes"}, "stream")],
+    "anthropic": [({"messages": "hello"}, "messages"), ({"model": 5}, "model"), ({"max_tokens": "many"}, "max_tokens"), ({"tools": {}}, "tools"), ({"stream": 1}, "stream")],
+    "gemini": [({"contents": 5}, "contents"), ({"generationConfig": []}, "generationConfig"), ({"tools": "x"}, "tools")],
+}
+ROWS = [(dialect, change, word) for dialect, rows in WRONG.items() for change, word in rows]
+
+
+@pytest.mark.parametrize(("dialect", "change", "word"), ROWS, ids=[f"{dialect}-{word}" for dialect, _, word in ROWS])
+def test_a_wrong_type_is_named(gateway, dialect, change, word):
+    """To a vendor of another dialect, so that it is the gateway that reads all of it."""
+    other = DIALECTS[(DIALECTS.index(dialect) + 1) % 3]
+    path, body = prompt(dialect, model=f"{other}/{MODELS[other]}")
+    reply = send(gateway.url, path, {**body, **change})
+    assert reply.status == 400, reply.body
+    assert word in error_message(dialect, reply)
+
+
+def test_a_missing_model_is_named(gateway):
+    for dialect in ("openai", "anthropic"):
+        path, body = prompt(dialect)
+        del body["model"]
+        reply = send(gateway.url, path, body)
+        assert (reply.status, "model" in error_message(dialect, reply)) == (400, True)
+    assert send(gateway.url, "/v1beta/models/:generateContent", {"contents": []}).status in (400, 404)
+
+
+PATHS = [
+    ("POST", "/v1/nonsense", 404, "openai"),
+    ("GET", "/nonsense", 404, "openai"),
+    ("POST", "/v1beta/nonsense", 404, "gemini"),
+    ("POST", "/v1beta/models/m:predict", 404, "gemini"),
+    ("GET", "/v1/chat/completions", 405, "openai"),
+    ("DELETE", "/v1/messages", 405, "anthropic"),
+    ("GET", "/v1beta/models/m:generateContent", 405, "gemini"),
+    ("POST", "/v1/models", 405, "openai"),
+    # Promised, and not there yet.
+    ("POST", "/v1/responses", 501, "openai"),
+    ("POST", "/v1/images/edits", 501, "openai"),
+    ("POST", "/v1/audio/speech", 501, "openai"),
+    ("POST", "/v1/audio/transcriptions", 501, "openai"),
+    ("POST", "/v1/rerank", 501, "openai"),
+    ("POST", "/providers/openai/v1/files", 501, "openai"),
+    ("POST", "/v2/chat", 501, None),
+    ("POST", "/model/m/converse", 501, None),
+    ("POST", "/model/m/converse-stream", 501, None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "dialect"), PATHS, ids=[f"{row[0]} {row[1]}" for row in PATHS])
+def test_paths(gateway, method, path, status, dialect):
+    reply = send(gateway.url, path, {} if method == "POST" else None, method=method)
+    assert reply.status == status, reply.body
+    assert reply.mine("request-id") and reply.mine("attempts") == "0"
+    if dialect:
+        assert error_message(dialect, reply)
+    if status == 405:
+        assert reply.headers["allow"] in ("POST", "GET"), "RFC 9110 wants an Allow header"
+
+
+# --- size ---
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_body_over_the_limit(start_ringmain, sim, dialect):
+    providers = {"openai": provider(sim, "small", "openai")}
+    gateway = start_ringmain({"server": {"max_body": "4KiB"}, "providers": providers})
+    path, body = prompt(dialect, "x" * 5000, model="openai/gpt-4o")
+    reply = send(gateway.url, path, body)
+    assert reply.status == 413
+    assert "server.max_body" in error_message(dialect, reply)
+    path, body = prompt(dialect, "x" * 3000, model="openai/gpt-4o")
+    assert send(gateway.url, path, body).status == 200
+    # Chunked, so that nothing announces the size.
+    with socket.create_connection(gateway.url.removeprefix("http://").split(":")) as caller:
+        head = f"POST {path} HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        caller.sendall(head.encode() + b"1400\r\n" + b" " * 0x1400 + b"\r\n0\r\n\r\n")
+        assert b" 413 " in caller.makefile("rb").readline()
+
+
+@pytest.mark.parametrize("over", [0, 1], ids=["64 MiB", "a byte more"])
+def test_the_default_limit(gateway, over):
+    path, body = prompt("openai", model="openai/gpt-4o")
+    text = b'{"model":"openai/gpt-4o","messages":[{"role":"user","content":"hello"}],"user":"'
+    text += b"x" * ((64 << 20) + over - len(text) - 2) + b'"}'
+    reply = send(gateway.url, path, text, timeout=120)
+    assert reply.status == (413 if over else 200), reply.body[:300]
+
+
+@pytest.mark.parametrize(("sdk", "name"), [("openai", "APIStatusError"), ("anthropic", "RequestTooLargeError"), ("gemini", "ClientError")])
+def test_an_sdk_reads_the_413(gateway, sdk, name):
+    """The answer must reach a client that is still sending."""
+    caller = CALLERS[sdk](gateway.url)
+    with pytest.raises(getattr(caller.errors, name)) as raised:
+        caller.ask("openai/gpt-4o", "x" * (66 << 20))
+    assert (getattr(raised.value, "status_code", None) or raised.value.code) == 413
+
+
+# --- clocks and losses ---
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_callers_deadline(gateway, dialect, stream):
+    path, body = prompt(dialect, model="silent", stream=stream)
+    began = time.monotonic()
+    reply = send(gateway.url, path, body, {"x-ringmain-timeout": "300ms"})
+    assert 0.3 <= time.monotonic() - began < 1.3
+    assert reply.status in (408, 504), reply.body
+    error_message(dialect, reply)
+
+
+def test_a_deadline_that_is_none(gateway):
+    for value in ("soon", "-1s", "0s", ""):
+        reply = send(gateway.url, *prompt("openai", model="openai/gpt-4o"), {"x-ringmain-timeout": value})
+        assert (reply.status, "x-ringmain-timeout" in error_message("openai", reply)) == (400, True), value
+
+
+def test_losses(gateway, sim):
+    ask = lambda name: send(gateway.url, *prompt("openai", model=name, logit_bias={"50256": -100}))  # noqa: E731
+    warned = ask("loss-warn")
+    assert (warned.status, warned.mine("loss")) == (200, "logit_bias")
+    allowed = ask("loss-allow")
+    assert (allowed.status, allowed.mine("loss")) == (200, None)
+    sim.forget()
+    rejected = ask("loss-reject")
+    assert (rejected.status, "logit_bias" in error_message("openai", rejected)) == (400, True)
+    assert sim.log() == []
+    assert send(gateway.url, *prompt("openai", model="openai/gpt-4o", logit_bias={})).mine("loss") is None
+
+
+# --- secrets and headers ---
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """A provider that keeps what it is sent, word for word."""
+
+    def do_POST(self):
+        self.server.requests.append((self.path, self.headers))
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = b'{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
+        body += b'"message":{"role":"assistant","content":"hello"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
+        self.send_response(200)
+        for name, value in [("content-type", "application/json"), ("content-length", len(body)), ("keep-alive", "timeout=5"), ("connection", "x-hop"), ("x-hop", "1"), ("proxy-authenticate", "Basic"), ("set-cookie", "session=1"), ("x-ringmain-target", "forged")]:
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def upstream():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    server.requests = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_is_the_callers_stays_here(start_ringmain, upstream):
+    """No credential, cookie or hop-by-hop header of the caller goes up; none of the provider's comes down."""
+    provider = {"kind": "openai", "base_url": f"http://127.0.0.1:{upstream.server_port}/v1", "keys": [CANARY]}
+    gateway = start_ringmain({"providers": {"p": provider}})
+    private = {"authorization": f"Bearer {OF_CALLER}", "x-api-key": OF_CALLER, "api-key": OF_CALLER, "x-goog-api-key": OF_CALLER}
+    private |= {"cookie": f"session={OF_CALLER}", "proxy-authorization": f"Basic {OF_CALLER}", "x-forwarded-for": "192.0.2.1"}
+    hops = {"connection": "x-hop, keep-alive", "x-hop": OF_CALLER, "keep-alive": "timeout=9", "te": "trailers", "upgrade": "websocket"}
+    asides = {"x-ringmain-tag": "team=search", "x-ringmain-session": "s", "x-ringmain-timeout": "9s"}
+    for dialect in DIALECTS:
+        path, body = prompt(dialect, model="p/m")
+        path += ("&" if "?" in path else "?") + f"key={OF_CALLER}"
+        reply = send(gateway.url, path, body, {**private, **hops, **asides})
+        assert reply.status == 200, reply.body
+        assert reply.mine("target") == "p/m"
+        sent_on = {name.lower() for name in reply.headers}
+        assert not sent_on & {"x-hop", "proxy-authenticate", "set-cookie", "keep-alive"}
+    assert len(upstream.requests) == 3
+    for path, headers in upstream.requests:
+        assert OF_CALLER not in path + str(headers)
+        assert headers["authorization"] == f"Bearer {CANARY}"
+        assert headers["host"] == f"127.0.0.1:{upstream.server_port}"
+        names = {name.lower() for name in headers}
+        assert not names & {*hops, *private} - {"authorization", "connection"}
+        assert not any(name.startswith("x-ringmain") for name in names)
+
+
+def test_no_secret_is_told(gateway, sim):
+    """After everything above, at log level debug, and after errors of every kind: nowhere."""
+    told = []
+    for fault in ("invalid-key", "server-error", "refuse", "garbage", "error-body:overloaded"):
+        for dialect in DIALECTS:
+            vendor = DIALECTS[(DIALECTS.index(dialect) + 1) % 3]
+            path, body = prompt(dialect, model=f"{vendor}/{MODELS[vendor]}@{fault}")
+            told.append(send(gateway.url, path, body, {"authorization": f"Bearer {OF_CALLER}", "x-goog-api-key": OF_CALLER}))
+    assert {reply.status for reply in told} != {200}
+    texts = [str(reply.headers) + reply.body.decode("utf-8", "replace") for reply in told]
+    texts += [gateway.output(), send(gateway.admin, "/metrics", method="GET").body.decode()]
+    assert all("canary" not in text for text in texts)
+    assert texts[-2] and texts[-1]
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_every_answer_says_how_it_came_about(gateway, status):
+    path, body = prompt("openai", model={200: "openai/gpt-4o", 400: "bad-request-openai", 404: "nobody"}[status])
+    replies = [send(gateway.url, path, body) for _ in range(2)]
+    for reply in replies:
+        assert reply.status == status
+        assert int(reply.mine("attempts")) == (0 if status == 404 else 1)
+        assert reply.mine("cache") == "off"
+        assert bool(reply.mine("target")) == (status != 404)
+        assert bool(reply.mine("route")) == (status != 404)
+    assert replies[0].mine("request-id") != replies[1].mine("request-id")
+    assert chat(gateway.url, "anthropic", "openai/gpt-4o", stream=True)[0].mine("request-id")
