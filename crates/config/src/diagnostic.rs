@@ -193,7 +193,7 @@ impl Diagnostics {
 
     /// Sorts by place.
     pub(crate) fn sort(&mut self) {
-        self.list.sort_by(|a, b| (a.line, a.column, a.severity, a.code).cmp(&(b.line, b.column, b.severity, b.code)));
+        self.list.sort_by_key(|problem| (problem.line, problem.column, problem.severity, problem.code));
     }
 
     /// Never shows this part of the text.
