@@ -15,7 +15,7 @@ static EMBEDDED: LazyLock<Result<Arc<Catalog>, Problems>> =
     LazyLock::new(|| Catalog::with_overrides(std::iter::empty::<(&str, &str)>()).map(Arc::new));
 
 /// How alike (0 to 1) a name must be to be suggested.
-const ALIKE: f64 = 0.7;
+const ALIKE: f64 = 0.8;
 
 /// Every provider and model that is known.
 #[derive(Debug, Clone, Default)]

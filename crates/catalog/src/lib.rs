@@ -16,7 +16,7 @@ pub use load::{Problem, Problems};
 pub use model::{Model, ModelKind};
 pub use price::{LongContext, Price, TokenPrices};
 pub use provider::{Auth, Endpoint, ErrorRule, Pools, Provider};
-pub use quirk::{MaxTokensField, Pointer, Quirks, StreamUsage, SystemRole, ToolIds};
+pub use quirk::{MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! One kind of provider: where it is, how it is authorised, what it serves under which paths.
 
-use ringmain_core::{Dialect, FaultClass, FaultScope, Operation};
+use ringmain_core::{Capabilities, Dialect, FaultClass, FaultScope, Operation};
 
 use crate::{Model, Quirks};
 
@@ -27,8 +27,10 @@ pub struct Provider {
     pub endpoints: Vec<Endpoint>,
     /// Where it departs from its dialect.
     pub quirks: Quirks,
-    /// What its error codes and messages mean, where the dialect's codec does not know them.
+    /// What its error codes and messages mean; a rule stands above what the dialect's codec says.
     pub errors: Vec<ErrorRule>,
+    /// What each of its models can do, in the catalog or not: what the server does rather than the model.
+    pub capabilities: Capabilities,
     /// A path under the base URL that costs nothing to ask.
     pub health_path: Option<String>,
     /// Its share in the built-in routes.

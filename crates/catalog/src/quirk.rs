@@ -32,6 +32,8 @@ impl Pointer {
 }
 
 /// A provider's, or a model's, departures from its dialect. Empty: none.
+///
+/// The edits are made in this order: `rename`, the words about single members, `default`, `remove`, `only`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Quirks {
     /// Members the provider refuses: taken out of the request and reported as lost.
@@ -40,6 +42,9 @@ pub struct Quirks {
     pub rename: Vec<(Pointer, String)>,
     /// Members the provider demands: set where the caller did not.
     pub default: Vec<(Pointer, Value)>,
+    /// The only members of the request the provider takes; any other is taken out and reported as lost (Mistral answers
+    /// an unknown member with 422). `None`: members it does not know are ignored.
+    pub only: Option<Vec<String>>,
     /// When a stream tells its usage.
     pub stream_usage: Option<StreamUsage>,
     /// A stream may end cleanly without `[DONE]` or a finish reason, and be whole.
@@ -54,6 +59,10 @@ pub struct Quirks {
     pub assistant_after_tool: Option<bool>,
     /// `user` and `assistant` messages must alternate: neighbours of one role are merged (Perplexity).
     pub alternate_roles: Option<bool>,
+    /// An assistant message may not carry the `reasoning_content` of an earlier answer (Mistral, Cerebras).
+    pub refuses_reasoning: Option<bool>,
+    /// How a last assistant message is marked as the beginning of the answer, where a model takes one.
+    pub prefill: Option<Prefill>,
 }
 
 /// When a stream tells its usage.
@@ -107,6 +116,17 @@ pub enum SystemRole {
     User,
 }
 
+/// How a last assistant message is marked as the beginning of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prefill {
+    /// By standing last.
+    Trailing,
+    /// By `prefix: true` in the message (Mistral).
+    Prefix,
+    /// By `continue_final_message: true` and `add_generation_prompt: false` in the request (vLLM).
+    ContinueFinalMessage,
+}
+
 impl Quirks {
     /// When a stream tells its usage; on request where nothing is said.
     #[must_use]
@@ -150,6 +170,18 @@ impl Quirks {
         self.alternate_roles.unwrap_or(false)
     }
 
+    /// Must `reasoning_content` be taken out of earlier assistant messages?
+    #[must_use]
+    pub fn refuses_reasoning(&self) -> bool {
+        self.refuses_reasoning.unwrap_or(false)
+    }
+
+    /// How a prefill is marked; by standing last where nothing is said.
+    #[must_use]
+    pub fn prefill(&self) -> Prefill {
+        self.prefill.unwrap_or(Prefill::Trailing)
+    }
+
     /// No departure at all? Then a request can go as it is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -163,6 +195,7 @@ impl Quirks {
             remove: joined(&self.remove, &model.remove),
             rename: joined(&self.rename, &model.rename),
             default: joined(&self.default, &model.default),
+            only: model.only.clone().or_else(|| self.only.clone()),
             stream_usage: model.stream_usage.or(self.stream_usage),
             ends_without_done: model.ends_without_done.or(self.ends_without_done),
             max_tokens_field: model.max_tokens_field.or(self.max_tokens_field),
@@ -170,6 +203,8 @@ impl Quirks {
             system_role: model.system_role.or(self.system_role),
             assistant_after_tool: model.assistant_after_tool.or(self.assistant_after_tool),
             alternate_roles: model.alternate_roles.or(self.alternate_roles),
+            refuses_reasoning: model.refuses_reasoning.or(self.refuses_reasoning),
+            prefill: model.prefill.or(self.prefill),
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct ProviderFile {
     pub(crate) quirks: RawQuirks,
     #[serde(default)]
     pub(crate) errors: Vec<RawErrorRule>,
+    #[serde(default)]
+    pub(crate) can: Vec<Text>,
     pub(crate) health_path: Option<Text>,
     #[serde(default)]
     pub(crate) pools: RawPools,
@@ -82,6 +84,7 @@ pub(crate) struct RawQuirks {
     pub(crate) remove: Vec<Text>,
     pub(crate) rename: Vec<RawRename>,
     pub(crate) default: Vec<RawDefault>,
+    pub(crate) only: Option<Vec<String>>,
     pub(crate) stream_usage: Option<RawStreamUsage>,
     pub(crate) ends_without_done: Option<bool>,
     pub(crate) max_tokens_field: Option<RawMaxTokensField>,
@@ -89,6 +92,8 @@ pub(crate) struct RawQuirks {
     pub(crate) system_role: Option<RawSystemRole>,
     pub(crate) assistant_after_tool: Option<bool>,
     pub(crate) alternate_roles: Option<bool>,
+    pub(crate) refuses_reasoning: Option<bool>,
+    pub(crate) prefill: Option<RawPrefill>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +141,14 @@ pub(crate) enum RawSystemRole {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RawPrefill {
+    Trailing,
+    Prefix,
+    ContinueFinalMessage,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelFile {
     /// The date and source of every entry that has none of its own.
@@ -152,10 +165,8 @@ pub(crate) struct RawModel {
     pub(crate) aliases: Vec<Text>,
     pub(crate) kind: Option<Text>,
     pub(crate) price: Option<Spanned<RawPrice>>,
-    /// Context window in tokens.
-    pub(crate) context: Option<u64>,
-    /// The most output tokens.
-    pub(crate) output: Option<u64>,
+    #[serde(default)]
+    pub(crate) limits: RawLimits,
     #[serde(default)]
     pub(crate) can: Vec<Text>,
     #[serde(default)]
@@ -165,6 +176,14 @@ pub(crate) struct RawModel {
     pub(crate) retires: Option<Text>,
     pub(crate) as_of: Option<Text>,
     pub(crate) source: Option<String>,
+}
+
+/// Tokens.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawLimits {
+    pub(crate) context: Option<u64>,
+    pub(crate) output: Option<u64>,
 }
 
 /// Dollars, per million tokens where nothing else is said.

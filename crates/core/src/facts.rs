@@ -53,6 +53,12 @@ impl Capabilities {
         Self(self.0 | other.0)
     }
 
+    /// This set less the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Does this set hold all of `needed`?
     #[must_use]
     pub const fn contains(self, needed: Self) -> bool {
@@ -62,7 +68,7 @@ impl Capabilities {
     /// What `needed` has and this set has not.
     #[must_use]
     pub const fn missing(self, needed: Self) -> Self {
-        Self(needed.0 & !self.0)
+        needed.without(self)
     }
 
     /// No capability at all?

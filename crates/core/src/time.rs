@@ -46,3 +46,37 @@ pub struct Now {
     /// For dates.
     pub wall: WallTime,
 }
+
+/// Reads a duration as people write it: `250ms`, `2s`, `10m`, `1h`, `7d`, `1.5s`. `None` for anything else, a bare number
+/// included: it would leave the unit to guesswork.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let table = [("250ms", 250), ("2s", 2000), ("1.5s", 1500), ("10m", 600_000), ("7d", 604_800_000)];
+        for (text, millis) in table {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "5", "s", "-1s", "1 s", "1e3s", "1w", "..s", "99999999999999999999d"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}

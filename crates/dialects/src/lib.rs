@@ -10,11 +10,16 @@
 //! and the provider's dialect are the same nothing is decoded: bytes are relayed, and a [`codec::Tap`] reads a copy.
 //! What a dialect cannot carry becomes a [`Loss`], never silence.
 
+pub mod anthropic_messages;
 pub mod codec;
+pub mod gemini;
 pub mod ir;
 pub mod loss;
+pub mod openai_chat;
 pub mod registry;
 pub mod shared;
+#[cfg(test)]
+mod tests;
 
 pub use codec::{BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile};
 pub use codec::{StreamDecoder, StreamEncoder, Tap, Unsupported};

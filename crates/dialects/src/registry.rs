@@ -8,11 +8,9 @@ use crate::codec::Codec;
 #[must_use]
 pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
     match dialect {
-        Dialect::OpenAiChat
-        | Dialect::AnthropicMessages
-        | Dialect::Gemini
-        | Dialect::OpenAiResponses
-        | Dialect::BedrockConverse
-        | Dialect::CohereV2 => None,
+        Dialect::OpenAiChat => Some(&crate::openai_chat::OpenAiChat),
+        Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
+        Dialect::Gemini => Some(&crate::gemini::Gemini),
+        Dialect::OpenAiResponses | Dialect::BedrockConverse | Dialect::CohereV2 => None,
     }
 }

@@ -1,1 +1,33 @@
-//! The request pipeline: accept, identify, read, inspect, decide, attempt, relay, settle.
+//! The request pipeline. Begin at [`serve`]: it is the table of contents.
+//!
+//! ```text
+//! accept -> identify -> read -> inspect -> attempt ( plan, next -> render -> exchange -> commit ) -> relay -> settle
+//! ```
+//! Decisions are made in `ringmain-routing`, which is pure; this crate does what they say. A request lives on one
+//! thread, holds no lock across an await, and spawns nothing: dropping it stops everything it had begun.
+
+pub mod accept;
+pub mod attempt;
+pub mod classify;
+pub mod clock;
+pub mod exchange;
+pub mod gateway;
+pub mod identify;
+pub mod inspect;
+pub mod limits;
+pub mod live;
+pub mod models;
+pub mod read;
+pub mod relay;
+pub mod render;
+pub mod reply;
+pub mod route;
+pub mod rules;
+pub mod serve;
+pub mod settle;
+pub mod target;
+pub mod writer;
+
+pub use gateway::Gateway;
+pub use reply::{BrokenOff, ReplyBody};
+pub use serve::serve;

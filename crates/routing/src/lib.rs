@@ -1,15 +1,34 @@
 //! Pure routing decisions: plan, next, observe. No clock, chance, IO, lock or async.
 //!
 //! ```text
-//! view(state, policy, now)             -> View    what is known of the candidates, copied
-//! plan(policy, facts, view, now, seed) -> Plan    every candidate with its verdict, and the order
-//! next(plan, tried, view, now, seed)   -> Step    what to do now: try, wait, stop
-//! begin(state, attempt, now)                      an attempt starts: in-flight, a probe is taken
-//! observe(state, observation, now)                an attempt ended: breaker, limits, budget
+//! view(health, policy, now)                        -> View   what is known of the candidates, copied
+//! plan(policy, facts, view, now, seed)             -> Plan   every candidate with its verdict, and the order
+//! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
+//! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
+//! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
 //! The same functions decide in production, in `explain`, in simulation and in replay.
+//!
+//! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
+//! same probe; then `observe` when an attempt ended, and a fresh `view` before each further `next`.
 
+mod balance;
+pub mod health;
+mod observe;
+mod plan;
 pub mod policy;
+mod step;
+mod verdict;
+mod view;
 
+pub use health::Health;
+pub use observe::{Limits, Observation, Seen, Window, begin, observe};
+pub use plan::{Plan, plan};
 pub use policy::{Backoff, Balance, BreakerPolicy, Candidate, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget};
 pub use policy::{TargetIx, Timeouts};
+pub use step::{Step, Stop, Tried, Try, next};
+pub use verdict::{Reason, Verdict};
+pub use view::{KeyRow, Row, Standing, View, view};
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,25 @@ impl Event for RequestEnded<'_> {
     }
 }
 
+/// A request ended before any target was tried: a bad body, an unknown model, a missing key.
+#[derive(Debug)]
+pub struct RequestRefused<'a> {
+    /// Where it is counted.
+    pub metrics: &'a Metrics,
+    /// Which.
+    pub request: RequestId,
+    /// Why.
+    pub fault: &'a Fault,
+}
+
+impl Event for RequestRefused<'_> {
+    fn record(&self) {
+        let class = self.fault.class.as_str();
+        self.metrics.refused(class);
+        info!(request = %self.request, class, message = self.fault.message, "request refused");
+    }
+}
+
 /// An unreadable event in a provider's stream was skipped.
 #[derive(Debug)]
 pub struct EventSkipped<'a> {

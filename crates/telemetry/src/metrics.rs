@@ -190,6 +190,11 @@ impl Metrics {
         }
     }
 
+    /// A refusal belongs to no route.
+    pub(crate) fn refused(&self, outcome: &'static str) {
+        self.requests.get_or_create(&RouteOutcome { route: "none".to_owned(), outcome }).inc();
+    }
+
     pub(crate) fn reloaded(&self, ok: bool) {
         let result = if ok { "ok" } else { "refused" };
         self.reloads.get_or_create(&ByResult { result }).inc();

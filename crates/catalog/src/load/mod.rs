@@ -6,12 +6,13 @@ mod provider;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ringmain_core::Capabilities;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
-use crate::quirk::{MaxTokensField, Pointer, Quirks, StreamUsage, SystemRole, ToolIds};
+use crate::quirk::{MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
 use crate::raw::{
-    ModelFile, ProviderFile, RawMaxTokensField, RawQuirks, RawStreamUsage, RawSystemRole, RawToolIds, Text,
+    ModelFile, ProviderFile, RawMaxTokensField, RawPrefill, RawQuirks, RawStreamUsage, RawSystemRole, RawToolIds, Text,
 };
 use crate::{Model, Provider};
 
@@ -94,7 +95,7 @@ impl Loader {
         let Some(raw) = self.parse::<ModelFile>(file, text) else { return };
         let fresh = model::resolve(&mut Scope { loader: self, file }, provider, raw);
         let entries = self.models.entry(provider.to_owned()).or_default();
-        entries.retain(|old| old.file == file || fresh.iter().all(|new| new.entry.name != old.entry.name));
+        entries.retain(|old| fresh.iter().all(|new| new.entry.name != old.entry.name));
         entries.extend(fresh);
     }
 
@@ -183,6 +184,11 @@ impl Scope<'_> {
         found
     }
 
+    fn capabilities(&mut self, words: &[Text]) -> Capabilities {
+        let known = words.iter().filter_map(|text| self.word(text, &Capabilities::NAMED));
+        known.fold(Capabilities::NONE, Capabilities::with)
+    }
+
     fn pointer(&mut self, text: &Text) -> Option<Pointer> {
         let pointer = Pointer::parse(&text.value);
         if pointer.is_none() {
@@ -196,6 +202,7 @@ impl Scope<'_> {
             remove: raw.remove.iter().filter_map(|text| self.pointer(text)).collect(),
             rename: raw.rename.into_iter().filter_map(|r| Some((self.pointer(&r.at)?, r.to))).collect(),
             default: raw.default.into_iter().filter_map(|d| Some((self.pointer(&d.at)?, d.value))).collect(),
+            only: raw.only,
             stream_usage: raw.stream_usage.map(|word| match word {
                 RawStreamUsage::OnRequest => StreamUsage::OnRequest,
                 RawStreamUsage::Always => StreamUsage::Always,
@@ -217,6 +224,12 @@ impl Scope<'_> {
             }),
             assistant_after_tool: raw.assistant_after_tool,
             alternate_roles: raw.alternate_roles,
+            refuses_reasoning: raw.refuses_reasoning,
+            prefill: raw.prefill.map(|word| match word {
+                RawPrefill::Trailing => Prefill::Trailing,
+                RawPrefill::Prefix => Prefill::Prefix,
+                RawPrefill::ContinueFinalMessage => Prefill::ContinueFinalMessage,
+            }),
         }
     }
 }

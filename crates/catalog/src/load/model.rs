@@ -17,16 +17,15 @@ fn entry(scope: &mut Scope<'_>, provider: &str, (as_of, source): (&str, &str), r
     let at = raw.name.referenced;
     let kinds = ModelKind::ALL.map(|kind| (kind.as_str(), kind));
     let kind = raw.kind.and_then(|text| scope.word(&text, &kinds)).unwrap_or(ModelKind::Chat);
-    let capabilities = raw.can.iter().filter_map(|text| scope.word(text, &Capabilities::NAMED));
     let mut entry = Model {
         provider: provider.to_owned(),
-        capabilities: capabilities.fold(Capabilities::NONE, Capabilities::with),
+        capabilities: scope.capabilities(&raw.can),
         name: raw.name.value,
         aliases: raw.aliases.iter().map(|text| text.value.clone()).collect(),
         kind,
         price: raw.price.map(|raw| price(scope, raw)),
-        context_window: raw.context,
-        max_output: raw.output,
+        context_window: raw.limits.context,
+        max_output: raw.limits.output,
         reasons_by_default: raw.reasons_by_default,
         quirks: scope.quirks(raw.quirks),
         retires: raw.retires.map(|text| date(scope, text)),

@@ -45,6 +45,7 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
         endpoints: raw.endpoints.into_iter().filter_map(|raw| endpoint(scope, raw)).collect(),
         quirks: scope.quirks(raw.quirks),
         errors: raw.errors.into_iter().filter_map(|raw| error_rule(scope, raw)).collect(),
+        capabilities: scope.capabilities(&raw.can),
         health_path: raw.health_path.map(|text| path(scope, text)),
         pools: Pools {
             smart: words(raw.pools.smart),

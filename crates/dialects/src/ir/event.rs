@@ -77,6 +77,9 @@ pub enum Delta {
     Reasoning(String),
     /// The signature of a reasoning block or a tool call; pieces concatenate.
     Signature(String),
+    /// What only the provider can read of a reasoning block (`encrypted_content`); pieces concatenate. Readable text of
+    /// the same block may have come before it.
+    Redacted(String),
     /// Of a refusal.
     Refusal(String),
     /// Of a tool call's arguments; pieces concatenate to one JSON text.
@@ -98,7 +101,7 @@ impl Event {
                     !text.is_empty()
                 }
                 Delta::Citation(_) => true,
-                Delta::Signature(_) => false,
+                Delta::Signature(_) | Delta::Redacted(_) => false,
             },
             Self::Start { .. } | Self::BlockStop { .. } | Self::Usage(_) | Self::Finish(_) | Self::Error(_) => false,
         }

@@ -77,6 +77,9 @@ fn extend(kind: &mut BlockKind, delta: Delta) {
         (BlockKind::Reasoning { signature, .. } | BlockKind::ToolCall { signature, .. }, Delta::Signature(more)) => {
             signature.get_or_insert_default().push_str(&more);
         }
+        (BlockKind::Reasoning { redacted, .. }, Delta::Redacted(more)) => {
+            redacted.get_or_insert_default().push_str(&more);
+        }
         // Not a sentence of the grammar; the checker reports it, and production drops it.
         _ => {}
     }
@@ -105,9 +108,10 @@ fn take_apart(block: &Block) -> (BlockHead, Vec<Delta>) {
             let citations = citations.iter().cloned().map(Delta::Citation);
             (BlockHead::Text, some(text, Delta::Text).into_iter().chain(citations).collect())
         }
-        BlockKind::Reasoning { text, signature, redacted: None } => {
-            let signature = signature.clone().map(Delta::Signature);
-            (BlockHead::Reasoning, some(text, Delta::Reasoning).into_iter().chain(signature).collect())
+        BlockKind::Reasoning { text, signature, redacted } if redacted.is_none() || !text.is_empty() => {
+            let tokens = [signature.clone().map(Delta::Signature), redacted.clone().map(Delta::Redacted)];
+            let deltas = some(text, Delta::Reasoning).into_iter().chain(tokens.into_iter().flatten());
+            (BlockHead::Reasoning, deltas.collect())
         }
         BlockKind::Refusal { text } => (BlockHead::Refusal, some(text, Delta::Refusal).into_iter().collect()),
         BlockKind::ToolCall { id, name, arguments, signature } => {
@@ -141,6 +145,7 @@ mod tests {
             blocks: vec![
                 BlockKind::Reasoning { text: "hm".into(), signature: Some("sig".into()), redacted: None }.into(),
                 BlockKind::Reasoning { text: String::new(), signature: None, redacted: Some("x".into()) }.into(),
+                BlockKind::Reasoning { text: "so".into(), signature: None, redacted: Some("y".into()) }.into(),
                 Block::text("čau"),
                 BlockKind::ToolCall {
                     id: "c".into(),

@@ -104,7 +104,7 @@ impl Checker {
         let kind = self.open.get(&index).ok_or_else(|| format!("a delta to block {index}, which is not open"))?;
         let fits = match delta {
             Delta::Text(_) | Delta::Citation(_) => *kind == Kind::Text,
-            Delta::Reasoning(_) => *kind == Kind::Reasoning,
+            Delta::Reasoning(_) | Delta::Redacted(_) => *kind == Kind::Reasoning,
             Delta::Signature(_) => matches!(kind, Kind::Reasoning | Kind::ToolCall),
             Delta::Refusal(_) => *kind == Kind::Refusal,
             Delta::Arguments(_) => *kind == Kind::ToolCall,

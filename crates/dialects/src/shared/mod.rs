@@ -2,4 +2,5 @@
 
 pub mod estimate;
 pub mod fields;
+pub mod sequencer;
 pub mod status;

@@ -39,6 +39,23 @@ impl Document {
         &self.body
     }
 
+    /// Is there a member at this pointer (RFC 6901)? `null` is a member too.
+    pub fn has(&self, pointer: &str) -> bool {
+        let Some(path) = pointer.strip_prefix('/') else { return false };
+        let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let name = format!("\"{}\"", first.replace("~1", "/").replace("~0", "~"));
+        let member = self.members.iter().find(|(found, _)| self.body.get(found.clone()) == Some(name.as_bytes()));
+        match (member, rest) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some((_, value)), Some(rest)) => {
+                let value = self.body.get(value.clone()).unwrap_or_default();
+                let value: Option<serde_json::Value> = serde_json::from_slice(value).ok();
+                value.is_some_and(|value| value.pointer(&format!("/{rest}")).is_some())
+            }
+        }
+    }
+
     /// Applies the edits in order, each to the result of those before; what they do not touch stays byte for byte.
     /// If nothing changes, the result is the body itself.
     ///

@@ -1,0 +1,172 @@
+//! A request for a target.
+
+use serde_json::{Map, Value, json};
+
+use super::conversation::Conversation;
+use super::put_back::PutBack;
+use super::thinking::{self, Thinking};
+use super::version::Version;
+use super::{OWN, block_encode, sampling, tools};
+use crate::codec::{Encoded, TargetProfile, Unsupported};
+use crate::ir::{OutputFormat, Request};
+use crate::loss::Loss;
+use ringmain_core::Capabilities;
+
+/// `max_tokens` is demanded; this is what is sent where neither caller nor catalog knows a number.
+const DEFAULT_MAX_TOKENS: u64 = 4096;
+/// `metadata.user_id` may be this long.
+const MAX_USER_ID: usize = 512;
+
+/// What every part of the encoding needs.
+pub(super) struct Context<'a> {
+    pub(super) request: &'a Request,
+    pub(super) profile: &'a TargetProfile,
+    pub(super) version: Option<Version>,
+    /// The caller speaks this dialect: what it wrote goes as it was.
+    pub(super) own: bool,
+    pub(super) put_back: PutBack<'a>,
+    pub(super) losses: Vec<Loss>,
+}
+
+impl<'a> Context<'a> {
+    fn new(request: &'a Request, profile: &'a TargetProfile) -> Self {
+        Self {
+            request,
+            profile,
+            version: Version::of_model(&profile.model),
+            own: request.dialect == OWN,
+            put_back: PutBack::new(request),
+            losses: Vec::new(),
+        }
+    }
+
+    pub(super) fn dropped(&mut self, field: impl Into<String>) {
+        self.losses.push(Loss::dropped(field));
+    }
+
+    pub(super) fn approximated(&mut self, field: impl Into<String>) {
+        self.losses.push(Loss::approximated(field));
+    }
+
+    /// Can answers be held to a schema? What the catalog does not know is judged by the model's name.
+    pub(super) fn has_schemas(&self) -> bool {
+        let known = self.profile.capabilities;
+        let newer = known.is_empty() && self.version.is_none_or(|version| version >= Version::ONE_SAMPLER);
+        self.own || newer || known.contains(Capabilities::JSON_SCHEMA)
+    }
+}
+
+/// Writes a request body.
+pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    let mut context = Context::new(request, profile);
+    let mut conversation = Conversation::new(&mut context)?;
+    let system = system(&mut context, &mut conversation)?;
+    let tools = tools::encode(&mut context)?;
+    let tool_choice = tools::choice(&mut context);
+    let thinking = thinking::plan(&mut context, &conversation);
+
+    let mut body = Map::new();
+    let model = if profile.model.is_empty() { &request.model } else { &profile.model };
+    if !model.is_empty() {
+        body.insert("model".to_owned(), model.as_str().into());
+    }
+    body.insert("max_tokens".to_owned(), max_tokens(&mut context, &thinking).into());
+    let optional = |body: &mut Map<String, Value>, field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(field.to_owned(), value);
+        }
+    };
+    optional(&mut body, "system", system);
+    body.insert("messages".to_owned(), conversation.finish());
+    optional(&mut body, "tools", tools);
+    optional(&mut body, "tool_choice", tool_choice);
+    sampling::encode(&mut context, thinking.budget().is_some(), &mut body);
+    let config = output_config(&mut context, &thinking);
+    optional(&mut body, "thinking", thinking.into_value(&mut context));
+    optional(&mut body, "output_config", config);
+    optional(&mut body, "metadata", metadata(&mut context));
+    if request.stream {
+        body.insert("stream".to_owned(), true.into());
+    }
+    context.put_back.restore("", &mut body);
+    let mut losses = context.losses;
+    losses.extend(context.put_back.losses());
+    Ok(Encoded { body: Value::Object(body).to_string().into_bytes(), losses })
+}
+
+fn system(context: &mut Context<'_>, conversation: &mut Conversation) -> Result<Option<Value>, Unsupported> {
+    let mut blocks = block_encode::system(context, &context.request.system, "system")?;
+    // After the leading instructions: the order in which the model would have met them.
+    blocks.append(&mut conversation.instructions);
+    Ok((!blocks.is_empty()).then(|| block_encode::compact(blocks)))
+}
+
+fn max_tokens(context: &mut Context<'_>, thinking: &Thinking) -> u64 {
+    let most = context.profile.max_output_tokens;
+    match (context.request.sampling.max_output_tokens, most) {
+        // More than the model gives is refused. A caller of this dialect hears that in the provider's words.
+        (Some(given), Some(most)) if given > most && !context.own => {
+            context.approximated("max_tokens");
+            return most;
+        }
+        (Some(given), _) => return given,
+        (None, _) => {}
+    }
+    context.losses.push(Loss::defaulted("max_tokens"));
+    // Thinking counts against the limit, so a guessed limit leaves room for it.
+    let guess = DEFAULT_MAX_TOKENS + thinking.budget().unwrap_or_default();
+    most.unwrap_or(guess)
+}
+
+fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value> {
+    let mut config = Map::new();
+    if let Some(effort) = thinking.effort() {
+        config.insert("effort".to_owned(), effort.into());
+    }
+    match &context.request.output {
+        OutputFormat::Text => {}
+        OutputFormat::Json => context.dropped("response_format"),
+        OutputFormat::JsonSchema { schema, .. } if context.has_schemas() => {
+            let mut schema = schema.clone();
+            if !context.own && close_objects(&mut schema) {
+                context.approximated("response_format");
+            }
+            let mut format = Map::from_iter([("type".to_owned(), "json_schema".into()), ("schema".to_owned(), schema)]);
+            context.put_back.restore("output_config.format", &mut format);
+            config.insert("format".to_owned(), Value::Object(format));
+        }
+        OutputFormat::JsonSchema { .. } => context.dropped("response_format"),
+    }
+    context.put_back.restore("output_config", &mut config);
+    (!config.is_empty()).then_some(Value::Object(config))
+}
+
+/// Schemas are refused here unless every object says that it has no further members. Did any not say so?
+fn close_objects(schema: &mut Value) -> bool {
+    match schema {
+        Value::Object(map) => {
+            let open = map.get("type").is_some_and(|kind| kind == "object")
+                && map.get("additionalProperties") != Some(&Value::Bool(false));
+            if open {
+                map.insert("additionalProperties".to_owned(), false.into());
+            }
+            // Not short-circuiting: each must be closed.
+            map.values_mut().fold(open, |changed, value| close_objects(value) | changed)
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |changed, value| close_objects(value) | changed),
+        _ => false,
+    }
+}
+
+fn metadata(context: &mut Context<'_>) -> Option<Value> {
+    let mut metadata = Map::new();
+    match &context.request.end_user {
+        Some(user) if user.chars().count() > MAX_USER_ID => context.dropped("user"),
+        Some(user) => {
+            metadata.insert("user_id".to_owned(), json!(user));
+        }
+        None => {}
+    }
+    context.put_back.restore("metadata", &mut metadata);
+    (!metadata.is_empty()).then_some(Value::Object(metadata))
+}

@@ -1,0 +1,110 @@
+//! `generationConfig`.
+
+use ringmain_core::Capabilities;
+
+use super::super::names::Builder;
+use super::{is_native, is_third_generation};
+use crate::codec::TargetProfile;
+use crate::ir::{Effort, OutputFormat, Reasoning, Request};
+use crate::loss::Loss;
+
+/// The fewest thinking tokens of a Pro model, which cannot stop thinking.
+const PRO_LEAST_BUDGET: u64 = 128;
+
+pub(super) fn write(request: &Request, profile: &TargetProfile, losses: &mut Vec<Loss>) -> Builder {
+    let mut config = Builder::default();
+    let sampling = &request.sampling;
+    config.maybe("temperature", sampling.temperature.clone());
+    config.maybe("topP", sampling.top_p.clone());
+    config.maybe("topK", sampling.top_k);
+    config.maybe("maxOutputTokens", sampling.max_output_tokens);
+    config.maybe("seed", sampling.seed.clone());
+    config.maybe("frequencyPenalty", sampling.frequency_penalty.clone());
+    config.maybe("presencePenalty", sampling.presence_penalty.clone());
+    config.maybe("responseLogprobs", sampling.logprobs);
+    config.maybe("logprobs", sampling.top_logprobs);
+    if !sampling.stop.is_empty() {
+        config.set("stopSequences", sampling.stop.clone());
+    }
+    match sampling.n {
+        // More answers than one would be paid for and not be carried back.
+        Some(n) if n > 1 && !is_native(request) => losses.push(Loss::dropped("n")),
+        n => config.maybe("candidateCount", n),
+    }
+    match &request.output {
+        OutputFormat::Text => {}
+        OutputFormat::Json => config.set("responseMimeType", "application/json"),
+        // The model is held to the schema whatever `strict` says; a name has no use here.
+        OutputFormat::JsonSchema { schema, .. } => {
+            config.set("responseMimeType", "application/json");
+            config.set("responseJsonSchema", schema.clone());
+        }
+    }
+    if let Some(reasoning) = &request.reasoning {
+        thinking(reasoning, request, profile, &mut config, losses);
+    }
+    config
+}
+
+fn thinking(
+    reasoning: &Reasoning,
+    request: &Request,
+    profile: &TargetProfile,
+    config: &mut Builder,
+    losses: &mut Vec<Loss>,
+) {
+    let known = !profile.capabilities.is_empty();
+    if known && !profile.capabilities.contains(Capabilities::REASONING) {
+        let off = reasoning.effort == Some(Effort::None) || reasoning.budget_tokens == Some(0);
+        if !off {
+            losses.push(Loss::dropped("reasoning"));
+        }
+        return;
+    }
+    let mut thinking = Builder::default();
+    thinking.maybe("includeThoughts", reasoning.visible);
+    let is_pro = profile.model.contains("pro");
+    match (reasoning.budget_tokens, reasoning.effort) {
+        (budget, Some(effort)) if is_native(request) => {
+            thinking.maybe("thinkingBudget", budget);
+            thinking.set("thinkingLevel", effort.as_str().to_ascii_uppercase());
+        }
+        (Some(budget), _) => thinking.set("thinkingBudget", least(budget, is_pro && !is_native(request), losses)),
+        (None, Some(effort)) if is_third_generation(&profile.model) => {
+            let (level, exact) = level(effort, is_pro);
+            if !exact {
+                losses.push(Loss::approximated("reasoning_effort"));
+            }
+            thinking.set("thinkingLevel", level);
+        }
+        (None, Some(effort)) => {
+            if effort != Effort::None {
+                losses.push(Loss::approximated("reasoning_effort"));
+            }
+            thinking.set("thinkingBudget", least(effort.budget_tokens(), is_pro, losses));
+        }
+        (None, None) => {}
+    }
+    config.object("thinkingConfig", thinking);
+}
+
+fn least(budget: u64, is_pro: bool, losses: &mut Vec<Loss>) -> u64 {
+    if is_pro && budget < PRO_LEAST_BUDGET {
+        losses.push(Loss::approximated("reasoning"));
+        return PRO_LEAST_BUDGET;
+    }
+    budget
+}
+
+/// The nearest level, and whether it means the same. Thinking cannot be turned off, and Pro models know no `MINIMAL`.
+const fn level(effort: Effort, is_pro: bool) -> (&'static str, bool) {
+    match effort {
+        Effort::None | Effort::Minimal if is_pro => ("LOW", false),
+        Effort::None => ("MINIMAL", false),
+        Effort::Minimal => ("MINIMAL", true),
+        Effort::Low => ("LOW", true),
+        Effort::Medium => ("MEDIUM", true),
+        Effort::High => ("HIGH", true),
+        Effort::Highest => ("HIGH", false),
+    }
+}

@@ -1,0 +1,65 @@
+//! The API's own schema objects (a subset of OpenAPI 3.0) as JSON schemas.
+//!
+//! Only in this direction: the API takes JSON schemas too (`parametersJsonSchema`, `responseJsonSchema`), so that nothing
+//! need be cut to fit.
+
+use serde_json::{Map, Value};
+
+use super::names::camel;
+
+/// A JSON schema that accepts what the schema object accepts.
+pub(super) fn to_json_schema(schema: Value) -> Value {
+    let Value::Object(fields) = schema else { return schema };
+    let mut out = Map::new();
+    let mut nullable = false;
+    for (name, value) in fields {
+        let name = camel(name);
+        match (name.as_str(), value) {
+            ("type", Value::String(word)) => {
+                out.insert(name, Value::String(word.to_ascii_lowercase()));
+            }
+            ("nullable", value) => nullable = value == Value::Bool(true),
+            // The order in which the model writes properties: their order here.
+            ("propertyOrdering", _) => {}
+            ("properties", Value::Object(properties)) => {
+                let converted = properties.into_iter().map(|(name, schema)| (name, to_json_schema(schema)));
+                out.insert(name, converted.collect());
+            }
+            ("anyOf", Value::Array(schemas)) => {
+                out.insert(name, schemas.into_iter().map(to_json_schema).collect());
+            }
+            ("items", schema) => {
+                out.insert(name, to_json_schema(schema));
+            }
+            // 64-bit counts are written as strings.
+            ("minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties", count) => {
+                let number = count.as_str().and_then(|text| text.parse::<u64>().ok());
+                out.insert(name, number.map_or(count, Value::from));
+            }
+            ("example", value) => {
+                out.insert("examples".to_owned(), Value::Array(vec![value]));
+            }
+            (_, value) => {
+                out.insert(name, value);
+            }
+        }
+    }
+    if nullable {
+        allow_null(&mut out);
+    }
+    Value::Object(out)
+}
+
+fn allow_null(schema: &mut Map<String, Value>) {
+    if let Some(kind @ Value::String(_)) = schema.get_mut("type") {
+        *kind = Value::Array(vec![kind.take(), "null".into()]);
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum")
+        && !values.contains(&Value::Null)
+    {
+        values.push(Value::Null);
+    }
+    if let Some(Value::Array(schemas)) = schema.get_mut("anyOf") {
+        schemas.push(serde_json::json!({ "type": "null" }));
+    }
+}

@@ -1,0 +1,269 @@
+//! One streamed chunk, or one whole answer, borrowed from its bytes.
+//!
+//! Shared by the tap and the stream decoder, so that they cannot disagree about what a chunk says. Whatever providers
+//! write in more than one form stays a [`RawValue`] until somebody needs it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::codec::Malformed;
+
+/// A string that is borrowed where it has no escapes, inside an `Option` too.
+#[derive(Debug, Clone)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Read)
+    }
+}
+
+/// A chunk or a whole answer.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) created: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
+    /// Groq's corner; its last chunk holds the usage.
+    #[serde(borrow, default)]
+    pub(super) x_groq: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+    /// Perplexity: what was read for the answer; repeated in each chunk.
+    #[serde(borrow, default)]
+    pub(super) search_results: Option<&'a RawValue>,
+    /// Perplexity: the same as bare URLs.
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
+}
+
+/// One of the answers.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Choice<'a> {
+    #[serde(default)]
+    pub(super) index: Option<u32>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    message: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Text<'a>>,
+}
+
+impl<'a> Choice<'a> {
+    /// What this chunk adds; the whole message where the provider sends no deltas.
+    pub(super) fn delta(&self) -> Option<&Delta<'a>> {
+        self.delta.as_ref().or(self.message.as_ref())
+    }
+
+    /// What a whole answer says. Some providers leave an empty delta beside it.
+    pub(super) fn message(&self) -> Option<&Delta<'a>> {
+        self.message.as_ref()
+    }
+
+    /// The reason to stop; some providers write an empty one before there is any.
+    pub(super) fn finish_reason(&self) -> Option<&str> {
+        self.finish_reason.as_ref().map(|reason| reason.0.as_ref()).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// More of a message, or the whole of it.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Delta<'a> {
+    /// A string, an array of parts (Mistral), an object (Cloudflare's structured output).
+    #[serde(borrow, default)]
+    pub(super) content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    /// OpenRouter's longer form; all that Snowflake writes.
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) tool_calls: Option<Vec<CallChunk<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) function_call: Option<FunctionChunk<'a>>,
+    #[serde(borrow, default)]
+    pub(super) annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) images: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) audio: Option<&'a RawValue>,
+}
+
+impl<'a> Delta<'a> {
+    /// The thinking. Some providers write it under several names.
+    ///
+    /// # Errors
+    /// The string has an escape that means nothing.
+    pub(super) fn reasoning(&self) -> Result<Cow<'a, str>, Malformed> {
+        let written = |raw: &&RawValue| !is_blank(raw);
+        match self.reasoning_content.filter(written).or(self.reasoning.filter(written)) {
+            Some(raw) => text_or_json(raw),
+            None => Ok(self.reasoning_details.map_or(Cow::Borrowed(""), |raw| details(value(raw)).into())),
+        }
+    }
+
+    /// Does it hold something a person or a program waits for?
+    pub(super) fn is_useful(&self) -> bool {
+        let written = |raw: Option<&RawValue>| raw.is_some_and(|raw| !is_blank(raw));
+        written(self.content)
+            || self.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty())
+            || self.reasoning().is_ok_and(|text| !text.is_empty())
+            || written(self.refusal)
+            || self.function_call.as_ref().is_some_and(|call| !call.is_blank())
+            || written(self.annotations)
+            || written(self.images)
+            || self.audio.is_some_and(|raw| !transcript(raw).is_empty())
+    }
+}
+
+/// A piece of a tool call, or a whole one.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct CallChunk<'a> {
+    #[serde(default)]
+    pub(super) index: Option<u32>,
+    #[serde(borrow, default)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) function: Option<FunctionChunk<'a>>,
+    #[serde(borrow, default)]
+    pub(super) custom: Option<CustomChunk<'a>>,
+}
+
+/// A piece of a function call.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct FunctionChunk<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    /// A string; an object at some providers.
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+impl FunctionChunk<'_> {
+    /// The name, where this piece has it.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_ref().map_or("", |name| name.0.as_ref())
+    }
+
+    /// The arguments as JSON text.
+    pub(super) fn arguments(&self) -> Result<Cow<'_, str>, Malformed> {
+        self.arguments.map_or(Ok(Cow::Borrowed("")), text_or_json)
+    }
+
+    /// Some servers write an empty one into every message.
+    pub(super) fn is_blank(&self) -> bool {
+        self.name().is_empty() && self.arguments.is_none_or(is_blank)
+    }
+}
+
+/// A piece of a call of a free-form tool.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct CustomChunk<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) input: Option<Text<'a>>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Reads one document.
+    ///
+    /// # Errors
+    /// Not JSON, or not of this dialect.
+    pub(super) fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
+        serde_json::from_slice(data).map_err(|error| unreadable(&error))
+    }
+
+    /// The usage, wherever this provider puts it.
+    pub(super) fn usage(&self) -> Option<ringmain_core::Usage> {
+        #[derive(serde::Deserialize)]
+        struct Corner<'a> {
+            #[serde(borrow, default)]
+            usage: Option<&'a RawValue>,
+        }
+        if let Some(usage) = self.usage.and_then(super::usage::read) {
+            return Some(usage);
+        }
+        let corner: Corner<'_> = serde_json::from_str(self.x_groq?.get()).ok()?;
+        corner.usage.and_then(super::usage::read)
+    }
+}
+
+/// A parser's error, without what it quotes.
+pub(super) fn unreadable(error: &serde_json::Error) -> Malformed {
+    let what = if error.is_data() { "not of this dialect" } else { "not JSON" };
+    Malformed::new("", format!("{what} at line {} column {}", error.line(), error.column()))
+}
+
+/// Nothing said: an empty string, array or object.
+fn is_blank(raw: &RawValue) -> bool {
+    matches!(raw.get(), "\"\"" | "[]" | "{}" | "null")
+}
+
+/// A string's text; any other JSON as it is.
+///
+/// # Errors
+/// The string has an escape that means nothing.
+pub(super) fn text_or_json(raw: &RawValue) -> Result<Cow<'_, str>, Malformed> {
+    if raw.get().starts_with('"') {
+        let text: Text<'_> = serde_json::from_str(raw.get()).map_err(|error| unreadable(&error))?;
+        return Ok(text.0);
+    }
+    Ok(Cow::Borrowed(if raw.get() == "null" { "" } else { raw.get() }))
+}
+
+/// The words of an audio answer.
+pub(super) fn transcript(raw: &RawValue) -> String {
+    #[derive(serde::Deserialize)]
+    struct Audio {
+        #[serde(default)]
+        transcript: Option<String>,
+    }
+    serde_json::from_str::<Audio>(raw.get()).ok().and_then(|audio| audio.transcript).unwrap_or_default()
+}
+
+/// The readable part of `reasoning_details`.
+pub(super) fn details(value: Value) -> String {
+    let items = if let Value::Array(items) = value { items } else { Vec::new() };
+    items
+        .iter()
+        .filter_map(|item| ["text", "summary"].into_iter().find_map(|field| item.get(field)?.as_str()))
+        .collect()
+}
+
+/// The tree of a value.
+pub(super) fn value(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or(Value::Null)
+}

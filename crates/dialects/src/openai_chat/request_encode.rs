@@ -1,0 +1,172 @@
+//! The intermediate representation to a provider's request.
+
+use ringmain_core::Dialect;
+use serde_json::{Map, Value, json};
+
+use crate::codec::{Encoded, TargetProfile, Unsupported};
+use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
+use crate::loss::Loss;
+
+use super::messages_encode;
+
+/// A schema's name where the caller gave none; one is demanded.
+const SCHEMA_NAME: &str = "response";
+/// The most stop texts OpenAI takes.
+const MAX_STOP: usize = 4;
+/// Fields that mean the same wherever they are known.
+const ADOPTED: [&str; 5] =
+    ["logit_bias", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"];
+
+/// Writes a request.
+///
+/// # Errors
+/// Media that this dialect has no place for.
+pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    let mut losses = Vec::new();
+    let mut body = Map::new();
+    let model = if profile.model.is_empty() { &request.model } else { &profile.model };
+    body.insert("model".to_owned(), model.as_str().into());
+    let messages = messages_encode::encode(request, &mut losses)?;
+    body.insert("messages".to_owned(), messages.into());
+    tools(request, &mut body, &mut losses);
+    sampling(request, &mut body, &mut losses);
+    output(&request.output, &mut body, &mut losses);
+    if let Some(wanted) = &request.reasoning {
+        reasoning(wanted, &mut body, &mut losses);
+    }
+    if request.stream {
+        body.insert("stream".to_owned(), true.into());
+        if request.include_usage {
+            body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
+        }
+    }
+    if let Some(user) = &request.end_user {
+        body.insert("user".to_owned(), user.as_str().into());
+    }
+    for extra in &request.extras {
+        put_back(extra, request.dialect, &mut body, &mut losses);
+    }
+    Ok(Encoded { body: Value::Object(body).to_string().into_bytes(), losses })
+}
+
+fn put_back(extra: &Extra, dialect: Dialect, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let own = dialect == messages_encode::OWN && !extra.field.contains(['.', '[']);
+    let known = own || ADOPTED.contains(&extra.field.as_str());
+    if known && !body.contains_key(&extra.field) {
+        body.insert(extra.field.clone(), extra.value.clone());
+    } else {
+        losses.push(Loss::dropped(extra.field.clone()));
+    }
+}
+
+fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let mut tools = Vec::new();
+    for (nth, tool) in request.tools.iter().enumerate() {
+        match tool {
+            Tool::Function { name, description, parameters, strict, cache } => {
+                let mut function = Map::new();
+                function.insert("name".to_owned(), name.as_str().into());
+                let mut set = |field: &str, value: Option<Value>| {
+                    value.map(|value| function.insert(field.to_owned(), value));
+                };
+                set("description", description.as_deref().map(Value::from));
+                set("parameters", parameters.clone());
+                set("strict", strict.map(Value::from));
+                tools.push(json!({ "type": "function", "function": function }));
+                if cache.is_some() {
+                    losses.push(Loss::dropped(format!("tools[{nth}].cache_control")));
+                }
+            }
+            Tool::Opaque { dialect, value } if *dialect == messages_encode::OWN => tools.push(value.clone()),
+            Tool::Opaque { .. } => losses.push(Loss::dropped(format!("tools[{nth}]"))),
+        }
+    }
+    // Both are refused where there are no tools.
+    let any = !tools.is_empty();
+    if any {
+        body.insert("tools".to_owned(), tools.into());
+    }
+    let choice = request.tool_choice.as_ref().map(|choice| match choice {
+        ToolChoice::Auto => "auto".into(),
+        ToolChoice::None => "none".into(),
+        ToolChoice::Required => "required".into(),
+        ToolChoice::Named(name) => json!({ "type": "function", "function": { "name": name } }),
+    });
+    for (field, value) in [("tool_choice", choice), ("parallel_tool_calls", request.parallel_tools.map(Value::from))] {
+        match value {
+            Some(value) if any => {
+                body.insert(field.to_owned(), value);
+            }
+            Some(_) => losses.push(Loss::dropped(field)),
+            None => {}
+        }
+    }
+}
+
+fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let sampling = &request.sampling;
+    let own = request.dialect == messages_encode::OWN;
+    let mut set = |field: &str, value: Option<Value>| {
+        value.map(|value| body.insert(field.to_owned(), value));
+    };
+    set("max_completion_tokens", sampling.max_output_tokens.map(Value::from));
+    set("temperature", sampling.temperature.clone().map(Value::Number));
+    set("top_p", sampling.top_p.clone().map(Value::Number));
+    set("seed", sampling.seed.clone().map(Value::Number));
+    set("frequency_penalty", sampling.frequency_penalty.clone().map(Value::Number));
+    set("presence_penalty", sampling.presence_penalty.clone().map(Value::Number));
+    set("logprobs", sampling.logprobs.map(Value::from));
+    set("top_logprobs", sampling.top_logprobs.map(Value::from));
+    // Not OpenAI's, but many servers' of this dialect: for callers who wrote it in this dialect.
+    let (top_k, n) = (sampling.top_k.map(Value::from), sampling.n.map(Value::from));
+    if own {
+        set("top_k", top_k);
+        set("n", n);
+    } else {
+        losses.extend(top_k.map(|_| Loss::dropped("top_k")));
+        // Only the first of several answers is translated; the others would be paid for and thrown away.
+        losses.extend(sampling.n.filter(|n| *n > 1).map(|_| Loss::dropped("n")));
+    }
+    let most = if own { usize::MAX } else { MAX_STOP };
+    if sampling.stop.len() > most {
+        losses.push(Loss::approximated("stop"));
+    }
+    let stop: Vec<_> = sampling.stop.iter().take(most).map(|text| Value::from(text.as_str())).collect();
+    set("stop", (!stop.is_empty()).then(|| stop.into()));
+}
+
+fn output(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let format = match output {
+        OutputFormat::Text => return,
+        OutputFormat::Json => json!({ "type": "json_object" }),
+        OutputFormat::JsonSchema { name, description, schema, strict } => {
+            if name.is_none() {
+                losses.push(Loss::defaulted("response_format.json_schema.name"));
+            }
+            let mut inner = json!({ "name": name.as_deref().unwrap_or(SCHEMA_NAME) });
+            if let Some(description) = description {
+                inner["description"] = description.as_str().into();
+            }
+            inner["schema"] = schema.clone();
+            if let Some(strict) = strict {
+                inner["strict"] = (*strict).into();
+            }
+            json!({ "type": "json_schema", "json_schema": inner })
+        }
+    };
+    body.insert("response_format".to_owned(), format);
+}
+
+fn reasoning(wanted: &Reasoning, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let counted = wanted.budget_tokens.map(Effort::of_budget);
+    if counted.is_some() {
+        losses.push(Loss::approximated("reasoning.budget_tokens"));
+    }
+    if let Some(effort) = wanted.effort.or(counted) {
+        body.insert("reasoning_effort".to_owned(), effort.as_str().into());
+    }
+    // Hidden is what this dialect does; shown cannot be asked for.
+    if wanted.visible == Some(true) {
+        losses.push(Loss::dropped("reasoning.visible"));
+    }
+}

@@ -1,0 +1,137 @@
+//! A whole answer for a caller.
+
+use serde_json::{Map, Value, json};
+
+use crate::codec::Encoded;
+use crate::ir::{Block, BlockKind, Response};
+use crate::loss::Loss;
+
+use super::{finish, messages_encode, response_decode, usage};
+
+/// An id for an answer without one; SDKs demand some.
+const NO_ID: &str = "chatcmpl-0";
+
+/// Writes an answer.
+pub(super) fn encode(response: &Response) -> Encoded {
+    let mut losses = response.losses.clone();
+    let mut parts = Parts::default();
+    for block in &response.blocks {
+        parts.add(block, &mut losses);
+    }
+    let (word, near) = finish::write(&response.finish);
+    if near {
+        losses.push(Loss::approximated("finish_reason"));
+    }
+    let id = if response.id.is_empty() { NO_ID } else { &response.id };
+    let mut body = json!({
+        "id": id,
+        "object": "chat.completion",
+        "created": response.created.unwrap_or(0),
+        "model": response.model,
+        "choices": [{ "index": 0, "message": parts.message(), "logprobs": null, "finish_reason": word }],
+    });
+    if let Some(counts) = &response.usage {
+        body["usage"] = usage::write(counts);
+    }
+    Encoded { body: body.to_string().into_bytes(), losses }
+}
+
+/// What a message is made of.
+#[derive(Default)]
+struct Parts {
+    text: String,
+    reasoning: String,
+    refusal: String,
+    calls: Vec<Value>,
+    annotations: Vec<Value>,
+    images: Vec<Value>,
+}
+
+impl Parts {
+    fn add(&mut self, block: &Block, losses: &mut Vec<Loss>) {
+        match &block.kind {
+            BlockKind::Text { text, citations } => {
+                self.text.push_str(text);
+                for citation in citations {
+                    match annotation(citation) {
+                        Some(annotation) => self.annotations.push(annotation),
+                        None => losses.push(Loss::dropped("citations")),
+                    }
+                }
+            }
+            BlockKind::Reasoning { text, signature, redacted } => {
+                self.reasoning.push_str(text);
+                if signature.is_some() || redacted.is_some() {
+                    losses.push(Loss::dropped("reasoning.signature"));
+                }
+            }
+            BlockKind::Refusal { text } => self.refusal.push_str(text),
+            BlockKind::ToolCall { id, name, arguments, signature } => {
+                let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+                let function = json!({ "name": name, "arguments": arguments });
+                self.calls.push(json!({ "id": id, "type": "function", "function": function }));
+                losses.extend(signature.as_ref().map(|_| Loss::dropped("tool_calls.signature")));
+            }
+            BlockKind::Image(_) => match image(block) {
+                Some(image) => self.images.push(image),
+                None => losses.push(Loss::dropped("image")),
+            },
+            BlockKind::Opaque { value, .. } if own_call(block).is_some() => self.calls.push(value.clone()),
+            BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } => losses.push(Loss::dropped("content")),
+            BlockKind::Audio(_) => losses.push(Loss::dropped("audio")),
+            BlockKind::Document(_) => losses.push(Loss::dropped("document")),
+        }
+    }
+
+    fn message(self) -> Value {
+        let silent = self.text.is_empty() && !(self.calls.is_empty() && self.refusal.is_empty());
+        let text = |text: String| if text.is_empty() { Value::Null } else { text.into() };
+        let mut message = Map::new();
+        let mut set = |field: &str, value: Value| message.insert(field.to_owned(), value);
+        set("role", "assistant".into());
+        set("content", if silent { Value::Null } else { self.text.into() });
+        set("refusal", text(self.refusal));
+        if !self.reasoning.is_empty() {
+            set("reasoning_content", self.reasoning.into());
+        }
+        for (field, items) in [("tool_calls", self.calls), ("annotations", self.annotations), ("images", self.images)] {
+            if !items.is_empty() {
+                set(field, items.into());
+            }
+        }
+        message.into()
+    }
+}
+
+/// A call of a free-form tool of this dialect.
+pub(super) fn own_call(block: &Block) -> Option<&Value> {
+    match &block.kind {
+        BlockKind::Opaque { dialect, value } if *dialect == messages_encode::OWN => {
+            Some(value).filter(|value| value.get("custom").is_some())
+        }
+        _ => None,
+    }
+}
+
+/// An answer's picture: no field of OpenAI's, but the one that servers of this dialect agree on.
+pub(super) fn image(block: &Block) -> Option<Value> {
+    match &block.kind {
+        BlockKind::Image(media) => {
+            let url = messages_encode::image_url(media)?;
+            Some(json!({ "type": "image_url", "image_url": { "url": url } }))
+        }
+        _ => None,
+    }
+}
+
+/// A source as an annotation; `None` where it names nothing that can be followed.
+pub(super) fn annotation(citation: &Value) -> Option<Value> {
+    match citation.get("type").and_then(Value::as_str) {
+        Some("url_citation" | "file") => Some(citation.clone()),
+        _ => {
+            let word = |field: &str| citation.get(field).and_then(Value::as_str);
+            let url = word("url").or_else(|| word("uri"))?;
+            Some(response_decode::url_citation(url, word("title").unwrap_or_default()))
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Stage 1: which operation, in which dialect. Reads the path alone.
+
+use http::Method;
+use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase};
+use ringmain_dialects::Framing;
+
+/// What the path says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What is asked.
+    pub operation: Operation,
+    /// In which dialect answers and errors are written.
+    pub dialect: Dialect,
+    /// The model, where the dialect puts it in the path.
+    pub model: Option<String>,
+    /// Does the path ask for a stream? `None` where the body says.
+    pub stream: Option<bool>,
+    /// How a stream is delimited.
+    pub framing: Framing,
+}
+
+/// Reads method and path.
+///
+/// # Errors
+/// 404 for a path nobody serves, 405 for a wrong method, 501 for an operation that is not available yet; with the dialect
+/// the path belongs to.
+pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accepted, (Dialect, Fault)> {
+    let plain = |operation, dialect| Accepted { operation, dialect, model: None, stream: None, framing: Framing::Sse };
+    let openai = |operation| plain(operation, Dialect::OpenAiChat);
+    let accepted = match path {
+        "/v1/chat/completions" => openai(Operation::Chat),
+        "/v1/messages" => plain(Operation::Chat, Dialect::AnthropicMessages),
+        "/v1/messages/count_tokens" => plain(Operation::CountTokens, Dialect::AnthropicMessages),
+        "/v1/embeddings" => openai(Operation::Embeddings),
+        "/v1/images/generations" => openai(Operation::Images),
+        "/v1/moderations" => openai(Operation::Moderation),
+        "/v1/models" => openai(Operation::Models),
+        "/v1beta/models" => plain(Operation::Models, Dialect::Gemini),
+        _ => match gemini(path, query) {
+            Some(accepted) => accepted,
+            None => return Err(unserved(path)),
+        },
+    };
+    let wanted = if accepted.operation == Operation::Models { Method::GET } else { Method::POST };
+    if *method == wanted {
+        Ok(accepted)
+    } else {
+        let fault = refused(405, format!("{path} takes {wanted}, not {method}"));
+        Err((accepted.dialect, fault))
+    }
+}
+
+/// `/v1beta/models/{model}:generateContent` and its siblings, under `/v1` too. The model may hold slashes.
+fn gemini(path: &str, query: Option<&str>) -> Option<Accepted> {
+    let rest = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
+    let (model, verb) = rest.rsplit_once(':')?;
+    let (operation, stream) = match verb {
+        "generateContent" => (Operation::Chat, false),
+        "streamGenerateContent" => (Operation::Chat, true),
+        "countTokens" => (Operation::CountTokens, false),
+        _ => return None,
+    };
+    let sse = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    Some(Accepted {
+        operation,
+        dialect: Dialect::Gemini,
+        model: Some(unescape(model)),
+        stream: Some(stream),
+        framing: if sse { Framing::Sse } else { Framing::JsonArray },
+    })
+}
+
+/// Percent-decoding, for model names; what does not decode stays.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = match rest {
+            [b'%', high, low, ..] => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                digit(high).zip(digit(low)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &rest[3..] } else { tail };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+/// Paths of the data plane that are promised and not served yet.
+const LATER: [(&str, Dialect); 10] = [
+    ("/v1/responses", Dialect::OpenAiChat),
+    ("/v2/chat", Dialect::CohereV2),
+    ("/v1/images/edits", Dialect::OpenAiChat),
+    ("/v1/audio/", Dialect::OpenAiChat),
+    ("/v1/rerank", Dialect::OpenAiChat),
+    ("/v2/rerank", Dialect::CohereV2),
+    ("/model/", Dialect::BedrockConverse),
+    ("/providers/", Dialect::OpenAiChat),
+    ("/v1/completions", Dialect::OpenAiChat),
+    ("/v1/files", Dialect::OpenAiChat),
+];
+
+fn unserved(path: &str) -> (Dialect, Fault) {
+    if let Some((_, dialect)) = LATER.into_iter().find(|(prefix, _)| path.starts_with(prefix)) {
+        return (dialect, refused(501, format!("{path} is not available yet")));
+    }
+    let dialect = if path.starts_with("/v1beta/") { Dialect::Gemini } else { Dialect::OpenAiChat };
+    (dialect, refused(404, format!("nothing is served at {path}; see the README for the list of endpoints")))
+}
+
+fn refused(status: u16, message: String) -> Fault {
+    Fault::new(FaultClass::Unroutable, Origin::Caller, Phase::Before, message).with_status(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(path: &str) -> Result<Accepted, (Dialect, Fault)> {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        accept(&Method::POST, path, query)
+    }
+
+    #[test]
+    fn paths() {
+        let accepted = post("/v1/messages").unwrap();
+        assert_eq!((accepted.operation, accepted.dialect), (Operation::Chat, Dialect::AnthropicMessages));
+        let table = [
+            ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro", false, Framing::JsonArray),
+            ("/v1/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro", true, Framing::JsonArray),
+            ("/v1beta/models/gemini/g:streamGenerateContent?key=x&alt=sse", "gemini/g", true, Framing::Sse),
+            ("/v1beta/models/gemini%2Fg%3A1:generateContent", "gemini/g:1", false, Framing::JsonArray),
+        ];
+        for (path, model, stream, framing) in table {
+            let accepted = post(path).unwrap();
+            assert_eq!(accepted.model.as_deref(), Some(model), "{path}");
+            assert_eq!((accepted.stream, accepted.framing), (Some(stream), framing), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_says_so() {
+        let status = |result: Result<Accepted, (Dialect, Fault)>| result.map_err(|(dialect, f)| (dialect, f.status));
+        assert_eq!(status(post("/v1/nonsense")), Err((Dialect::OpenAiChat, Some(404))));
+        assert_eq!(status(post("/v1/responses")), Err((Dialect::OpenAiChat, Some(501))));
+        assert_eq!(status(post("/v1beta/nonsense")), Err((Dialect::Gemini, Some(404))));
+        let get = accept(&Method::GET, "/v1/messages", None);
+        assert_eq!(status(get), Err((Dialect::AnthropicMessages, Some(405))));
+    }
+}

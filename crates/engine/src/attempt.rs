@@ -1,0 +1,289 @@
+//! Stage 8, the only loop: ask the plan what to do, do it, tell health how it went, until something is worth giving to
+//! the caller or nothing is left to try. Two attempts may run side by side (`race_after`); the first useful token wins.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use ringmain_core::{Fault, Now, Seed, Tick};
+use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
+use ringmain_upstream::Upstream;
+
+use crate::classify;
+use crate::exchange::{self, Arrived, Failed, Job, ProviderReply};
+use crate::gateway::Gateway;
+use crate::inspect::Inspected;
+use crate::render;
+use crate::settle::{AttemptGuard, RequestGuard};
+
+/// An answer won, with the attempt that brought it.
+pub struct Won {
+    /// The answer.
+    pub arrived: Arrived,
+    /// Its attempt, still open.
+    pub attempt: AttemptGuard,
+}
+
+/// Nothing is left to try.
+pub struct Lost {
+    /// Why nothing more is tried.
+    pub stop: Stop,
+    /// How each attempt failed.
+    pub tried: Vec<Tried>,
+    /// The provider's own words of each attempt, where they can be passed on.
+    pub replies: Vec<Option<ProviderReply>>,
+    /// Targets that could not be told the request, and why.
+    pub unfit: Vec<(usize, Fault)>,
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<Arrived, Failed>> + Send>>;
+
+/// One attempt under way.
+struct Runner {
+    /// Its place in `tried`.
+    index: usize,
+    future: Running,
+    attempt: AttemptGuard,
+    /// No useful token by then: another target is started beside it.
+    race_at: Option<Tick>,
+    /// No useful token by then: it is given up.
+    given_up_at: Tick,
+}
+
+/// What the loop woke up for.
+enum Woken {
+    Ended(usize, Box<Result<Arrived, Failed>>),
+    Time,
+}
+
+struct Attempts<'a> {
+    gateway: &'a Arc<Gateway>,
+    upstream: &'a Upstream,
+    request: &'a Arc<Inspected>,
+    guard: &'a mut RequestGuard,
+    seed: Seed,
+    deadline: Tick,
+    plan: Option<Plan>,
+    tried: Vec<Tried>,
+    replies: Vec<Option<ProviderReply>>,
+    unfit: Vec<(usize, Fault)>,
+    running: Vec<Runner>,
+}
+
+/// Tries targets until one answers.
+///
+/// # Errors
+/// None did; what is known of each is in [`Lost`].
+pub async fn attempt(
+    gateway: &Arc<Gateway>,
+    upstream: &Upstream,
+    request: &Arc<Inspected>,
+    guard: &mut RequestGuard,
+) -> Result<Won, Box<Lost>> {
+    let total = request.route.policy.timeouts.total;
+    let attempts = Attempts {
+        gateway,
+        upstream,
+        request,
+        guard,
+        seed: Seed::of_request(gateway.seed, request.id.0),
+        deadline: request.started + request.facts.timeout.map_or(total, |timeout| timeout.min(total)),
+        plan: None,
+        tried: Vec::new(),
+        replies: Vec::new(),
+        unfit: Vec::new(),
+        running: Vec::new(),
+    };
+    attempts.run().await
+}
+
+impl Attempts<'_> {
+    async fn run(mut self) -> Result<Won, Box<Lost>> {
+        loop {
+            let now = self.gateway.clock.now();
+            let until = match self.step(now) {
+                Step::Try(attempt) => {
+                    self.start(attempt, now);
+                    None
+                }
+                Step::Wait { until } => Some(until),
+                Step::Stop(_) if !self.running.is_empty() => None,
+                Step::Stop(stop) => return Err(self.lost(stop)),
+            };
+            loop {
+                match self.wait(until).await {
+                    Woken::Ended(at, result) => match self.ended(at, *result) {
+                        Some(won) => return Ok(won),
+                        None => break,
+                    },
+                    Woken::Time => {
+                        if self.time_passed(until) {
+                            break;
+                        }
+                    }
+                }
+            }
+            if self.running.is_empty() && self.gateway.clock.now().mono >= self.deadline {
+                let fault = self.tried.len().checked_sub(1);
+                return Err(self.lost(Stop::Deadline { fault }));
+            }
+        }
+    }
+
+    /// What now? One look at health, and if it is a try, its beginning, under one lock.
+    fn step(&mut self, now: Now) -> Step {
+        let policy = &self.request.route.policy;
+        let mut health = self.gateway.health();
+        let mut view = ringmain_routing::view(&health, policy, now);
+        if self.plan.is_none() {
+            for (at, target) in self.request.route.targets.iter().enumerate() {
+                let facts = &self.request.facts;
+                if target.endpoint(facts.operation, facts.dialect).is_none() {
+                    view.exclude(at, Reason::Unserved);
+                }
+            }
+            for (at, _) in &self.unfit {
+                view.exclude(*at, Reason::Unserved);
+            }
+        }
+        let facts = &self.request.facts;
+        let plan = self.plan.get_or_insert_with(|| ringmain_routing::plan(policy, facts, &view, now, self.seed));
+        let step = ringmain_routing::next(policy, plan, &self.tried, &view, now, self.deadline, self.seed);
+        if let Step::Try(attempt) = &step {
+            ringmain_routing::begin(&mut health, policy, attempt, self.tried.is_empty(), now);
+        }
+        step
+    }
+
+    /// Starts an attempt. A target that cannot be told this request is left out of a new plan.
+    fn start(&mut self, attempt: Try, now: Now) {
+        let Some(target) = self.request.route.targets.get(attempt.candidate).cloned() else { return };
+        let guard = AttemptGuard::begin(self.gateway, self.request, &target, attempt, now.mono);
+        let rendered = render::render(self.request, &target).and_then(|mut rendered| {
+            let message = exchange::message(self.request, &target, target.key(attempt.key), &mut rendered)?;
+            Ok((rendered, message))
+        });
+        let (rendered, message) = match rendered {
+            Ok(rendered) => rendered,
+            Err(fault) => {
+                self.unfit.push((attempt.candidate, fault));
+                self.plan = None;
+                return;
+            }
+        };
+        let policy = &self.request.route.policy;
+        let candidate_race = policy.candidates.get(attempt.candidate).and_then(|candidate| candidate.race_after);
+        let race_after = candidate_race.or(policy.timeouts.race_after).filter(|_| self.running.is_empty());
+        let job = Job {
+            upstream: self.upstream.clone(),
+            request: Arc::clone(self.request),
+            target: Arc::clone(&target),
+            rendered,
+            now: now.wall,
+        };
+        self.guard.attempts += 1;
+        self.guard.target = Some(target);
+        self.running.push(Runner {
+            index: self.tried.len(),
+            future: Box::pin(job.run(message)),
+            attempt: guard,
+            race_at: race_after.map(|after| now.mono + after),
+            given_up_at: now.mono + policy.timeouts.first_token,
+        });
+        self.tried.push(Tried {
+            candidate: attempt.candidate,
+            key: attempt.key,
+            result: None,
+            started: now.mono,
+            ended: None,
+        });
+        self.replies.push(None);
+    }
+
+    /// Waits for an attempt to end or for the next clock to run out.
+    async fn wait(&mut self, until: Option<Tick>) -> Woken {
+        if self.running.is_empty() && until.is_none() {
+            return Woken::Time;
+        }
+        let before = self.gateway.clock.now().mono;
+        let clocks = self.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at]).flatten();
+        let due = clocks.chain(until).fold(self.deadline, Tick::min);
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(self.gateway.clock.instant(due)));
+        let running = &mut self.running;
+        let woken = std::future::poll_fn(|cx| {
+            for (at, runner) in running.iter_mut().enumerate() {
+                if let Poll::Ready(result) = runner.future.as_mut().poll(cx) {
+                    return Poll::Ready(Woken::Ended(at, Box::new(result)));
+                }
+            }
+            timer.as_mut().poll(cx).map(|()| Woken::Time)
+        })
+        .await;
+        if !self.running.is_empty() {
+            self.guard.waited += self.gateway.clock.now().mono.since(before);
+        }
+        woken
+    }
+
+    /// A clock ran out: give up what has had its time. True if the plan is to be asked again.
+    fn time_passed(&mut self, until: Option<Tick>) -> bool {
+        let now = self.gateway.clock.now().mono;
+        if now >= self.deadline {
+            // Dropped, and so cancelled: the deadline is the caller's, the targets are not to blame.
+            for runner in std::mem::take(&mut self.running) {
+                self.record(runner.index, classify::no_first_token(), now);
+            }
+            return true;
+        }
+        let mut ask = until.is_some_and(|until| now >= until) || self.running.is_empty();
+        while let Some(at) = self.running.iter().position(|runner| now >= runner.given_up_at) {
+            let mut runner = self.running.swap_remove(at);
+            let fault = classify::no_first_token();
+            runner.attempt.failed(&fault);
+            self.record(runner.index, fault, now);
+            ask = true;
+        }
+        for runner in &mut self.running {
+            if runner.race_at.is_some_and(|race_at| now >= race_at) {
+                runner.race_at = None;
+                ask = true;
+            }
+        }
+        ask
+    }
+
+    /// An attempt ended: with an answer, which wins and cancels the others, or not.
+    fn ended(&mut self, at: usize, result: Result<Arrived, Failed>) -> Option<Won> {
+        let mut runner = self.running.swap_remove(at);
+        match result {
+            Ok(arrived) => {
+                runner.attempt.limits = arrived.limits;
+                runner.attempt.timings.first_token = Some(runner.attempt.elapsed());
+                self.guard.target = Some(Arc::clone(runner.attempt.target()));
+                Some(Won { arrived, attempt: runner.attempt })
+            }
+            Err(failed) => {
+                runner.attempt.limits = failed.limits;
+                runner.attempt.failed(&failed.fault);
+                if let Some(slot) = self.replies.get_mut(runner.index) {
+                    *slot = failed.reply;
+                }
+                let now = self.gateway.clock.now().mono;
+                self.record(runner.index, failed.fault, now);
+                None
+            }
+        }
+    }
+
+    fn record(&mut self, index: usize, fault: Fault, now: Tick) {
+        if let Some(tried) = self.tried.get_mut(index) {
+            tried.result = Some(fault);
+            tried.ended = Some(now);
+        }
+    }
+
+    fn lost(self, stop: Stop) -> Box<Lost> {
+        Box::new(Lost { stop, tried: self.tried, replies: self.replies, unfit: self.unfit })
+    }
+}

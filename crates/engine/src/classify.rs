@@ -1,0 +1,78 @@
+//! From what came back to a [`Fault`]: the one place where a provider's failure gets its class and scope.
+
+use http::HeaderMap;
+use ringmain_catalog::Provider;
+use ringmain_core::{Fault, FaultClass, FaultScope, Origin, Phase, WallTime};
+use ringmain_dialects::Codec;
+use ringmain_upstream::{SendError, Stage};
+
+use crate::limits;
+
+/// An exchange that brought no whole answer.
+#[must_use]
+pub fn of_exchange(error: &SendError) -> Fault {
+    let (class, phase) = match error.stage {
+        Stage::Dns | Stage::Connect | Stage::Tls => (FaultClass::Network, Phase::Connect),
+        Stage::Exchange => (FaultClass::Network, Phase::AwaitHead),
+        Stage::Body => (FaultClass::Interrupted, Phase::BeforeCommit),
+    };
+    Fault::new(class, Origin::Provider, phase, error.to_string()).with_detail(error.chain())
+}
+
+/// An answer with an error status, or an error inside a success. The dialect knows its own codes, the catalog the
+/// provider's, the headers how long to stay away.
+#[must_use]
+pub fn of_answer(
+    codec: &dyn Codec,
+    provider: &Provider,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: WallTime,
+) -> Fault {
+    let fault = codec.decode_fault(status, headers, body);
+    refine(fault, provider, headers, now)
+}
+
+/// Adds what the provider's own rules and the headers say to a fault the dialect decoded.
+#[must_use]
+pub fn refine(mut fault: Fault, provider: &Provider, headers: &HeaderMap, now: WallTime) -> Fault {
+    if let Some(rule) = provider.error_rule(fault.code.as_deref(), &fault.message) {
+        fault.class = rule.class;
+        fault.scope = rule.scope;
+    }
+    fault.retry_after = limits::retry_after(headers, now).or(fault.retry_after);
+    fault
+}
+
+/// A success with nothing in it.
+#[must_use]
+pub fn empty() -> Fault {
+    Fault::new(FaultClass::Empty, Origin::Provider, Phase::BeforeCommit, "the provider's answer was empty")
+}
+
+/// Bytes that are not an answer.
+#[must_use]
+pub fn protocol(what: &str, detail: impl Into<String>) -> Fault {
+    Fault::new(FaultClass::Protocol, Origin::Provider, Phase::BeforeCommit, what).with_detail(detail)
+}
+
+/// No useful token came in time.
+#[must_use]
+pub fn no_first_token() -> Fault {
+    Fault::new(FaultClass::Timeout, Origin::Provider, Phase::BeforeCommit, "no answer from the provider in time")
+}
+
+/// A content filter's refusal that the policy does not take as the answer.
+#[must_use]
+pub fn refusal() -> Fault {
+    Fault::new(FaultClass::Refusal, Origin::Provider, Phase::BeforeCommit, "refused by the provider's content filter")
+}
+
+/// The answer stopped after part of it was with the caller.
+#[must_use]
+pub fn interrupted(what: &str) -> Fault {
+    let mut fault = Fault::new(FaultClass::Interrupted, Origin::Provider, Phase::AfterCommit, what);
+    fault.scope = FaultScope::Target;
+    fault
+}

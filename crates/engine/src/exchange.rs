@@ -1,0 +1,319 @@
+//! One attempt: render, sign, send, classify, and read up to the commit point.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase, Usage, WallTime};
+use ringmain_dialects::{Codec, Loss, StreamStart, ir, registry};
+use ringmain_routing::{Limits, OnRefusal};
+use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
+
+use crate::classify;
+use crate::inspect::Inspected;
+use crate::limits;
+use crate::live::Live;
+use crate::render::Rendered;
+use crate::target::{Key, Target};
+use crate::writer::Writer;
+
+/// The largest plain answer; a batch of pictures in base64 fits.
+const ANSWER_MAX: usize = 256 * 1024 * 1024;
+/// What is read of an error answer.
+const ERROR_MAX: usize = 64 * 1024;
+/// How long an error answer's body may take.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+/// Headers of the caller that are the provider's business.
+const FORWARDED: [&str; 6] =
+    ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "http-referer", "x-title"];
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
+
+/// An answer that is good enough to commit to.
+pub struct Arrived {
+    /// The provider's status.
+    pub status: StatusCode,
+    /// The provider's headers.
+    pub headers: HeaderMap,
+    /// The answer in the caller's dialect.
+    pub body: Answer,
+    /// The provider's bytes are the caller's.
+    pub relayed: bool,
+    /// What was lost in translation.
+    pub losses: Vec<Loss>,
+    /// What the headers say of the key.
+    pub limits: Option<Limits>,
+}
+
+/// The two forms of an answer.
+pub enum Answer {
+    /// All there.
+    Plain(Bytes, Option<Usage>),
+    /// Coming; held at its first useful token.
+    Live(Box<Live>),
+}
+
+/// An attempt that failed before anything was with the caller.
+pub struct Failed {
+    /// Why.
+    pub fault: Fault,
+    /// The provider's own error answer, where the caller speaks the same dialect.
+    pub reply: Option<ProviderReply>,
+    /// What the headers say of the key.
+    pub limits: Option<Limits>,
+}
+
+/// A provider's error answer as it came.
+pub struct ProviderReply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self { fault, reply: None, limits: None }
+    }
+}
+
+/// Everything one attempt needs, owned, so that two can run side by side.
+pub struct Job {
+    /// The pool of this thread.
+    pub upstream: Upstream,
+    /// The request.
+    pub request: Arc<Inspected>,
+    /// The target.
+    pub target: Arc<Target>,
+    /// What is sent to it.
+    pub rendered: Rendered,
+    /// The date, for what headers say.
+    pub now: WallTime,
+}
+
+impl Job {
+    /// Runs the attempt up to the commit point.
+    ///
+    /// # Errors
+    /// It failed before the caller saw anything.
+    pub async fn run(mut self, message: Request<RequestBody>) -> Result<Arrived, Failed> {
+        let connect = self.request.route.policy.timeouts.connect;
+        let sent = self.upstream.send(&self.target.provider.origin, message, connect).await;
+        let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;
+        let limits = limits::limits(&head.headers, self.now);
+        let losses = std::mem::take(&mut self.rendered.losses);
+        let relayed = self.rendered.is_relay(&self.request);
+        if !head.status.is_success() {
+            return Err(self.refused(head.status, head.headers, body, limits).await);
+        }
+        let answer = if self.request.facts.stream && is_stream(&head.headers) {
+            self.stream(body).await
+        } else {
+            self.plain(&head, body).await
+        };
+        let failed = |fault: Fault| Failed {
+            fault: classify::refine(fault, &self.target.provider.kind, &head.headers, self.now),
+            reply: None,
+            limits,
+        };
+        let body = answer.map_err(failed)?;
+        Ok(Arrived { status: head.status, headers: head.headers, body, relayed, losses, limits })
+    }
+
+    /// The codec of the dialect spoken with the provider. An operation of one shape has OpenAI's errors.
+    fn codec(&self) -> Result<&'static dyn Codec, Fault> {
+        let dialect = self.rendered.dialect.unwrap_or(Dialect::OpenAiChat);
+        registry::codec(dialect).ok_or_else(|| classify::protocol("no codec for the provider's dialect", ""))
+    }
+
+    async fn refused(
+        &self,
+        status: StatusCode,
+        headers: HeaderMap,
+        mut body: AnswerBody,
+        limits: Option<Limits>,
+    ) -> Failed {
+        let read = tokio::time::timeout(ERROR_PATIENCE, collect(&mut body, ERROR_MAX)).await;
+        let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
+        let fault = match self.codec() {
+            Ok(codec) => {
+                let kind = &self.target.provider.kind;
+                classify::of_answer(codec, kind, status.as_u16(), &headers, &bytes, self.now)
+            }
+            Err(fault) => fault,
+        };
+        let same = self.rendered.is_relay(&self.request) && !bytes.is_empty();
+        Failed { fault, reply: same.then_some(ProviderReply { status, headers, body: bytes }), limits }
+    }
+
+    async fn stream(&self, body: AnswerBody) -> Result<Answer, Fault> {
+        let codec = self.codec()?;
+        let request = &self.request;
+        let writer = if self.rendered.is_relay(request) {
+            Writer::relay(codec, self.rendered.strip_usage, request.framing)
+        } else {
+            Writer::translate(codec.stream_decoder(), self.callers_codec()?.stream_encoder(&self.stream_start()))
+        };
+        let policy = &request.route.policy;
+        let lenient = self.target.quirks.ends_without_done();
+        let live = Live::new(body, writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
+        Ok(Answer::Live(Box::new(live)))
+    }
+
+    fn callers_codec(&self) -> Result<&'static dyn Codec, Fault> {
+        registry::codec(self.request.facts.dialect)
+            .ok_or_else(|| classify::protocol("no codec for the caller's dialect", ""))
+    }
+
+    fn stream_start(&self) -> StreamStart {
+        StreamStart {
+            id: self.request.id.to_string(),
+            model: self.target.name.model.clone(),
+            created: self.now.0 / 1000,
+            include_usage: self.request.include_usage,
+            framing: self.request.framing,
+        }
+    }
+
+    async fn plain(&self, head: &http::response::Parts, mut body: AnswerBody) -> Result<Answer, Fault> {
+        let bytes = collect(&mut body, ANSWER_MAX).await?;
+        let Some(dialect) = self.rendered.dialect else {
+            return Ok(Answer::Plain(self.other_operation(head, bytes)?, None));
+        };
+        let codec = self.codec()?;
+        let glance = codec.tap().body(&bytes);
+        if let Some(fault) = glance.error {
+            return Err(*fault);
+        }
+        if glance.malformed {
+            return Err(classify::protocol("the provider's answer is unreadable", format!("not a {dialect} answer")));
+        }
+        let used = glance.usage.is_some_and(|usage| usage.output > 0);
+        match (glance.refused, self.request.route.policy.on_refusal) {
+            (true, OnRefusal::Next) => return Err(classify::refusal()),
+            (true, OnRefusal::Return) => {}
+            (false, _) if glance.useful || used => {}
+            (false, _) => return Err(classify::empty()),
+        }
+        if self.request.facts.stream {
+            return self.as_stream(codec, &bytes, glance.usage);
+        }
+        if self.rendered.is_relay(&self.request) {
+            return Ok(Answer::Plain(bytes, glance.usage));
+        }
+        let response = self.decode(codec, &bytes)?;
+        Ok(Answer::Plain(self.callers_codec()?.encode_response(&response).body.into(), glance.usage))
+    }
+
+    /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
+    fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
+        let response = self.decode(codec, bytes)?;
+        let mut encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
+        let mut out = Vec::new();
+        for event in ir::fold::unfold(&response) {
+            encoder.event(&event, &mut out);
+        }
+        Ok(Answer::Plain(out.into(), usage))
+    }
+
+    /// Decodes a plain answer; what its dialect does not say of itself is filled in.
+    fn decode(&self, codec: &dyn Codec, bytes: &[u8]) -> Result<ir::Response, Fault> {
+        let mut response = codec
+            .decode_response(bytes)
+            .map_err(|malformed| classify::protocol("the provider's answer is unreadable", malformed.to_string()))?;
+        let start = self.stream_start();
+        if response.id.is_empty() {
+            response.id = start.id;
+        }
+        if response.model.is_empty() {
+            response.model = start.model;
+        }
+        response.created.get_or_insert(start.created);
+        Ok(response)
+    }
+
+    /// Embeddings, images, moderations: JSON that is not an error and not nothing.
+    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<Bytes, Fault> {
+        let object = ringmain_wire::json::Object::parse(&bytes)
+            .map_err(|error| classify::protocol("the provider's answer is unreadable", error.to_string()))?;
+        let has = |key| object.get(key).is_some_and(|value| !matches!(value.get(), "null" | "[]"));
+        if has("error") {
+            let kind = &self.target.provider.kind;
+            return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
+        }
+        if has("data") || has("results") { Ok(bytes) } else { Err(classify::empty()) }
+    }
+}
+
+/// The request for the provider. A caller's own credential never goes along.
+///
+/// # Errors
+/// A name that cannot stand in a request line.
+pub fn message(
+    request: &Inspected,
+    target: &Target,
+    key: Option<&Key>,
+    rendered: &mut Rendered,
+) -> Result<Request<RequestBody>, Fault> {
+    let provider = &target.provider;
+    let uri = provider.origin.path(&rendered.path).parse::<http::Uri>().map_err(|_| {
+        let message = format!("model: {} cannot stand in a URL", target.name);
+        Fault::new(FaultClass::BadRequest, Origin::Caller, Phase::Before, message).with_status(400)
+    })?;
+    let body = RequestBody::new(std::mem::take(&mut rendered.parts));
+    let mut message = Request::new(body);
+    *message.method_mut() = http::Method::POST;
+    *message.uri_mut() = uri;
+    let headers = message.headers_mut();
+    headers.reserve(10);
+    headers.insert(HOST, provider.host.clone());
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, HeaderValue::from_static(if request.facts.stream { "text/event-stream" } else { "*/*" }));
+    headers.insert(USER_AGENT, AGENT);
+    for (name, value) in &provider.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if rendered.is_relay(request) {
+        for name in FORWARDED {
+            if let Some(value) = request.headers.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+    if let Some((name, value)) = key.and_then(|key| key.header.as_ref()) {
+        headers.insert(name.clone(), value.clone());
+    }
+    Ok(message)
+}
+
+/// Reads a body of at most `max` bytes.
+async fn collect(body: &mut AnswerBody, max: usize) -> Result<Bytes, Fault> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| classify::of_exchange(&error))?;
+        if first.len() + all.len() + chunk.len() > max {
+            return Err(classify::protocol("the provider's answer is too large", format!("more than {max} bytes")));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = chunk;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(first.len() + chunk.len());
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    let plain = |value: &HeaderValue| value.as_bytes().starts_with(b"application/json");
+    !headers.get(CONTENT_TYPE).is_some_and(plain) && !headers.contains_key(CONTENT_LENGTH)
+        || headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}

@@ -1,0 +1,147 @@
+//! What every request shares: the rules in force, health, clocks, ids, metrics.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+use ringmain_config::Config;
+use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
+use ringmain_routing::{Health, Observation, Row, Seen, Standing};
+use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
+
+use crate::clock::Clock;
+use crate::route::Route;
+use crate::rules::Rules;
+
+/// One gateway. Shared by all worker threads.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The only clock.
+    pub clock: Clock,
+    /// Chance of this process; a request's own is drawn from it and its id.
+    pub seed: u64,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    rules: ArcSwap<Rules>,
+    health: Mutex<Health>,
+    requests: AtomicU64,
+    ending: AtomicBool,
+}
+
+impl Gateway {
+    /// A gateway under these rules. `seed` decides all that is left to chance.
+    #[must_use]
+    pub fn new(config: Config, seed: u64) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        Self {
+            clock: Clock::start(),
+            seed,
+            rules: ArcSwap::from_pointee(Rules::bind(config, None, &metrics)),
+            metrics,
+            health: Mutex::default(),
+            requests: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts new rules in force. Requests in flight finish under those they began with; what is known of the health of
+    /// targets, hosts and keys that stay is kept.
+    pub fn reload(&self, config: Config) {
+        let rules = Rules::bind(config, Some(&self.rules.load()), &self.metrics);
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// What is known of every target, host and key.
+    pub fn health(&self) -> MutexGuard<'_, Health> {
+        // The fold is whole after each step, so what a panicking thread left behind is still true.
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of the next request: the process's seed, then a count.
+    pub fn next_id(&self) -> RequestId {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        RequestId(u128::from(Seed(self.seed).draw("request id").0) << 64 | u128::from(Seed(count).0))
+    }
+
+    /// The process goes out of service now: streams that are still running end with an error their caller can read.
+    pub fn end_streams(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Has [`Self::end_streams`] been called?
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// The largest request body, in bytes.
+    #[must_use]
+    pub fn max_body(&self) -> u64 {
+        self.rules.load().config.server.max_body
+    }
+
+    /// The secret a caller must show; `None` where any caller is served.
+    #[must_use]
+    pub fn caller_secret(&self) -> Option<Arc<str>> {
+        self.rules.load().caller_secret.clone()
+    }
+
+    /// The route of a request.
+    ///
+    /// # Errors
+    /// 404: nothing serves this model, with the nearest names.
+    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap) -> Result<Arc<Route>, Fault> {
+        self.rules.load().route(facts, headers, &self.metrics).map_err(|none| {
+            Fault::new(FaultClass::Unroutable, Origin::Caller, Phase::Before, none.to_string()).with_status(404)
+        })
+    }
+
+    /// A request ended before any target was tried.
+    pub fn refused(&self, id: RequestId, fault: &Fault) {
+        emit(&RequestRefused { metrics: &self.metrics, request: id, fault });
+    }
+
+    /// An attempt ended: health learns of it.
+    pub fn observe(&self, route: &Route, observation: &Observation, seed: Seed) {
+        let now = self.clock.now();
+        let policy = &route.policy;
+        let mut health = self.health();
+        ringmain_routing::observe(&mut health, policy, observation, now, seed);
+        if matches!(observation.seen, Seen::Failed(_)) || observation.attempt.probe {
+            let view = ringmain_routing::view(&health, policy, now);
+            drop(health);
+            let at = observation.attempt.candidate;
+            if let (Some(row), Some(target)) = (view.rows().get(at), route.targets.get(at)) {
+                emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
+            }
+        }
+    }
+
+    /// The text of `/metrics`, with breakers as they stand now.
+    #[must_use]
+    pub fn expose_metrics(&self) -> String {
+        let now = self.clock.now();
+        for route in self.rules.load().routes() {
+            let view = ringmain_routing::view(&self.health(), &route.policy, now);
+            for (row, target) in view.rows().iter().zip(&route.targets) {
+                emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
+            }
+        }
+        self.metrics.expose()
+    }
+}
+
+fn breaker_state(row: &Row) -> BreakerState {
+    match row.place {
+        Standing::Ready => BreakerState::Closed,
+        Standing::Probe => BreakerState::HalfOpen,
+        Standing::Out(_) => BreakerState::Open,
+    }
+}

@@ -1,0 +1,136 @@
+//! Stage 4: the facts of the request, and the route it takes.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use ringmain_core::{Capabilities, Fault, FaultClass, Operation, Origin, Phase, RequestFacts, RequestId, Tick};
+use ringmain_dialects::{BodyFacts, Framing, Malformed, ir, registry, shared};
+use ringmain_wire::json::{self, Document, Object};
+
+use crate::accept::Accepted;
+use crate::gateway::Gateway;
+use crate::route::Route;
+
+/// A request that is understood and has a route.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Its id.
+    pub id: RequestId,
+    /// When its first byte came.
+    pub started: Tick,
+    /// The caller's headers.
+    pub headers: HeaderMap,
+    /// Its body, with the places of its members.
+    pub document: Document,
+    /// What a decision is made from.
+    pub facts: RequestFacts,
+    /// The model is named in the body (and not in the path).
+    pub model_in_body: bool,
+    /// Does the caller want usage at the end of a stream?
+    pub include_usage: bool,
+    /// How the caller wants a stream delimited.
+    pub framing: Framing,
+    /// The route it takes.
+    pub route: Arc<Route>,
+    /// The decoded request, made once if any target needs a translation.
+    pub decoded: OnceLock<Result<ir::Request, Malformed>>,
+}
+
+/// Reads the facts and finds the route.
+///
+/// # Errors
+/// 400 for a body that is not a request of its dialect, 404 for a model nothing serves.
+pub fn inspect(
+    gateway: &Gateway,
+    id: RequestId,
+    started: Tick,
+    accepted: Accepted,
+    headers: HeaderMap,
+    body: &Bytes,
+) -> Result<Inspected, Fault> {
+    let object = Object::parse(body).map_err(|error| bad_request(format!("the request body is {error}")))?;
+    let read = facts_of_body(&accepted, &object).map_err(|malformed| bad_request(malformed.to_string()))?;
+    let model_in_body = accepted.model.is_none();
+    let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
+    let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
+    // A model that does not continue a last assistant turn still answers it: not a reason to refuse.
+    let facts = RequestFacts {
+        operation: accepted.operation,
+        dialect: accepted.dialect,
+        model,
+        stream: accepted.stream.unwrap_or(read.stream),
+        needs: read.needs.without(Capabilities::PREFILL),
+        input_tokens: read.input_tokens,
+        max_output_tokens: read.max_output_tokens,
+        timeout: timeout(&headers)?,
+        tags: tags(&headers),
+    };
+    let route = gateway.route(&facts, &headers)?;
+    let document = Document::from_object(body, &object).ok_or_else(|| bad_request("unreadable body".to_owned()))?;
+    Ok(Inspected {
+        id,
+        started,
+        headers,
+        document,
+        facts,
+        model_in_body,
+        include_usage: read.include_usage,
+        framing: accepted.framing,
+        route,
+        decoded: OnceLock::new(),
+    })
+}
+
+impl Inspected {
+    /// The whole request in the intermediate representation; decoded at the first call.
+    ///
+    /// # Errors
+    /// The body is not a request of its dialect.
+    pub fn decoded(&self) -> Result<&ir::Request, Fault> {
+        let decode = || match registry::codec(self.facts.dialect) {
+            Some(codec) => codec.decode_request(self.document.body()),
+            None => Err(Malformed::new("", "this dialect is not available yet")),
+        };
+        self.decoded.get_or_init(decode).as_ref().map_err(|malformed| bad_request(malformed.to_string()))
+    }
+}
+
+fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, Malformed> {
+    if let (Operation::Chat | Operation::CountTokens, Some(codec)) =
+        (accepted.operation, registry::codec(accepted.dialect))
+    {
+        return codec.inspect(object);
+    }
+    // The other operations share OpenAI's top level: a model, and content that is only measured.
+    let model = match object.get("model").map(json::as_str) {
+        None => None,
+        Some(Some(model)) => Some(model.into_owned()),
+        Some(None) => return Err(Malformed::new("model", "expected a string")),
+    };
+    let content = object.get("input").or_else(|| object.get("prompt"));
+    let input_tokens = content.map_or(0, |raw| shared::estimate::tokens(raw.get().as_bytes()));
+    let stream = object.get("stream").and_then(json::as_bool).unwrap_or(false);
+    Ok(BodyFacts { model, stream, input_tokens, needs: Capabilities::NONE, ..BodyFacts::default() })
+}
+
+/// `x-ringmain-timeout: 20s`
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
+    let Some(value) = headers.get("x-ringmain-timeout") else { return Ok(None) };
+    let parsed = value.to_str().ok().and_then(ringmain_core::time::parse_duration);
+    let timeout = parsed.filter(|timeout| !timeout.is_zero());
+    let expected = || bad_request("x-ringmain-timeout: expected a duration such as 500ms, 20s or 2m".to_owned());
+    timeout.map(Some).ok_or_else(expected)
+}
+
+/// `x-ringmain-tag: team=search,stage=prod`
+fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
+    let values = headers.get_all("x-ringmain-tag").iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(',')).filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).take(32).collect()
+}
+
+fn bad_request(message: String) -> Fault {
+    Fault::new(FaultClass::BadRequest, Origin::Caller, Phase::Before, message).with_status(400)
+}

@@ -1,0 +1,135 @@
+//! A request as its target wants it: relayed, spliced, or translated; then the provider's own departures on top.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use ringmain_catalog::{Endpoint, StreamUsage};
+use ringmain_config::OnLoss;
+use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_dialects::{Loss, LossKind, registry};
+use ringmain_wire::json::{Document, Edit};
+
+use crate::inspect::Inspected;
+use crate::target::Target;
+
+/// A request body for one target.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The body in pieces that share the caller's bytes where nothing changed.
+    pub parts: Vec<Bytes>,
+    /// Path and query under the base URL.
+    pub path: String,
+    /// The dialect spoken with the provider; `None` for an operation of one shape.
+    pub dialect: Option<Dialect>,
+    /// We asked for usage at the end of the stream, the caller did not.
+    pub strip_usage: bool,
+    /// What the target will not see of the request.
+    pub losses: Vec<Loss>,
+}
+
+impl Rendered {
+    /// Are the provider's bytes the caller's?
+    #[must_use]
+    pub fn is_relay(&self, request: &Inspected) -> bool {
+        self.dialect.is_none_or(|dialect| dialect == request.facts.dialect)
+    }
+}
+
+/// Renders the request for `target`.
+///
+/// # Errors
+/// The target cannot be told this (a 400 naming the field); another one may.
+pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
+    let facts = &request.facts;
+    let endpoint = target
+        .endpoint(facts.operation, facts.dialect)
+        .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
+    let path = endpoint.path_for(&target.name.model, facts.stream);
+    let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
+    let (base, mut losses) =
+        if relayed { (Cow::Borrowed(&request.document), Vec::new()) } else { translated(request, target, endpoint)? };
+    let asks_usage = endpoint.dialect == Some(Dialect::OpenAiChat)
+        && facts.stream
+        && target.quirks.stream_usage() == StreamUsage::OnRequest;
+    let strip_usage = relayed && asks_usage && !request.include_usage;
+    let mut edits = quirk_edits(target, &base, endpoint.dialect, &mut losses);
+    if relayed && request.model_in_body && facts.model != target.name.model {
+        edits.push(Edit::set("/model", json_text(&target.name.model)));
+    }
+    if strip_usage {
+        edits.push(Edit::set("/stream_options/include_usage", "true"));
+    }
+    let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
+    losses.retain(|loss| loss.kind != LossKind::Defaulted);
+    if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
+        let fields: Vec<_> = losses.iter().map(|loss| loss.field.as_str()).collect();
+        return Err(cannot(format!("{} cannot be carried to {}", fields.join(", "), target.name)));
+    }
+    if request.route.on_loss == OnLoss::Allow {
+        losses.clear();
+    }
+    Ok(Rendered { parts: spliced.into_parts(), path, dialect: endpoint.dialect, strip_usage, losses })
+}
+
+fn translated<'a>(
+    request: &Inspected,
+    target: &Target,
+    endpoint: &Endpoint,
+) -> Result<(Cow<'a, Document>, Vec<Loss>), Fault> {
+    let codec = endpoint.dialect.and_then(registry::codec);
+    let codec = codec.ok_or_else(|| cannot(format!("{} speaks a dialect that is not available yet", target.name)))?;
+    let mut decoded = Cow::Borrowed(request.decoded()?);
+    if decoded.stream != request.facts.stream || (request.facts.stream && !decoded.include_usage) {
+        let decoded = decoded.to_mut();
+        decoded.stream = request.facts.stream;
+        // The account needs it, and the caller's encoder drops it where it was not asked for.
+        decoded.include_usage = true;
+    }
+    let encoded = codec
+        .encode_request(&decoded, &target.profile)
+        .map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
+    let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
+    Ok((Cow::Owned(document), encoded.losses))
+}
+
+/// The provider's departures from its dialect, as edits of the rendered body.
+fn quirk_edits(target: &Target, base: &Document, dialect: Option<Dialect>, losses: &mut Vec<Loss>) -> Vec<Edit> {
+    let quirks = &target.quirks;
+    let mut edits = Vec::new();
+    if quirks.is_empty() {
+        return edits;
+    }
+    for pointer in &quirks.remove {
+        if base.has(pointer.as_str()) {
+            losses.push(Loss::dropped(pointer.as_str().trim_start_matches('/').replace('/', ".")));
+            edits.push(Edit::remove(pointer.as_str().to_owned()));
+        }
+    }
+    for (pointer, to) in &quirks.rename {
+        edits.push(Edit::rename(pointer.as_str().to_owned(), to.clone()));
+    }
+    for (pointer, value) in &quirks.default {
+        edits.push(Edit::default(pointer.as_str().to_owned(), value.to_string()));
+    }
+    if dialect == Some(Dialect::OpenAiChat) {
+        if let Some(field) = quirks.max_tokens_field() {
+            let wanted = field.as_str();
+            let other = if wanted == "max_tokens" { "/max_completion_tokens" } else { "/max_tokens" };
+            if base.has(other) {
+                edits.push(Edit::rename(other, wanted));
+            }
+        }
+        if quirks.stream_usage() != StreamUsage::OnRequest && base.has("/stream_options") {
+            edits.push(Edit::remove("/stream_options"));
+        }
+    }
+    edits
+}
+
+fn json_text(text: &str) -> Bytes {
+    serde_json::Value::from(text).to_string().into()
+}
+
+fn cannot(message: String) -> Fault {
+    Fault::new(FaultClass::BadRequest, Origin::Gateway, Phase::Before, message).with_status(400)
+}

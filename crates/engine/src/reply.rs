@@ -1,0 +1,168 @@
+//! What goes back to the caller: the body type, the headers every answer carries, error answers.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use ringmain_core::{Dialect, Fault, RequestId};
+use ringmain_dialects::{Loss, registry};
+
+use crate::live::Live;
+
+/// The request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-ringmain-request-id");
+/// Who served it: `provider/model`.
+pub const TARGET: HeaderName = HeaderName::from_static("x-ringmain-target");
+/// Upstream attempts made.
+pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-ringmain-attempts");
+/// The route it took.
+pub const ROUTE: HeaderName = HeaderName::from_static("x-ringmain-route");
+/// `hit`, `miss`, `semantic`, `coalesced` or `off`.
+pub const CACHE: HeaderName = HeaderName::from_static("x-ringmain-cache");
+/// What was lost in translation.
+pub const LOSS: HeaderName = HeaderName::from_static("x-ringmain-loss");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The body of an answer.
+pub enum ReplyBody {
+    /// All there.
+    Whole(Option<Bytes>),
+    /// Coming.
+    Live(Box<Live>),
+}
+
+impl ReplyBody {
+    /// A body that is all there.
+    #[must_use]
+    pub const fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+}
+
+impl fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => f.debug_tuple("Whole").field(&bytes.as_ref().map(Bytes::len)).finish(),
+            Self::Live(_) => f.write_str("Live"),
+        }
+    }
+}
+
+/// The answer broke off and its form has no place for an error: the connection is closed instead.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Live(live) => live.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Live(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// What an answer's headers say of how it came about.
+#[derive(Debug)]
+pub struct Account<'a> {
+    /// Which request.
+    pub request: RequestId,
+    /// Who served it, or was tried last.
+    pub target: Option<&'a HeaderValue>,
+    /// Upstream attempts made.
+    pub attempts: u32,
+    /// The route taken.
+    pub route: Option<&'a HeaderValue>,
+    /// What was lost in translation.
+    pub losses: &'a [Loss],
+}
+
+impl Account<'_> {
+    /// Writes the headers.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::try_from(self.request.to_string()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if let Some(target) = self.target {
+            headers.insert(TARGET, target.clone());
+        }
+        headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
+        if let Some(route) = self.route {
+            headers.insert(ROUTE, route.clone());
+        }
+        headers.insert(CACHE, HeaderValue::from_static("off"));
+        if !self.losses.is_empty() {
+            let fields: Vec<&str> = self.losses.iter().map(|loss| loss.field.as_str()).collect();
+            let printable = fields.join(",").replace(|c: char| !(' '..='~').contains(&c), "?");
+            if let Ok(value) = HeaderValue::try_from(printable) {
+                headers.insert(LOSS, value);
+            }
+        }
+    }
+}
+
+/// An error in the caller's dialect.
+#[must_use]
+pub fn error(dialect: Dialect, fault: &Fault, account: &Account<'_>) -> Response<ReplyBody> {
+    // A dialect whose codec is still to come gets the shape most clients read.
+    let codec = registry::codec(dialect).or_else(|| registry::codec(Dialect::OpenAiChat));
+    let Some(codec) = codec else { return Response::new(ReplyBody::whole(Bytes::new())) };
+    let encoded = codec.encode_fault(fault, &account.request.to_string());
+    let mut response = Response::new(ReplyBody::whole(encoded.body.into()));
+    *response.status_mut() = StatusCode::from_u16(encoded.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    for (name, value) in encoded.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if let Some(wait) = fault.retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    account.write(headers);
+    response
+}
+
+/// A whole JSON answer of our own making.
+#[must_use]
+pub fn json(body: Vec<u8>, account: &Account<'_>) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::whole(body.into()));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    account.write(response.headers_mut());
+    response
+}
+
+/// The head of a stream.
+pub fn stream_headers(headers: &mut HeaderMap, content_type: &'static str) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx in front of us would otherwise collect the stream before it passes it on.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+}

@@ -1,0 +1,156 @@
+//! A configuration made ready for requests: routes with their policies, targets with their headers, made once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
+use ringmain_core::{RequestFacts, TargetName};
+use ringmain_routing::KeyIx;
+use ringmain_telemetry::Metrics;
+use ringmain_upstream::Origin;
+use secrecy::ExposeSecret;
+
+use crate::route::Route;
+use crate::target::{Key, ProviderLink, Target};
+
+/// Routes made for models that callers named directly, kept at most; then they are forgotten and made again.
+const DIRECT_ROUTES_MAX: usize = 4096;
+
+/// The rules in force, until the next reload.
+#[derive(Debug)]
+pub struct Rules {
+    /// Where they come from.
+    pub config: Config,
+    /// What a caller must show; `None` where any caller is served.
+    pub caller_secret: Option<Arc<str>>,
+    routes: Vec<Arc<Route>>,
+    direct: Mutex<HashMap<String, Arc<Route>>>,
+    links: Vec<Option<Arc<ProviderLink>>>,
+    topology: Arc<Mutex<Topology>>,
+}
+
+impl Rules {
+    /// Makes a configuration ready. The numbers of targets and keys go on from `before`.
+    #[must_use]
+    pub fn bind(config: Config, before: Option<&Self>, metrics: &Metrics) -> Self {
+        let topology = before.map_or_else(Arc::default, |before| Arc::clone(&before.topology));
+        let secret = config.server.admin_secret.as_ref().filter(|_| !config.server.listen.ip().is_loopback());
+        let mut rules = Self {
+            caller_secret: secret.map(|secret| Arc::from(secret.expose_secret())),
+            links: Vec::new(),
+            routes: Vec::new(),
+            direct: Mutex::default(),
+            topology,
+            config,
+        };
+        rules.links = rules.config.providers.iter().map(|provider| rules.link(provider)).collect();
+        let selections = (0..rules.config.routes.len()).filter_map(|at| rules.config.route_selection(at));
+        rules.routes = selections.map(|selection| rules.make(&selection, metrics)).collect();
+        rules
+    }
+
+    /// Every route that was written or built in.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
+    }
+
+    /// The route of a request.
+    ///
+    /// # Errors
+    /// Nothing serves the model.
+    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap, metrics: &Metrics) -> Result<Arc<Route>, NoRoute> {
+        // What names a model directly is looked up by its text; only the first request of a model is resolved.
+        let known = self.direct().get(&facts.model).cloned();
+        if let Some(route) = known {
+            return Ok(route);
+        }
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let selection = self.config.select(facts, &header)?;
+        match selection.via {
+            Via::Route(at) => {
+                let route = self.routes.get(at).cloned();
+                route.ok_or_else(|| NoRoute { message: "the route is gone".to_owned(), nearest: Vec::new() })
+            }
+            Via::Direct | Via::Catalog => {
+                let route = self.make(&selection, metrics);
+                // A written route may take the same model for other requests: then it is asked each time.
+                if self.config.routes.iter().all(|route| route.matcher.is_none()) {
+                    let mut direct = self.direct();
+                    if direct.len() >= DIRECT_ROUTES_MAX {
+                        direct.clear();
+                    }
+                    direct.insert(facts.model.clone(), Arc::clone(&route));
+                }
+                Ok(route)
+            }
+        }
+    }
+
+    fn direct(&self) -> MutexGuard<'_, HashMap<String, Arc<Route>>> {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn topology(&self) -> MutexGuard<'_, Topology> {
+        self.topology.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make(&self, selection: &Selection, metrics: &Metrics) -> Arc<Route> {
+        let mut policy = self.config.policy(selection, &mut self.topology()).policy;
+        let mut targets = Vec::with_capacity(policy.candidates.len());
+        let mut of = selection.targets.iter();
+        // A target that cannot be called is no candidate; positions stay the same in both lists.
+        policy.candidates.retain(|candidate| {
+            let target = of.next().and_then(|target| self.target(candidate.target, target, metrics));
+            targets.extend(target.iter().cloned());
+            target.is_some()
+        });
+        let name = selection.route.as_ref();
+        Arc::new(Route {
+            header: HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("?")),
+            targets,
+            on_loss: selection.settings.on_loss,
+            meter: metrics.route(name),
+            policy,
+        })
+    }
+
+    fn target(&self, ix: ringmain_routing::TargetIx, target: &RouteTarget, metrics: &Metrics) -> Option<Arc<Target>> {
+        let provider = self.links.get(target.provider)?.clone()?;
+        let model = self.config.catalog.model(&provider.kind.id, &target.model).cloned();
+        let name = TargetName { provider: provider.name.clone(), model: target.model.clone() };
+        let text = name.to_string();
+        Some(Arc::new(Target {
+            ix,
+            header: HeaderValue::try_from(text.as_str()).unwrap_or_else(|_| HeaderValue::from_static("?")),
+            profile: Target::profile_of(&target.model, model.as_ref()),
+            quirks: provider.kind.quirks_for(model.as_ref()),
+            meter: metrics.target(&text),
+            model,
+            name,
+            provider,
+        }))
+    }
+
+    /// `None` for a provider whose base URL cannot be used; the configuration was checked for that.
+    fn link(&self, provider: &ringmain_config::Provider) -> Option<Arc<ProviderLink>> {
+        let origin = Origin::parse(&provider.base_url).ok()?;
+        let mut topology = self.topology();
+        let keys = provider.keys.iter().filter_map(|key| {
+            let ix: KeyIx = topology.key(&provider.name, key);
+            Key::new(ix, key.label.clone(), &provider.kind.auth, key.secret().map(ExposeSecret::expose_secret))
+        });
+        let header = |(name, value): &(String, String)| {
+            Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
+        };
+        Some(Arc::new(ProviderLink {
+            name: provider.name.clone(),
+            host: HeaderValue::try_from(origin.authority()).ok()?,
+            origin: Arc::new(origin),
+            headers: provider.kind.headers.iter().filter_map(header).collect(),
+            dialect: provider.dialect,
+            keys: keys.collect(),
+            kind: Arc::clone(&provider.kind),
+        }))
+    }
+}

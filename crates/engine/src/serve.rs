@@ -1,0 +1,64 @@
+//! The life of a request, top to bottom. Each line is a stage, each stage a file, and its result the next one's argument.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use ringmain_core::{Dialect, Fault, Operation, RequestId};
+use ringmain_upstream::Upstream;
+
+use crate::accept::accept;
+use crate::attempt::attempt;
+use crate::gateway::Gateway;
+use crate::identify::identify;
+use crate::inspect::inspect;
+use crate::read::read;
+use crate::reply::{Account, ReplyBody};
+use crate::settle::RequestGuard;
+use crate::{models, relay, reply};
+
+/// Serves one request of the data plane. Never fails: what goes wrong is an answer in the caller's dialect.
+pub async fn serve<B>(gateway: &Arc<Gateway>, upstream: &Upstream, request: Request<B>) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let id = gateway.next_id();
+    match answer(gateway, upstream, request, id).await {
+        Ok(response) => response,
+        Err((dialect, fault)) => {
+            gateway.refused(id, &fault);
+            reply::error(dialect, &fault, &Account { request: id, target: None, attempts: 0, route: None, losses: &[] })
+        }
+    }
+}
+
+/// The stages. An error here is one before any target was tried.
+async fn answer<B>(
+    gateway: &Arc<Gateway>,
+    upstream: &Upstream,
+    request: Request<B>,
+    id: RequestId,
+) -> Result<Response<ReplyBody>, (Dialect, Fault)>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let started = gateway.clock.now().mono;
+    let (head, body) = request.into_parts();
+    let accepted = accept(&head.method, head.uri.path(), head.uri.query())?;
+    let dialect = accepted.dialect;
+    let refuse = |fault| (dialect, fault);
+
+    identify(&head.headers, gateway.caller_secret().as_deref()).map_err(refuse)?;
+    if accepted.operation == Operation::Models {
+        return Ok(models::list(gateway, dialect, &head.headers, id));
+    }
+    let body = read(body, gateway.max_body()).await.map_err(refuse)?;
+    let inspected = inspect(gateway, id, started, accepted, head.headers, &body).map_err(refuse)?;
+    let inspected = Arc::new(inspected);
+    let mut guard = RequestGuard::begin(gateway, &inspected);
+    Ok(match attempt(gateway, upstream, &inspected, &mut guard).await {
+        Ok(won) => relay::won(won, &inspected, guard),
+        Err(lost) => relay::lost(gateway, *lost, &inspected, guard),
+    })
+}

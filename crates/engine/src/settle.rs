@@ -1,0 +1,196 @@
+//! The last stage, exactly once however it ends: an attempt settles with health and its metrics, a request with its
+//! own. Both are guards, so that a caller who hangs up (everything is dropped) settles too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringmain_core::{Fault, Seed, Tick, Timings, Usage};
+use ringmain_routing::{Limits, Observation, Seen, Try};
+use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, RequestEnded, Served, emit};
+
+use crate::gateway::Gateway;
+use crate::inspect::Inspected;
+use crate::target::Target;
+
+/// One attempt, from its begin to its end.
+#[derive(Debug)]
+pub struct AttemptGuard {
+    gateway: Arc<Gateway>,
+    request: Arc<Inspected>,
+    target: Arc<Target>,
+    attempt: Try,
+    started: Tick,
+    /// Where its time went so far.
+    pub timings: Timings,
+    /// What the provider says it used so far.
+    pub usage: Option<Usage>,
+    /// What the response headers said of the key.
+    pub limits: Option<Limits>,
+    settled: bool,
+}
+
+impl AttemptGuard {
+    /// Begins. The attempt has been counted in by [`ringmain_routing::begin`], at `started`: health knows it by that.
+    #[must_use]
+    pub fn begin(
+        gateway: &Arc<Gateway>,
+        request: &Arc<Inspected>,
+        target: &Arc<Target>,
+        attempt: Try,
+        started: Tick,
+    ) -> Self {
+        Self {
+            started,
+            gateway: Arc::clone(gateway),
+            request: Arc::clone(request),
+            target: Arc::clone(target),
+            attempt,
+            timings: Timings::default(),
+            usage: None,
+            limits: None,
+            settled: false,
+        }
+    }
+
+    /// The target.
+    #[must_use]
+    pub const fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The request it is made for.
+    #[must_use]
+    pub const fn request(&self) -> &Arc<Inspected> {
+        &self.request
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Since its begin.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.gateway.clock.now().mono.since(self.started)
+    }
+
+    /// A stream event was unreadable and skipped.
+    pub fn skipped_event(&self) {
+        emit(&EventSkipped { request: self.request.id, target: &self.target.meter });
+    }
+
+    /// It brought a whole answer.
+    pub fn served(&mut self) {
+        let cost = self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)));
+        self.timings.total = self.elapsed();
+        let seen = Seen::Success { timings: self.timings };
+        self.settle(seen, Ended::Served(Served { usage: self.usage, cost }));
+    }
+
+    /// It failed.
+    pub fn failed(&mut self, fault: &Fault) {
+        self.timings.total = self.elapsed();
+        self.settle(Seen::Failed(fault.clone()), Ended::Failed(fault));
+    }
+
+    fn settle(&mut self, seen: Seen, end: Ended<'_>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let observation =
+            Observation { attempt: self.attempt, started: self.started, seen, limits: self.limits.take() };
+        let seed = Seed::of_request(self.gateway.seed, self.request.id.0).nth("observe", self.started.0);
+        self.gateway.observe(&self.request.route, &observation, seed);
+        emit(&AttemptEnded {
+            request: self.request.id,
+            target: &self.target.meter,
+            key: self.target.key(self.attempt.key).map_or("", |key| key.label.as_str()),
+            end,
+            timings: self.timings,
+        });
+    }
+}
+
+impl Drop for AttemptGuard {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.timings.total = self.elapsed();
+            self.settle(Seen::Cancelled, Ended::Cancelled);
+        }
+    }
+}
+
+/// One request, from its first byte to its end.
+#[derive(Debug)]
+pub struct RequestGuard {
+    gateway: Arc<Gateway>,
+    request: Arc<Inspected>,
+    /// Upstream attempts made.
+    pub attempts: u32,
+    /// Who served it, or was tried last.
+    pub target: Option<Arc<Target>>,
+    /// Time spent waiting for providers before the first byte of the answer.
+    pub waited: Duration,
+    /// Until the first byte of the answer.
+    first_byte: Option<Duration>,
+    settled: bool,
+}
+
+impl RequestGuard {
+    /// Begins.
+    #[must_use]
+    pub fn begin(gateway: &Arc<Gateway>, request: &Arc<Inspected>) -> Self {
+        Self {
+            gateway: Arc::clone(gateway),
+            request: Arc::clone(request),
+            attempts: 0,
+            target: None,
+            waited: Duration::ZERO,
+            first_byte: None,
+            settled: false,
+        }
+    }
+
+    /// The head of the answer goes out now.
+    pub fn answering(&mut self) {
+        self.first_byte = Some(self.elapsed());
+    }
+
+    /// It ended: with a whole answer, or with this fault.
+    pub fn ended(&mut self, fault: Option<&Fault>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let total = self.elapsed();
+        let target = self.target.as_ref().map(|target| target.name.to_string());
+        emit(&RequestEnded {
+            request: self.request.id,
+            route: &self.request.route.meter,
+            target: target.as_deref(),
+            fault,
+            attempts: self.attempts,
+            total,
+            overhead: self.first_byte.unwrap_or(total).saturating_sub(self.waited),
+        });
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.gateway.clock.now().mono.since(self.request.started)
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        if !self.settled {
+            let fault = Fault::new(
+                ringmain_core::FaultClass::Cancelled,
+                ringmain_core::Origin::Caller,
+                ringmain_core::Phase::AfterCommit,
+                "the caller went away",
+            );
+            self.ended(Some(&fault));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A target ready to be called: everything a request needs of it, looked up and rendered once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider, Quirks};
+use ringmain_core::{Capabilities, Dialect, Operation, TargetName};
+use ringmain_dialects::TargetProfile;
+use ringmain_routing::{KeyIx, TargetIx};
+use ringmain_telemetry::TargetMeter;
+use ringmain_upstream::Origin;
+
+/// One model at one configured provider.
+#[derive(Debug)]
+pub struct Target {
+    /// Its place in the topology.
+    pub ix: TargetIx,
+    /// `provider/model`.
+    pub name: TargetName,
+    /// The same, as the value of `x-ringmain-target`.
+    pub header: HeaderValue,
+    /// What the catalog knows of the model.
+    pub model: Option<Model>,
+    /// What an encoder must know of it.
+    pub profile: TargetProfile,
+    /// Where it departs from its dialect.
+    pub quirks: Quirks,
+    /// Whose it is.
+    pub provider: Arc<ProviderLink>,
+    /// Its metrics.
+    pub meter: TargetMeter,
+}
+
+/// One configured provider: where it is and how to be let in.
+#[derive(Debug)]
+pub struct ProviderLink {
+    /// The operator's name for it.
+    pub name: String,
+    /// What the catalog says of its kind.
+    pub kind: Arc<Provider>,
+    /// Where it is.
+    pub origin: Arc<Origin>,
+    /// The value of the `host` header.
+    pub host: HeaderValue,
+    /// Headers every request carries.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The one dialect the operator wants spoken, if they said.
+    pub dialect: Option<Dialect>,
+    /// Its credentials.
+    pub keys: Vec<Key>,
+}
+
+/// One credential, ready to be sent.
+pub struct Key {
+    /// Its place in the topology.
+    pub ix: KeyIx,
+    /// `openai#2`: for logs and records.
+    pub label: String,
+    /// The header it goes in; `None` for a server that wants none.
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("ix", &self.ix).field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    /// A credential in the header this kind of authorisation wants. `None` for a kind that is not available, or for a
+    /// secret that cannot stand in a header.
+    #[must_use]
+    pub fn new(ix: KeyIx, label: String, auth: &Auth, secret: Option<&str>) -> Option<Self> {
+        let header = match (auth, secret) {
+            (Auth::None, _) | (_, None) => None,
+            (Auth::Bearer, Some(secret)) => Some((http::header::AUTHORIZATION, format!("Bearer {secret}"))),
+            (Auth::Header { name }, Some(secret)) => Some((name.parse().ok()?, secret.to_owned())),
+            (Auth::AwsSigV4 | Auth::GoogleOAuth, _) => return None,
+        };
+        let header = match header {
+            None => None,
+            Some((name, value)) => {
+                let mut value = HeaderValue::try_from(value).ok()?;
+                value.set_sensitive(true);
+                Some((name, value))
+            }
+        };
+        Some(Self { ix, label, header })
+    }
+}
+
+impl Target {
+    /// The endpoint that serves this operation best for a caller of `dialect`: the same dialect if the provider speaks
+    /// it, else the provider's preferred one that there is a codec for.
+    #[must_use]
+    pub fn endpoint(&self, operation: Operation, dialect: Dialect) -> Option<&Endpoint> {
+        let kind = &self.provider.kind;
+        let spoken = |endpoint: &&Endpoint| {
+            endpoint.operation == operation
+                && endpoint.dialect.is_none_or(|dialect| ringmain_dialects::registry::codec(dialect).is_some())
+                && self.provider.dialect.is_none_or(|pinned| endpoint.dialect.is_none_or(|spoken| spoken == pinned))
+        };
+        let same = kind.endpoints.iter().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
+        same.or_else(|| {
+            let translates = matches!(operation, Operation::Chat);
+            kind.endpoints.iter().find(|endpoint| spoken(endpoint) && (translates || endpoint.dialect.is_none()))
+        })
+    }
+
+    /// What it costs, where the catalog knows.
+    #[must_use]
+    pub fn price(&self) -> Option<&Price> {
+        self.model.as_ref().and_then(|model| model.price.as_ref())
+    }
+
+    /// The key of this place in the topology.
+    #[must_use]
+    pub fn key(&self, ix: KeyIx) -> Option<&Key> {
+        self.provider.keys.iter().find(|key| key.ix == ix)
+    }
+
+    /// What an encoder must know of a model of this name.
+    #[must_use]
+    pub fn profile_of(name: &str, model: Option<&Model>) -> TargetProfile {
+        TargetProfile {
+            model: name.to_owned(),
+            capabilities: model.map_or(Capabilities::NONE, |model| model.capabilities),
+            max_output_tokens: model.and_then(|model| model.max_output),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What is done with each event of a provider's stream: passed on as it is, or translated.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ringmain_core::{Fault, Usage};
+use ringmain_dialects::ir::{Event, Finish};
+use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
+use ringmain_wire::json_array::JsonArrayEncoder;
+use ringmain_wire::sse::SseFrame;
+
+/// What a stream has shown so far.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Something a caller waits for has come.
+    pub useful: bool,
+    /// A reason to stop has come, and it is a content filter.
+    pub refused: bool,
+    /// Its last event has come.
+    pub terminal: bool,
+    /// What it used.
+    pub usage: Option<Usage>,
+}
+
+/// A stream's events on their way out.
+pub struct Writer {
+    way: Way,
+    seen: Seen,
+    skipped: u32,
+    error: Option<Fault>,
+}
+
+enum Way {
+    /// Same dialect: the same bytes, read along by a tap.
+    Relay {
+        codec: &'static dyn Codec,
+        tap: Box<dyn Tap>,
+        strip_usage: bool,
+        framing: Framing,
+        array: Option<JsonArrayEncoder>,
+    },
+    /// Another dialect: through events.
+    Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, events: Vec<Event> },
+}
+
+impl Writer {
+    /// Passes events on. `strip_usage`: we asked for usage, the caller did not.
+    #[must_use]
+    pub fn relay(codec: &'static dyn Codec, strip_usage: bool, framing: Framing) -> Self {
+        Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None })
+    }
+
+    /// Translates events.
+    #[must_use]
+    pub fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>) -> Self {
+        Self::of(Way::Translate { decoder, encoder, events: Vec::new() })
+    }
+
+    fn of(way: Way) -> Self {
+        Self { way, seen: Seen::default(), skipped: 0, error: None }
+    }
+
+    /// What has been seen.
+    #[must_use]
+    pub const fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Unreadable events since this was last asked.
+    pub const fn take_skipped(&mut self) -> u32 {
+        std::mem::replace(&mut self.skipped, 0)
+    }
+
+    /// The error the stream said of itself, once.
+    pub const fn take_error(&mut self) -> Option<Fault> {
+        self.error.take()
+    }
+
+    /// Takes one event of `chunk`; what goes out is appended to `out`.
+    pub fn frame(&mut self, frame: &SseFrame, chunk: &Bytes, out: &mut VecDeque<Bytes>) {
+        if self.seen.terminal || self.error.is_some() {
+            return;
+        }
+        if frame.is_comment() {
+            return;
+        }
+        let data = frame.data();
+        match &mut self.way {
+            Way::Relay { tap, strip_usage, framing, array, .. } => {
+                let glance = tap.event(frame.event(), &data);
+                self.seen.useful |= glance.useful;
+                self.seen.refused |= glance.refused;
+                self.seen.terminal |= glance.terminal;
+                self.seen.usage = glance.usage.or(self.seen.usage);
+                if glance.malformed {
+                    self.skipped += 1;
+                } else if let Some(fault) = glance.error {
+                    self.error = Some(*fault);
+                } else if !(glance.usage_only && *strip_usage) {
+                    match framing {
+                        Framing::Sse => push(out, chunk, &frame.raw),
+                        Framing::JsonArray => out.push_back(element(array, &data)),
+                    }
+                }
+            }
+            Way::Translate { decoder, encoder, events } => {
+                if decoder.event(frame.event(), &data, events).is_err() {
+                    self.skipped += 1;
+                }
+                encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
+            }
+        }
+    }
+
+    /// The stream ended. True if the answer is whole.
+    pub fn end(&mut self, lenient: bool, out: &mut VecDeque<Bytes>) -> bool {
+        match &mut self.way {
+            Way::Relay { tap, framing, array, .. } => {
+                let whole = self.seen.terminal || tap.is_whole(lenient);
+                if whole && *framing == Framing::JsonArray {
+                    out.push_back(close(array));
+                }
+                whole
+            }
+            Way::Translate { decoder, encoder, events } => {
+                if self.seen.terminal {
+                    return true;
+                }
+                let whole = decoder.end(lenient, events).is_ok();
+                encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
+                whole
+            }
+        }
+    }
+
+    /// Would it be whole if it ended now?
+    #[must_use]
+    pub fn is_whole(&self, lenient: bool) -> bool {
+        match &self.way {
+            Way::Relay { tap, .. } => self.seen.terminal || tap.is_whole(lenient),
+            Way::Translate { .. } => self.seen.terminal,
+        }
+    }
+
+    /// Ends the caller's stream with an error that its SDK raises on.
+    pub fn error(&mut self, fault: &Fault, request_id: &str, out: &mut VecDeque<Bytes>) {
+        match &mut self.way {
+            Way::Relay { tap, framing, array, .. } => {
+                let bytes = match framing {
+                    Framing::Sse => tap.encode_error(fault, request_id, Framing::Sse).into(),
+                    Framing::JsonArray => {
+                        let mut bytes =
+                            element(array, &tap.encode_error(fault, request_id, Framing::JsonArray)).to_vec();
+                        bytes.extend_from_slice(&close(array));
+                        bytes.into()
+                    }
+                };
+                out.push_back(bytes);
+            }
+            Way::Translate { encoder, .. } => {
+                let mut bytes = Vec::new();
+                encoder.event(&Event::Error(Box::new(fault.clone())), &mut bytes);
+                out.push_back(bytes.into());
+            }
+        }
+    }
+
+    /// Appends what keeps a silent connection alive.
+    pub fn keep_alive(&mut self, out: &mut VecDeque<Bytes>) {
+        let mut bytes = Vec::new();
+        match &mut self.way {
+            // What means nothing differs by dialect: not every SDK takes comments.
+            Way::Relay { codec, framing, .. } => {
+                codec
+                    .stream_encoder(&StreamStart { framing: *framing, ..StreamStart::default() })
+                    .keep_alive(&mut bytes);
+            }
+            Way::Translate { encoder, .. } => encoder.keep_alive(&mut bytes),
+        }
+        if !bytes.is_empty() {
+            out.push_back(bytes.into());
+        }
+    }
+}
+
+/// Encodes events and empties their list.
+fn encode(
+    events: &mut Vec<Event>,
+    encoder: &mut dyn StreamEncoder,
+    seen: &mut Seen,
+    error: &mut Option<Fault>,
+    out: &mut VecDeque<Bytes>,
+) {
+    let mut bytes = Vec::new();
+    for event in events.drain(..) {
+        seen.useful |= event.is_useful();
+        seen.terminal |= event.is_terminal();
+        match &event {
+            Event::Usage(usage) => seen.usage = Some(*usage),
+            Event::Finish(finish) => seen.refused |= *finish == Finish::Refusal,
+            // Written by whoever decides that it is the answer.
+            Event::Error(fault) => {
+                *error = Some((**fault).clone());
+                continue;
+            }
+            Event::Start { .. } | Event::BlockStart { .. } | Event::Delta { .. } | Event::BlockStop { .. } => {}
+        }
+        encoder.event(&event, &mut bytes);
+    }
+    if !bytes.is_empty() {
+        out.push_back(bytes.into());
+    }
+}
+
+/// Appends a frame; frames that lie side by side in the chunk become one piece again, and one write.
+fn push(out: &mut VecDeque<Bytes>, chunk: &Bytes, raw: &Bytes) {
+    let inside = |piece: &Bytes| {
+        let start = (piece.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+        (start + piece.len() <= chunk.len()).then_some(start)
+    };
+    if let Some(last) = out.back_mut()
+        && let (Some(from), Some(to)) = (inside(last), inside(raw))
+        && from + last.len() == to
+    {
+        *last = chunk.slice(from..to + raw.len());
+        return;
+    }
+    out.push_back(raw.clone());
+}
+
+/// The next element of the caller's JSON array; the first opens it.
+fn element(array: &mut Option<JsonArrayEncoder>, data: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(data.len() + 2);
+    array.get_or_insert_with(|| JsonArrayEncoder::open(&mut bytes)).element(data, &mut bytes);
+    bytes.into()
+}
+
+fn close(array: &mut Option<JsonArrayEncoder>) -> Bytes {
+    let mut bytes = Vec::new();
+    array.take().unwrap_or_else(|| JsonArrayEncoder::open(&mut bytes)).close(&mut bytes);
+    bytes.into()
+}

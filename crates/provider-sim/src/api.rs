@@ -1,0 +1,189 @@
+//! The endpoints that are played, and the dialect of each.
+
+use http::HeaderMap;
+
+/// The vendor whose shapes an endpoint speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Vendor {
+    /// `OpenAI` and those who speak its dialect.
+    OpenAi,
+    /// Anthropic.
+    Anthropic,
+    /// Google Gemini.
+    Gemini,
+}
+
+impl Vendor {
+    /// The label of a request that names none.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
+}
+
+/// What a path asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Endpoint {
+    Chat,
+    Messages,
+    CountTokens,
+    Generate,
+    StreamGenerate,
+    GeminiCountTokens,
+    Embeddings,
+    Images,
+    Moderations,
+    Models(Vendor),
+    /// Nothing this simulator plays by itself; a recording may still match it.
+    Unknown,
+}
+
+impl Endpoint {
+    pub(crate) const fn vendor(self) -> Vendor {
+        match self {
+            Self::Messages | Self::CountTokens => Vendor::Anthropic,
+            Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
+            Self::Models(vendor) => vendor,
+            Self::Chat | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => Vendor::OpenAi,
+        }
+    }
+}
+
+/// A path taken apart: `/p/{label}` in front, then the vendor's own path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) label: &'a str,
+    /// The path without the label.
+    pub(crate) path: &'a str,
+    pub(crate) endpoint: Endpoint,
+    /// The model, where the path holds it; still percent-encoded.
+    pub(crate) model: Option<&'a str>,
+}
+
+/// Which provider and endpoint a request is for.
+pub(crate) fn locate<'a>(path: &'a str, headers: &HeaderMap) -> Target<'a> {
+    let (label, rest) = split_label(path);
+    let (endpoint, model) = endpoint(rest, headers);
+    Target { label: label.unwrap_or_else(|| endpoint.vendor().as_str()), path: rest, endpoint, model }
+}
+
+fn split_label(path: &str) -> (Option<&str>, &str) {
+    let bare = path.strip_prefix('/').unwrap_or(path);
+    let Some((first, rest)) = bare.split_once('/') else { return (None, path) };
+    if first == "p" {
+        return match rest.find('/') {
+            Some(at) => (Some(&rest[..at]), &rest[at..]),
+            None => (Some(rest), "/"),
+        };
+    }
+    let versioned = rest.starts_with("v1/") || rest.starts_with("v1beta/");
+    if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
+}
+
+/// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
+/// so it is the end of the path that counts.
+const ENDINGS: [(&str, Endpoint); 6] = [
+    ("/chat/completions", Endpoint::Chat),
+    ("/messages", Endpoint::Messages),
+    ("/messages/count_tokens", Endpoint::CountTokens),
+    ("/embeddings", Endpoint::Embeddings),
+    ("/images/generations", Endpoint::Images),
+    ("/moderations", Endpoint::Moderations),
+];
+
+fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str>) {
+    if let Some((_, endpoint)) = ENDINGS.iter().find(|(end, _)| path.ends_with(end)) {
+        return (*endpoint, None);
+    }
+    match path {
+        "/v1beta/models" => (Endpoint::Models(Vendor::Gemini), None),
+        "/v1/models" if headers.contains_key("anthropic-version") => (Endpoint::Models(Vendor::Anthropic), None),
+        "/v1/models" if headers.contains_key("x-goog-api-key") => (Endpoint::Models(Vendor::Gemini), None),
+        "/v1/models" => (Endpoint::Models(Vendor::OpenAi), None),
+        other => gemini(other).map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
+    }
+}
+
+fn gemini(path: &str) -> Option<(Endpoint, &str)> {
+    let (_, rest) = path.split_once("/models/")?;
+    let (model, verb) = rest.rsplit_once(':')?;
+    let endpoint = match verb {
+        "generateContent" => Endpoint::Generate,
+        "streamGenerateContent" => Endpoint::StreamGenerate,
+        "countTokens" => Endpoint::GeminiCountTokens,
+        _ => return None,
+    };
+    Some((endpoint, model))
+}
+
+/// `%2F` and its like undone; bytes that are not UTF-8 become U+FFFD.
+pub(crate) fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(bytes[at]);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The value of one query parameter.
+pub(crate) fn query_value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_taken_apart() {
+        let none = HeaderMap::new();
+        let cases: &[(&str, &str, Endpoint, Option<&str>)] = &[
+            ("/v1/chat/completions", "openai", Endpoint::Chat, None),
+            ("/p/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
+            ("/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
+            ("/v1/messages", "anthropic", Endpoint::Messages, None),
+            ("/p/x/v1/messages/count_tokens", "x", Endpoint::CountTokens, None),
+            ("/v1beta/models/g-1:generateContent", "gemini", Endpoint::Generate, Some("g-1")),
+            ("/v1/models/sim-cut=3:streamGenerateContent", "gemini", Endpoint::StreamGenerate, Some("sim-cut=3")),
+            (
+                "/p/g/v1beta/models/m@flap=1of2:overloaded:countTokens",
+                "g",
+                Endpoint::GeminiCountTokens,
+                Some("m@flap=1of2:overloaded"),
+            ),
+            ("/openai/deployments/d/chat/completions", "openai", Endpoint::Chat, None),
+            ("/p/deepseek/chat/completions", "deepseek", Endpoint::Chat, None),
+            ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
+            ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),
+            ("/v1beta/models", "gemini", Endpoint::Models(Vendor::Gemini), None),
+            ("/p/x", "x", Endpoint::Unknown, None),
+            ("/", "openai", Endpoint::Unknown, None),
+        ];
+        for (path, label, endpoint, model) in cases {
+            let target = locate(path, &none);
+            assert_eq!((target.label, target.endpoint, target.model), (*label, *endpoint, *model), "{path}");
+        }
+    }
+
+    #[test]
+    fn percent_encoding_is_undone() {
+        for (given, want) in [("a%2Fb", "a/b"), ("a%", "a%"), ("%zz", "%zz"), ("%E6%9D%B1", "東")] {
+            assert_eq!(percent_decode(given), want);
+        }
+        assert_eq!(query_value(Some("a=1&alt=sse"), "alt"), Some("sse"));
+        assert_eq!(query_value(Some("a"), "alt"), None);
+    }
+}

@@ -1,0 +1,402 @@
+//! One request, from its head to the plan of its answer.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use crate::api::{Endpoint, Target, Vendor, locate, percent_decode, query_value};
+use crate::ask::{self, Ask, Invalid};
+use crate::behavior::Behavior;
+use crate::choose::{Chosen, Quota};
+use crate::control::control;
+use crate::error::{Refusal, quota_headers, rate_limited, refusal};
+use crate::fault::{ErrorKind, Fault, RetryAfter};
+use crate::log::{Ended, LogEntry, Receipt};
+use crate::recordings::Recording;
+use crate::reply::{self, Ending, Shape};
+use crate::server::{Conn, State};
+use crate::stream::{Action, SimBody, Spoilers, plan_plain, plan_stream};
+use crate::text::key_hash;
+
+/// Longest request body that is read, in bytes; over it: 413.
+const MAX_BODY: usize = 128 << 20;
+
+type Answer = Result<Response<SimBody>, io::Error>;
+
+/// A request, read.
+struct Asked {
+    model: Option<String>,
+    stream: bool,
+    what: Result<What, Invalid>,
+}
+
+enum What {
+    Chat(Box<Ask>),
+    Json(Value),
+    /// Nothing that is played here.
+    Nothing,
+}
+
+/// Answers one request. An error closes the connection without a byte.
+pub(crate) async fn handle(state: Arc<State>, conn: Arc<Conn>, request: Request<Incoming>) -> Answer {
+    let nth = conn.requests.fetch_add(1, Ordering::Relaxed);
+    let (head, body) = request.into_parts();
+    if let Some(path) = head.uri.path().strip_prefix("/_sim/") {
+        let body = Limited::new(body, MAX_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
+        return Ok(control(&state, &head.method, path, &body));
+    }
+    let target = locate(head.uri.path(), &head.headers);
+    state.log.count(target.label);
+    if state.chooser.refuses(target.label, state.log.elapsed()) {
+        let mut receipt = note(&state, &head, &target, None, &Bytes::new(), "refuse");
+        receipt.broken_off();
+        return close(&conn, true);
+    }
+    let at = state.log.elapsed();
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            let receipt = note(&state, &head, &target, None, &Bytes::new(), "healthy");
+            if !error.is::<http_body_util::LengthLimitError>() {
+                return Err(io::Error::other("the client closed while sending"));
+            }
+            let vendor = target.endpoint.vendor();
+            return Ok(refused(refusal(ErrorKind::TooLarge, vendor, "", None, state.id()), None, vendor, 413, receipt));
+        }
+    };
+    let asked = read(&state, &head, &target, &body);
+    let key = credential(&head);
+    let chosen = state.chooser.choose(target.label, asked.model.as_deref(), key.as_deref(), at);
+    let name = chosen.behavior.name();
+    let mut receipt = note(&state, &head, &target, Some(&asked), &body, &name);
+    match chosen.behavior.fault {
+        Some(Fault::Refuse | Fault::Reset) => {
+            receipt.broken_off();
+            return close(&conn, true);
+        }
+        Some(Fault::Close) => {
+            receipt.broken_off();
+            return close(&conn, false);
+        }
+        Some(Fault::ResetReused) if nth > 0 => {
+            receipt.broken_off();
+            return close(&conn, true);
+        }
+        Some(Fault::Silence) => return pending().await,
+        Some(Fault::SlowHeaders(time)) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    let turn = Turn { state: &state, target: &target, asked, chosen };
+    Ok(turn.answer(&head, &body, receipt).await)
+}
+
+fn close(conn: &Conn, reset: bool) -> Answer {
+    conn.reset.store(reset, Ordering::Relaxed);
+    Err(io::Error::new(io::ErrorKind::ConnectionReset, "closed, as the behaviour says"))
+}
+
+/// The credential, wherever the dialects put it.
+fn credential(head: &Parts) -> Option<String> {
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = header("authorization").map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
+    let named = ["x-api-key", "x-goog-api-key", "api-key"].into_iter().find_map(header);
+    let key = named.or(bearer).or_else(|| query_value(head.uri.query(), "key"))?;
+    Some(key.to_owned())
+}
+
+fn secret(name: &HeaderName) -> bool {
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
+        || ["key", "token", "secret", "password"].iter().any(|part| name.as_str().contains(part))
+}
+
+/// The path and query, without the value of `key`.
+fn shown_path(head: &Parts) -> String {
+    let path = head.uri.path();
+    let Some(query) = head.uri.query() else { return path.to_owned() };
+    let pairs: Vec<&str> = query.split('&').map(|pair| if pair.starts_with("key=") { "key=" } else { pair }).collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
+fn note(state: &State, head: &Parts, target: &Target<'_>, asked: Option<&Asked>, body: &Bytes, name: &str) -> Receipt {
+    if !state.log.keeps() {
+        return Receipt::none();
+    }
+    let shown = head.headers.iter().filter(|(name, _)| !secret(name));
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    state.log.add(LogEntry {
+        seq: 0,
+        at: state.log.elapsed(),
+        label: target.label.to_owned(),
+        method: head.method.to_string(),
+        path: shown_path(head),
+        key_hash: credential(head).as_deref().map(key_hash),
+        model: asked.and_then(|asked| asked.model.clone()),
+        stream: asked.is_some_and(|asked| asked.stream),
+        bytes: body.len(),
+        headers: shown.map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: body.clone(),
+        behavior: name.to_owned(),
+        status: None,
+        ended: Ended::Open,
+    })
+}
+
+fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked {
+    let in_path = target.model.map(percent_decode);
+    let named = |result: Result<(String, Value), Invalid>| match result {
+        Ok((model, json)) => Asked { model: Some(model), stream: false, what: Ok(What::Json(json)) },
+        Err(invalid) => Asked { model: None, stream: false, what: Err(invalid) },
+    };
+    let chat = |result: Result<Ask, Invalid>| match result {
+        Ok(ask) => Asked { model: Some(ask.model.clone()), stream: ask.stream, what: Ok(What::Chat(Box::new(ask))) },
+        Err(invalid) => Asked { model: in_path.clone(), stream: false, what: Err(invalid) },
+    };
+    let model = || in_path.clone().unwrap_or_default();
+    match target.endpoint {
+        Endpoint::Chat => chat(ask::openai(body, target.label == Vendor::OpenAi.as_str())),
+        Endpoint::Messages => chat(ask::anthropic(body)),
+        Endpoint::CountTokens => {
+            named(ask::anthropic_count_tokens(body).map(|(model, count)| (model, reply::count_tokens(count))))
+        }
+        Endpoint::Generate => chat(ask::gemini(body, model(), false, false)),
+        Endpoint::StreamGenerate => {
+            let array = query_value(head.uri.query(), "alt") != Some("sse");
+            chat(ask::gemini(body, model(), true, array))
+        }
+        Endpoint::GeminiCountTokens => {
+            named(ask::gemini_count_tokens(body).map(|count| (model(), reply::gemini_count_tokens(count))))
+        }
+        Endpoint::Embeddings => named(reply::embeddings(body)),
+        Endpoint::Images => {
+            let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
+            named(reply::images(body, host))
+        }
+        Endpoint::Moderations => named(reply::moderations(body, state.id())),
+        Endpoint::Models(vendor) => Asked { model: None, stream: false, what: Ok(What::Json(reply::models(vendor))) },
+        Endpoint::Unknown => Asked { model: None, stream: false, what: Ok(What::Nothing) },
+    }
+}
+
+/// A request that gets an answer.
+struct Turn<'a> {
+    state: &'a State,
+    target: &'a Target<'a>,
+    asked: Asked,
+    chosen: Chosen,
+}
+
+impl Turn<'_> {
+    async fn answer(mut self, head: &Parts, body: &Bytes, receipt: Receipt) -> Response<SimBody> {
+        let vendor = self.target.endpoint.vendor();
+        let id = self.state.id();
+        if let Some((refusal, status)) = self.refusal(vendor, id) {
+            return refused(refusal, self.chosen.quota, vendor, status, receipt);
+        }
+        match self.chosen.behavior.fault {
+            Some(Fault::HeadersThenSilence) => {
+                let body = SimBody::planned(VecDeque::from([Action::Flush, Action::Stall]), receipt);
+                return self.response(200, self.usual_type(), id, body);
+            }
+            Some(Fault::Garbage) => {
+                let body = SimBody::whole(Bytes::from_static(b"\x00\xff<html>upstream \xc3\x28 not json\n\n"), receipt);
+                return self.response(200, self.usual_type(), id, body);
+            }
+            Some(_) => {}
+            None => {
+                if let Some(recording) = self.recording(head, body) {
+                    return replay(recording, &self.chosen.behavior, receipt);
+                }
+            }
+        }
+        match std::mem::replace(&mut self.asked.what, Ok(What::Nothing)) {
+            Err(Invalid(why)) => {
+                refused(refusal(ErrorKind::BadRequest, vendor, "", Some(&why), id), None, vendor, 400, receipt)
+            }
+            Ok(What::Nothing) => {
+                let why = format!("nothing is played at {}", self.target.path);
+                let model = self.asked.model.as_deref().unwrap_or_default();
+                refused(refusal(ErrorKind::ModelNotFound, vendor, model, Some(&why), id), None, vendor, 404, receipt)
+            }
+            Ok(What::Json(json)) => {
+                self.pace(0).await;
+                self.plain(json.to_string().into(), "application/json", id, receipt)
+            }
+            Ok(What::Chat(ask)) => self.chat(*ask, id, receipt).await,
+        }
+    }
+
+    /// The refusal this request gets, and its status.
+    fn refusal(&self, vendor: Vendor, id: u64) -> Option<(Refusal, u16)> {
+        let model = self.asked.model.as_deref().unwrap_or_default();
+        let usual = |refusal: Refusal| (refusal.status, refusal);
+        let of = |kind| usual(refusal(kind, vendor, model, None, id));
+        let (status, refusal) = if self.chosen.refused {
+            of(ErrorKind::InvalidKey)
+        } else if let Some(quota) = self.chosen.quota.filter(|quota| quota.over) {
+            let seconds = u32::try_from(quota.reset.as_secs_f64().ceil() as u64).unwrap_or(u32::MAX);
+            usual(rate_limited(RetryAfter::Seconds(seconds.max(1)), vendor, model, id))
+        } else {
+            let prefilled = match &self.asked.what {
+                Ok(What::Chat(ask)) => ask.begun.as_ref().is_some_and(|begun| begun.last),
+                _ => false,
+            };
+            match self.chosen.behavior.fault {
+                Some(Fault::Error(kind)) => of(kind),
+                Some(Fault::PrefillRejected) if prefilled => of(ErrorKind::PrefillRejected),
+                Some(Fault::RateLimit(retry)) => usual(rate_limited(retry, vendor, model, id)),
+                Some(Fault::ErrorBody(kind)) => (200, of(kind).1),
+                Some(Fault::ErrorEvent { error, .. }) if !self.asked.stream => (200, of(error).1),
+                _ => return None,
+            }
+        };
+        Some((refusal, status))
+    }
+
+    fn usual_type(&self) -> &'static str {
+        if self.asked.stream { "text/event-stream" } else { "application/json" }
+    }
+
+    /// Waits as long as a plain answer of this many tokens takes.
+    async fn pace(&self, tokens: usize) {
+        let Behavior { first_token_delay, token_delay, .. } = self.chosen.behavior;
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let time = first_token_delay.saturating_add(token_delay.saturating_mul(tokens.saturating_sub(1)));
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    async fn chat(&self, ask: Ask, id: u64, receipt: Receipt) -> Response<SimBody> {
+        let behavior = &self.chosen.behavior;
+        let ending = match behavior.fault {
+            Some(Fault::Empty) => Ending::Empty,
+            Some(Fault::Refusal) => Ending::Refusal,
+            _ => Ending::Normal,
+        };
+        let (vendor, stream, array) = (ask.vendor, ask.stream, ask.array);
+        let shape = Shape { ask, words: behavior.words, overlap: behavior.overlap_words, ending };
+        let template = self.state.templates.get(shape);
+        if !stream {
+            self.pace(behavior.words).await;
+            return self.plain(template.reply(id, false).bytes, template.content_type, id, receipt);
+        }
+        let paced = !(behavior.first_token_delay.is_zero() && behavior.token_delay.is_zero());
+        let shaped = behavior.fault.is_some() || behavior.chunk_bytes.is_some() || paced;
+        let reply = template.reply(id, shaped);
+        let plan = if shaped {
+            plan_stream(&reply, behavior, &self.spoilers(vendor, array, id))
+        } else {
+            VecDeque::from([Action::Send(reply.bytes)])
+        };
+        self.response(200, template.content_type, id, SimBody::planned(plan, receipt))
+    }
+
+    /// A plain body, whole or as its fault leaves it.
+    fn plain(&self, bytes: Bytes, content_type: &'static str, id: u64, receipt: Receipt) -> Response<SimBody> {
+        let fault = self.chosen.behavior.fault.as_ref();
+        if let Some(plan) = plan_plain(&bytes, fault) {
+            let mut response = self.response(200, content_type, id, SimBody::planned(plan, receipt));
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            return response;
+        }
+        let bytes = match fault {
+            Some(Fault::Malformed(_) | Fault::EndEarly(_)) => bytes.slice(..bytes.len() * 2 / 3),
+            _ => bytes,
+        };
+        self.response(200, content_type, id, SimBody::whole(bytes, receipt))
+    }
+
+    fn spoilers(&self, vendor: Vendor, array: bool, id: u64) -> Spoilers {
+        let model = self.asked.model.as_deref().unwrap_or_default();
+        let error = match self.chosen.behavior.fault {
+            Some(Fault::ErrorEvent { error, .. }) => refusal(error, vendor, model, None, id).body.to_string(),
+            _ => String::new(),
+        };
+        let (malformed, error) = match vendor {
+            Vendor::OpenAi => {
+                ("data: {\"id\":\"chatcmpl-0\",\"choices\":[{\"delta\":{\"cont\n\n", format!("data: {error}\n\n"))
+            }
+            Vendor::Anthropic => (
+                "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"del\n\n",
+                format!("event: error\ndata: {error}\n\n"),
+            ),
+            Vendor::Gemini if array => (",\r\n{\"candidates\": [oops]}", format!("[{error}]")),
+            Vendor::Gemini => ("data: {\"candidates\": [{\"cont\r\n\r\n", format!("data: {error}\r\n\r\n")),
+        };
+        Spoilers { malformed: Bytes::from_static(malformed.as_bytes()), error: error.into() }
+    }
+
+    /// The recorded answer to this request, if there is one.
+    fn recording(&self, head: &Parts, body: &[u8]) -> Option<&Recording> {
+        let Target { path, endpoint, .. } = *self.target;
+        let recordings = self.state.recordings.as_ref()?;
+        recordings.find(head.method.as_str(), path, endpoint, self.asked.model.as_deref(), body)
+    }
+
+    fn response(&self, status: u16, content_type: &'static str, id: u64, body: SimBody) -> Response<SimBody> {
+        body.receipt().status(status);
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        vendor_headers(headers, self.target.endpoint.vendor(), id, self.chosen.quota);
+        response
+    }
+}
+
+fn replay(recording: &Recording, behavior: &Behavior, receipt: Receipt) -> Response<SimBody> {
+    receipt.recorded();
+    receipt.status(recording.status);
+    let body = if recording.streaming {
+        SimBody::planned(plan_stream(&recording.reply, behavior, &Spoilers::default()), receipt)
+    } else {
+        SimBody::whole(recording.reply.bytes.clone(), receipt)
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(recording.status).unwrap_or(StatusCode::OK);
+    response.headers_mut().clone_from(&recording.headers);
+    response
+}
+
+/// Request ids, and what is left of the key's quota where it has one.
+fn vendor_headers(headers: &mut HeaderMap, vendor: Vendor, id: u64, quota: Option<Quota>) {
+    let name = match vendor {
+        Vendor::OpenAi => {
+            headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
+            headers.insert("openai-processing-ms", HeaderValue::from_static("1"));
+            "x-request-id"
+        }
+        Vendor::Anthropic => "request-id",
+        Vendor::Gemini => {
+            headers.insert("server-timing", HeaderValue::from_static("gfet4t7; dur=1"));
+            return;
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&format!("req_{id:016x}")) {
+        headers.insert(name, value);
+    }
+    if let Some(quota) = quota {
+        quota_headers(headers, vendor, quota.limit, quota.left, quota.reset);
+    }
+}
+
+fn refused(refusal: Refusal, quota: Option<Quota>, vendor: Vendor, status: u16, receipt: Receipt) -> Response<SimBody> {
+    receipt.status(status);
+    let mut response = Response::new(SimBody::whole(refusal.body.to_string().into(), receipt));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    vendor_headers(headers, vendor, refusal.id, quota);
+    headers.extend(refusal.headers);
+    response
+}

@@ -1,0 +1,8 @@
+//! The simulator as a client sees it on the wire.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod faults;
+mod healthy;
+mod steering;
+mod support;

@@ -1,0 +1,45 @@
+//! One file for each command.
+
+mod check;
+mod demo;
+mod models;
+mod serve;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Explain(_) => Ok(later("explain")),
+        Command::Simulate(_) => Ok(later("simulate")),
+        Command::Replay(_) => Ok(later("replay")),
+        Command::Keys(_) => Ok(later("keys")),
+    }
+}
+
+fn later(command: &str) -> ExitCode {
+    complain(&format!("`ringmain {command}` is not available yet; the README's table says what is"));
+    ExitCode::from(2)
+}
+
+/// Says something to the person at the terminal. A closed pipe is no reason to fail.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Says what went wrong, on standard error.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "ringmain: {text}");
+}
+
+/// Are colours wanted? On a terminal, unless NO_COLOR says otherwise (no-color.org).
+pub(crate) fn colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

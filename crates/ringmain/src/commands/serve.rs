@@ -1,0 +1,158 @@
+//! `ringmain serve`: wire everything together and run until told to stop.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ringmain_catalog::Catalog;
+use ringmain_config::Config;
+use ringmain_engine::Gateway;
+use ringmain_telemetry::{ConfigReloaded, emit, log};
+use ringmain_upstream::{Dial, NetDialer};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{LogFormat, Serve};
+use crate::server::{Drain, Stage, Workers};
+use crate::{admin, commands, rules_file, server};
+
+/// How often the configuration file is looked at. Kubernetes swaps a link: only the content tells.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs the gateway.
+pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
+    let format = arguments.log_format.map(|format| match format {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
+    });
+    log::init(format, arguments.log.as_deref());
+    let catalog = rules_file::catalog(arguments.catalog.as_deref())?;
+    let (text, loaded) = rules_file::load(arguments.config.as_deref(), &catalog)?;
+    let name = arguments.config.as_ref().map_or("environment".to_owned(), |file| file.display().to_string());
+    let shown = loaded.diagnostics.render(&name, &text, commands::colour());
+    if !shown.is_empty() {
+        commands::complain(&format!("configuration:\n{}", shown.trim_end()));
+    }
+    let Some(config) = loaded.config else { bail!("the configuration has errors; nothing was started") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let file = arguments.config.clone().map(|path| RulesFile { path, text, catalog });
+    runtime.block_on(serve(config, file))
+}
+
+/// The file the rules come from, as last read.
+struct RulesFile {
+    path: PathBuf,
+    text: String,
+    catalog: Arc<Catalog>,
+}
+
+async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCode> {
+    let (listen, admin_address) = (config.server.listen, config.server.admin);
+    let grace = config.server.drain;
+    let threads = config.server.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let data = server::listen(listen).with_context(|| format!("listening on {listen} (server.listen)"))?;
+    let admin =
+        server::listen(admin_address).with_context(|| format!("listening on {admin_address} (server.admin)"))?;
+    tracing::info!(
+        data = %data.local_addr()?,
+        admin = %admin.local_addr()?,
+        providers = config.providers.len(),
+        routes = config.routes.len(),
+        "ringmain is up"
+    );
+    // The standard library's hasher is seeded by the system: chance enough for jitter and ids.
+    let seed = RandomState::new().hash_one(std::process::id());
+    let gateway = Arc::new(Gateway::new(config, seed));
+    let (stage, drain) = Drain::new();
+    let dialer: Arc<dyn Dial> = Arc::new(NetDialer::default());
+    let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
+    tokio::spawn(admin::serve(admin, Arc::clone(&gateway), drain.clone()));
+    if let Some(file) = file {
+        tokio::spawn(follow(file, Arc::clone(&gateway)));
+    }
+
+    tokio::select! {
+        () = server::accept(data, &workers, drain.clone()) => {}
+        name = told_to_stop() => {
+            tracing::info!(signal = name, connections = workers.open(), "draining");
+            let _ = stage.send(Stage::Draining);
+        }
+    }
+    drained(&workers, grace).await;
+    gateway.end_streams();
+    let _ = stage.send(Stage::Ending);
+    tokio::task::spawn_blocking(move || workers.join()).await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until no connection is open, or the grace is over.
+async fn drained(workers: &Workers, grace: Duration) {
+    let until = tokio::time::Instant::now() + grace;
+    while workers.open() > 0 && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn told_to_stop() -> &'static str {
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // Without a handler the signal ends the process by itself.
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => "SIGTERM",
+        () = wait(SignalKind::interrupt()) => "SIGINT",
+    }
+}
+
+/// Follows the file: by looking, and at once on SIGHUP. A bad file changes nothing and is complained of once.
+async fn follow(mut file: RulesFile, gateway: Arc<Gateway>) {
+    let mut hang_up = signal(SignalKind::hangup()).ok();
+    loop {
+        let asked = async {
+            match &mut hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let asked = tokio::select! {
+            _ = asked => true,
+            () = tokio::time::sleep(LOOK_EVERY) => false,
+        };
+        match tokio::fs::read_to_string(&file.path).await {
+            Ok(text) if asked || text != file.text => {
+                file.text = text;
+                reload(&file, &gateway);
+            }
+            Ok(_) => {}
+            Err(error) if asked => tracing::error!(%error, "the configuration file cannot be read; nothing changes"),
+            // Between two versions a file may be gone for a moment.
+            Err(_) => {}
+        }
+    }
+}
+
+fn reload(file: &RulesFile, gateway: &Gateway) {
+    let loaded = ringmain_config::load(&file.text, &rules_file::Machine, &file.catalog);
+    let (errors, _) = loaded.diagnostics.counts();
+    let shown = loaded.diagnostics.render(&file.path.display().to_string(), &file.text, commands::colour());
+    if !shown.is_empty() {
+        commands::complain(&format!("configuration:\n{}", shown.trim_end()));
+    }
+    match loaded.config {
+        Some(config) => {
+            let server = &gateway.rules().config.server;
+            if (config.server.listen, config.server.admin) != (server.listen, server.admin) {
+                tracing::warn!("server.listen and server.admin change at the next start, not at a reload");
+            }
+            gateway.reload(config);
+            emit(&ConfigReloaded { metrics: &gateway.metrics, errors: None });
+        }
+        None => emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(errors) }),
+    }
+}

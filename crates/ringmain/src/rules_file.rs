@@ -1,0 +1,67 @@
+//! Reading configuration and catalog from disk, for every command that needs them.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use ringmain_catalog::Catalog;
+use ringmain_config::{Loaded, Sources};
+
+/// The process's environment and the disk.
+pub(crate) struct Machine;
+
+impl Sources for Machine {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        fs::read_to_string(path).map_err(|error| error.kind().to_string())
+    }
+}
+
+/// The built-in catalog, with a folder's files over it.
+pub(crate) fn catalog(folder: Option<&Path>) -> anyhow::Result<Arc<Catalog>> {
+    let Some(folder) = folder else {
+        return Catalog::embedded().map_err(|problems| anyhow::anyhow!("the built-in catalog: {problems}"));
+    };
+    let mut files = Vec::new();
+    for part in ["providers", "models"] {
+        let part_folder = folder.join(part);
+        if !part_folder.is_dir() {
+            continue;
+        }
+        let entries = fs::read_dir(&part_folder).with_context(|| format!("reading {}", part_folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "yaml") {
+                let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                files.push((format!("{part}/{name}"), text));
+            }
+        }
+    }
+    if files.is_empty() {
+        bail!("{} holds neither providers/*.yaml nor models/*.yaml", folder.display());
+    }
+    let problems = |problems| anyhow::anyhow!("the catalog in {}:\n{problems}", folder.display());
+    Ok(Arc::new(Catalog::with_overrides(files).map_err(problems)?))
+}
+
+/// The text of a configuration file.
+pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
+/// Reads a configuration: the file's, or the environment's without one. The text comes back for showing problems in it.
+pub(crate) fn load(file: Option<&Path>, catalog: &Arc<Catalog>) -> anyhow::Result<(String, Loaded)> {
+    Ok(match file {
+        Some(file) => {
+            let text = text(file)?;
+            let loaded = ringmain_config::load(&text, &Machine, catalog);
+            (text, loaded)
+        }
+        None => (String::new(), ringmain_config::from_environment(&Machine, catalog)),
+    })
+}

@@ -1,0 +1,72 @@
+//! One connection of a caller.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ringmain_engine::{Gateway, ReplyBody};
+use ringmain_upstream::Upstream;
+use tokio::net::TcpStream;
+
+use super::drain::{Drain, Stage};
+
+/// How long a caller may take to send a request's headers.
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+/// The largest request head, and the buffer of one connection.
+const BUFFER_MAX: usize = 64 * 1024;
+
+/// Serves one connection until it closes or the process goes out of service.
+pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Upstream, mut drain: Drain) {
+    let health = drain.clone();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (gateway, upstream) = (&gateway, &upstream);
+        let stage = health.stage();
+        async move {
+            Ok::<_, Infallible>(match probe(request.uri().path(), stage) {
+                Some(answer) => answer,
+                None => ringmain_engine::serve(gateway, upstream, request).await,
+            })
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER_MAX);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    loop {
+        let next = if drain.stage() == Stage::Serving { Stage::Draining } else { Stage::Ending };
+        tokio::select! {
+            biased;
+            // An error is the caller's connection breaking: whoever was served settles for it.
+            _ = connection.as_mut() => return,
+            () = drain.reached(next) => {}
+        }
+        match drain.stage() {
+            Stage::Serving => {}
+            Stage::Draining => connection.as_mut().graceful_shutdown(),
+            Stage::Ending => {
+                // The streams have been told; each still writes its last event.
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(Duration::from_secs(1), connection.as_mut()).await;
+                return;
+            }
+        }
+    }
+}
+
+/// `/healthz`: the process lives. `/readyz`: it takes requests.
+pub(crate) fn probe(path: &str, stage: Stage) -> Option<Response<ReplyBody>> {
+    let (status, text) = match (path, stage) {
+        ("/healthz", _) | ("/readyz", Stage::Serving) => (StatusCode::OK, "ok\n"),
+        ("/readyz", Stage::Draining | Stage::Ending) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        _ => return None,
+    };
+    let mut response = Response::new(ReplyBody::whole(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    Some(response)
+}

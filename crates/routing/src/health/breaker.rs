@@ -1,0 +1,164 @@
+//! The circuit breaker of a host or a target.
+//!
+//! It opens on failures in a row, which finds a dead target within as many requests, or on the share of failures in a
+//! sliding window, which finds one that fails half the time and so never fails five times in a row (both, as in
+//! Finagle's `FailureAccrualPolicy` and linkerd's unified breaker; comparing a target with its peers, as in Envoy's
+//! outlier detection, needs more peers than a route has). It stays open for a time that doubles, half of it drawn at
+//! random, so that instances do not come back in step. Then exactly one request finds out: a health check that costs
+//! nothing and tests the real thing. A good probe closes it and the share rises over `ramp`, since a target that just
+//! came back is cold; a failure before the ramp is over opens it for twice as long.
+//!
+//! An answer counts only if its attempt began in the present state: what was sent before the breaker opened says
+//! nothing about the target now.
+
+use std::time::Duration;
+
+use ringmain_core::{Seed, Tick};
+
+use super::window::SlidingWindow;
+use crate::BreakerPolicy;
+
+/// The least share of a target that just came back, so that it is seen at all.
+const RAMP_FROM: f64 = 0.05;
+
+const GOOD: usize = 0;
+const BAD: usize = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+enum State {
+    #[default]
+    Closed,
+    Ramping {
+        since: Tick,
+    },
+    Open {
+        until: Tick,
+        /// When the probe that is out began; it is known by that.
+        probe: Option<Tick>,
+    },
+}
+
+/// May a request pass?
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Admission {
+    Pass { ramp: f64 },
+    Probe,
+    Probing,
+    Open { until: Tick },
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Breaker {
+    state: State,
+    in_a_row: u32,
+    /// Openings since it was last closed for good.
+    openings: u32,
+    window: SlidingWindow,
+}
+
+impl Breaker {
+    /// `lease`: a probe of which nothing was heard for so long is taken for lost.
+    pub(crate) fn admission(&self, policy: &BreakerPolicy, lease: Duration, now: Tick) -> Admission {
+        match self.state {
+            State::Closed => Admission::Pass { ramp: 1.0 },
+            State::Ramping { since } => {
+                let (risen, whole) = (now.since(since).as_secs_f64(), policy.ramp.as_secs_f64());
+                Admission::Pass { ramp: if risen < whole { (risen / whole).max(RAMP_FROM) } else { 1.0 } }
+            }
+            State::Open { until, .. } if now < until => Admission::Open { until },
+            State::Open { probe: Some(began), .. } if now < began + lease => Admission::Probing,
+            State::Open { .. } => Admission::Probe,
+        }
+    }
+
+    /// Halfway to opening, or not closed: a retry here may only add to the load of something that fails.
+    pub(crate) fn is_suspect(&self, policy: &BreakerPolicy) -> bool {
+        matches!(self.state, State::Open { .. }) || self.in_a_row.saturating_mul(2) >= policy.failures.max(2)
+    }
+
+    /// Takes the probe, if there is one to take.
+    pub(crate) fn take_probe(&mut self, policy: &BreakerPolicy, lease: Duration, now: Tick) {
+        if self.admission(policy, lease, now) == Admission::Probe
+            && let State::Open { probe, .. } = &mut self.state
+        {
+            *probe = Some(now);
+        }
+    }
+
+    pub(crate) fn succeeded(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick) {
+        if self.is_probe(started) {
+            self.state = State::Ramping { since: now };
+            self.in_a_row = 0;
+            self.window.clear();
+        } else if self.counts(policy, started, now) {
+            self.in_a_row = 0;
+            self.window.add(GOOD, policy.window, now);
+        }
+    }
+
+    pub(crate) fn failed(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick, seed: Seed) {
+        if self.is_probe(started) {
+            self.openings = self.openings.saturating_add(1);
+            self.open(policy, now, seed);
+        } else if self.counts(policy, started, now) {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            self.window.add(BAD, policy.window, now);
+            if self.in_a_row >= policy.failures.max(1) || self.fails_too_often(policy, now) {
+                self.openings = self.openings.saturating_add(1);
+                self.open(policy, now, seed);
+            }
+        }
+    }
+
+    /// The probe came back with neither a good nor a bad answer for the target itself, but one that says "not now".
+    pub(crate) fn stay_open(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick, seed: Seed) {
+        if self.is_probe(started) {
+            self.open(policy, now, seed);
+        }
+    }
+
+    /// The attempt says nothing; if it was the probe, the next request is.
+    pub(crate) fn release(&mut self, started: Tick) {
+        if self.is_probe(started)
+            && let State::Open { probe, .. } = &mut self.state
+        {
+            *probe = None;
+        }
+    }
+
+    fn is_probe(&self, started: Tick) -> bool {
+        matches!(self.state, State::Open { probe: Some(began), .. } if began == started)
+    }
+
+    /// Did the attempt begin in the present state, and does that state count? Ends a ramp that is over.
+    fn counts(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick) -> bool {
+        match self.state {
+            State::Closed => true,
+            State::Open { .. } => false,
+            State::Ramping { since } => {
+                if now.since(since) >= policy.ramp {
+                    self.state = State::Closed;
+                    self.openings = 0;
+                }
+                started >= since
+            }
+        }
+    }
+
+    fn fails_too_often(&self, policy: &BreakerPolicy, now: Tick) -> bool {
+        let [good, bad] = self.window.sums(now);
+        let all = good + bad;
+        #[expect(clippy::cast_precision_loss, reason = "counts of one window")]
+        let rate = bad as f64 / all.max(1) as f64;
+        all >= u64::from(policy.min_requests.max(1)) && rate >= policy.error_rate
+    }
+
+    fn open(&mut self, policy: &BreakerPolicy, now: Tick, seed: Seed) {
+        let doublings = self.openings.saturating_sub(1).min(31);
+        let whole = policy.open_for.saturating_mul(1 << doublings).min(policy.open_for_max.max(policy.open_for));
+        let length = whole / 2 + (whole / 2).mul_f64(seed.nth("open", u64::from(self.openings)).unit());
+        self.state = State::Open { until: now + length, probe: None };
+        self.in_a_row = 0;
+        self.window.clear();
+    }
+}

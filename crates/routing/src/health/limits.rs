@@ -1,0 +1,115 @@
+//! For how long a key, a key on one model, or a target is out on the provider's word.
+//!
+//! A rate limit ends by itself; a refused credential, an empty account or a missing model is asked about again by one
+//! probe. The longest deadline wins: a plain 429 after one that said "a minute" does not shorten the minute. Without a
+//! time from the provider it doubles, but only for attempts that began after the last mark: fifty answers to requests
+//! sent together are one piece of news.
+
+use std::time::Duration;
+
+use ringmain_core::{FaultClass, Tick};
+
+use crate::{Reason, Standing};
+
+/// A provider that says more is not believed beyond this; daily quotas fit.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// First and longest time out where the provider names none.
+const fn default_times(class: FaultClass) -> (Duration, Duration) {
+    let (first, longest) = match class {
+        FaultClass::Auth => (300, 3600),
+        FaultClass::Billing => (180, 180),
+        FaultClass::Gone => (60, 3600),
+        _ => (1, 30),
+    };
+    (Duration::from_secs(first), Duration::from_secs(longest))
+}
+
+/// Must a request find out whether it is over?
+const fn is_probed(class: FaultClass) -> bool {
+    matches!(class, FaultClass::Auth | FaultClass::Billing | FaultClass::Gone)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Out {
+    mark: Option<Mark>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Mark {
+    class: FaultClass,
+    until: Tick,
+    /// When the last answer of this kind came.
+    at: Tick,
+    strikes: u32,
+    probe: Option<Tick>,
+}
+
+impl Out {
+    /// Out for `asked` if the provider named a time.
+    pub(crate) fn mark(&mut self, class: FaultClass, asked: Option<Duration>, started: Tick, now: Tick) {
+        let strikes = match self.mark {
+            Some(mark) if started < mark.at => mark.strikes,
+            Some(mark) => mark.strikes.saturating_add(1),
+            None => 1,
+        };
+        let (first, longest) = default_times(class);
+        let default = first.saturating_mul(1 << strikes.saturating_sub(1).min(31)).min(longest);
+        let length = match asked {
+            Some(asked) if is_probed(class) => asked.max(default),
+            Some(asked) => asked,
+            None => default,
+        };
+        let until = now + length.min(LONGEST);
+        let probe = self.mark.and_then(|mark| mark.probe).filter(|began| *began != started);
+        self.mark = Some(match self.mark {
+            Some(mark) if mark.until >= until => Mark { at: now, strikes, probe, ..mark },
+            _ => Mark { class, until, at: now, strikes, probe },
+        });
+    }
+
+    /// An attempt that began when the time was over, as a probe does, was served.
+    pub(crate) fn succeeded(&mut self, started: Tick) {
+        if self.mark.is_some_and(|mark| started >= mark.until) {
+            self.mark = None;
+        }
+    }
+
+    /// The attempt says nothing; if it was the probe, the next request is.
+    pub(crate) fn release(&mut self, started: Tick) {
+        if let Some(mark) = &mut self.mark
+            && mark.probe == Some(started)
+        {
+            mark.probe = None;
+        }
+    }
+
+    /// Takes the probe, if there is one to take.
+    pub(crate) fn take_probe(&mut self, lease: Duration, now: Tick) {
+        if self.standing(lease, now) == Standing::Probe
+            && let Some(mark) = &mut self.mark
+        {
+            mark.probe = Some(now);
+        }
+    }
+
+    pub(crate) fn standing(&self, lease: Duration, now: Tick) -> Standing {
+        let Some(mark) = self.mark else { return Standing::Ready };
+        if now < mark.until {
+            return Standing::Out(match mark.class {
+                FaultClass::RateLimit => Reason::Limited { until: mark.until },
+                class => Reason::Benched { until: mark.until, class },
+            });
+        }
+        match mark.probe {
+            _ if !is_probed(mark.class) => Standing::Ready,
+            Some(began) if now < began + lease => Standing::Out(Reason::Probing),
+            _ => Standing::Probe,
+        }
+    }
+
+    /// Long over: nothing is lost by forgetting it.
+    pub(crate) fn is_stale(&self, now: Tick) -> bool {
+        self.mark.is_none_or(|mark| now >= mark.until + LONGEST)
+    }
+}

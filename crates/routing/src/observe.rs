@@ -1,0 +1,223 @@
+//! The fold: how the start and the end of an attempt change what is known.
+
+use std::time::Duration;
+
+use ringmain_core::{Fault, FaultClass, FaultScope, Now, Seed, Tick, Timings};
+
+use crate::health::limits::Out;
+use crate::{Health, Policy, Try};
+
+/// One attempt that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The attempt, as [`crate::next`] gave it.
+    pub attempt: Try,
+    /// When [`begin`] was told of it.
+    pub started: Tick,
+    /// How it ended.
+    pub seen: Seen,
+    /// What the response headers say of the key's limits, if anything.
+    pub limits: Option<Limits>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A whole answer.
+    Success {
+        /// Where the time went.
+        timings: Timings,
+    },
+    /// A failure.
+    Failed(Fault),
+    /// We stopped it: the caller left, or another attempt won.
+    Cancelled,
+}
+
+/// What the `x-ratelimit-*` headers of a response say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Requests.
+    pub requests: Window,
+    /// Tokens; where a provider counts input and output apart, the scarcer of them.
+    pub tokens: Window,
+}
+
+/// One limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// What is left.
+    pub remaining: Option<u64>,
+    /// Until it is whole again.
+    pub reset: Option<Duration>,
+}
+
+/// An attempt starts. `first`: the first of its request.
+pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, now: Now) {
+    let now = now.mono;
+    if let Some(route) = health.route(&policy.route, now) {
+        if first {
+            route.turn = route.turn.wrapping_add(1);
+            route.budget.deposit(now);
+        } else {
+            route.budget.withdraw(&policy.retry_budget, now);
+        }
+    }
+    if let Some(target) = health.target(attempt.target) {
+        target.in_flight.begin();
+    }
+    if let Some(key) = health.key(attempt.key) {
+        key.in_flight.begin();
+    }
+    if attempt.probe {
+        let lease = policy.timeouts.total;
+        if let Some(host) = health.host(attempt.host) {
+            host.take_probe(&policy.breaker, lease, now);
+        }
+        if let Some(target) = health.target(attempt.target) {
+            target.breaker.take_probe(&policy.breaker, lease, now);
+            target.out.take_probe(lease, now);
+        }
+        for_key(health, attempt, |out| out.take_probe(lease, now));
+    }
+}
+
+/// An attempt ended. Must be called exactly once for each [`begin`].
+pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
+    let Observation { attempt, started, seen, limits } = observation;
+    if let Some(target) = health.target(attempt.target) {
+        target.in_flight.end();
+    }
+    if let Some(key) = health.key(attempt.key) {
+        key.in_flight.end();
+    }
+    let end = End { policy, attempt, started: *started, now: now.mono, seed };
+    match seen {
+        Seen::Success { timings: _ } => end.served(health),
+        Seen::Cancelled => end.release(health),
+        Seen::Failed(fault) => end.failed(health, fault, *limits),
+    }
+}
+
+/// Both what is known of the key and of the key on this model, where there is something.
+fn for_key(health: &mut Health, attempt: &Try, change: impl Fn(&mut Out)) {
+    if let Some(key) = health.key(attempt.key) {
+        change(&mut key.out);
+    }
+    if let Some(pair) = health.pairs.get_mut(&(attempt.key, attempt.target)) {
+        change(pair);
+    }
+}
+
+/// The end of one attempt.
+struct End<'a> {
+    policy: &'a Policy,
+    attempt: &'a Try,
+    started: Tick,
+    now: Tick,
+    seed: Seed,
+}
+
+impl End<'_> {
+    fn served(&self, health: &mut Health) {
+        self.reached(health);
+        if let Some(target) = health.target(self.attempt.target) {
+            target.breaker.succeeded(&self.policy.breaker, self.started, self.now);
+            target.out.succeeded(self.started);
+        }
+        for_key(health, self.attempt, |out| out.succeeded(self.started));
+    }
+
+    /// The host answered, whatever it said.
+    fn reached(&self, health: &mut Health) {
+        if let Some(host) = health.host(self.attempt.host) {
+            host.succeeded(&self.policy.breaker, self.started, self.now);
+        }
+    }
+
+    /// Gives back any probe this attempt still holds.
+    fn release(&self, health: &mut Health) {
+        if let Some(host) = health.host(self.attempt.host) {
+            host.release(self.started);
+        }
+        if let Some(target) = health.target(self.attempt.target) {
+            target.breaker.release(self.started);
+            target.out.release(self.started);
+        }
+        for_key(health, self.attempt, |out| out.release(self.started));
+    }
+
+    fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
+        if fault.status.is_some() {
+            self.reached(health);
+        }
+        match fault.class {
+            FaultClass::RateLimit => {
+                let asked = fault.retry_after.or_else(|| limits.and_then(Limits::reset));
+                self.mark(health, fault, asked);
+                if let Some(target) = health.target(self.attempt.target) {
+                    let seed = self.seed.draw("target");
+                    target.breaker.stay_open(&self.policy.breaker, self.started, self.now, seed);
+                }
+            }
+            FaultClass::Billing | FaultClass::Auth | FaultClass::Gone => self.mark(health, fault, fault.retry_after),
+            FaultClass::Network
+            | FaultClass::Server
+            | FaultClass::Overloaded
+            | FaultClass::Timeout
+            | FaultClass::Empty
+            | FaultClass::Protocol
+            | FaultClass::Interrupted => self.broken(health, fault),
+            FaultClass::BadRequest
+            | FaultClass::Context
+            | FaultClass::Refusal
+            | FaultClass::Cancelled
+            | FaultClass::Exhausted
+            | FaultClass::Unroutable => {}
+        }
+        self.release(health);
+    }
+
+    /// Counts against the host or the target.
+    fn broken(&self, health: &mut Health, fault: &Fault) {
+        let breaker = &self.policy.breaker;
+        match fault.scope {
+            FaultScope::Request => {}
+            FaultScope::Host => {
+                if let Some(host) = health.host(self.attempt.host) {
+                    host.failed(breaker, self.started, self.now, self.seed.draw("host"));
+                }
+            }
+            FaultScope::Target | FaultScope::Key | FaultScope::KeyModel => {
+                if let Some(target) = health.target(self.attempt.target) {
+                    target.breaker.failed(breaker, self.started, self.now, self.seed.draw("target"));
+                    if fault.retry_after.is_some() {
+                        target.out.mark(FaultClass::Overloaded, fault.retry_after, self.started, self.now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts out whom the fault blames, on the provider's word.
+    fn mark(&self, health: &mut Health, fault: &Fault, asked: Option<Duration>) {
+        let Try { target, key, .. } = *self.attempt;
+        let out = match fault.scope {
+            FaultScope::Request => None,
+            FaultScope::Host | FaultScope::Target => health.target(target).map(|known| &mut known.out),
+            FaultScope::Key => health.key(key).map(|known| &mut known.out),
+            FaultScope::KeyModel => health.pair(key, target, self.now),
+        };
+        if let Some(out) = out {
+            out.mark(fault.class, asked, self.started, self.now);
+        }
+    }
+}
+
+impl Limits {
+    /// Until the limit that was hit is whole again. A limit with something left was not hit.
+    fn reset(self) -> Option<Duration> {
+        let hit = |window: Window| window.reset.filter(|_| window.remaining.unwrap_or(0) == 0);
+        hit(self.requests).max(hit(self.tokens))
+    }
+}

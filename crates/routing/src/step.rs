@@ -1,0 +1,127 @@
+//! What a request does now: try a target, wait, or stop.
+//!
+//! The class of the last failure says where to go first (the same target, another key, a larger window, the next
+//! target); then come the targets not tried yet, in the order of the plan; then those tried, again, after a backoff.
+//! What a failure rules out for this request (a key that was refused, a model that is not there, a window that is too
+//! small) stays ruled out. Retries that need the budget are named in `health/retry_budget.rs`.
+//!
+//! Backoff is full jitter (Brooker, "Exponential Backoff And Jitter"), per target, from the end of the attempt that
+//! failed; a time the provider named is never shortened. A breaker's time is not waited for: it is a guess, and all
+//! who waited would come back at once.
+
+mod after;
+mod choose;
+
+use std::time::Duration;
+
+use self::choose::Request;
+use ringmain_core::{Fault, Now, Seed, Tick};
+
+use crate::{HostIx, KeyIx, Plan, Policy, Reason, TargetIx, View};
+
+/// One attempt to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Try {
+    /// Position in [`Policy::candidates`].
+    pub candidate: usize,
+    /// The target.
+    pub target: TargetIx,
+    /// Where it is.
+    pub host: HostIx,
+    /// The credential to use.
+    pub key: KeyIx,
+    /// Whether the target, its host or the key is back is unknown, and this attempt finds out.
+    pub probe: bool,
+}
+
+/// One attempt of this request, made or being made. The list of them only grows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Position in [`Policy::candidates`].
+    pub candidate: usize,
+    /// The credential used.
+    pub key: KeyIx,
+    /// How it failed; `None` while it runs.
+    pub result: Option<Fault>,
+    /// When it began.
+    pub started: Tick,
+    /// When it ended; `None` while it runs.
+    pub ended: Option<Tick>,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Start this attempt, beside any that still runs.
+    Try(Try),
+    /// Come back at `until`, or when a running attempt ends.
+    Wait {
+        /// Later than now, not later than the deadline.
+        until: Tick,
+    },
+    /// Nothing more is tried.
+    Stop(Stop),
+}
+
+/// Why nothing more is tried. Numbers are positions in `tried`: the failure to tell the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// This failure is the answer, or every target failed and it tells the most.
+    Return(usize),
+    /// Nothing could be tried, or everything is out for rate limits.
+    Exhausted {
+        /// Every target that could serve this is rate-limited: 429, not 503.
+        all_limited: bool,
+        /// Every target that could serve this is out for its credentials: 502, not 503.
+        all_denied: bool,
+        /// Until the first of them may be asked again; `None` if that is not known.
+        retry_after: Option<Duration>,
+        /// Position in [`Policy::candidates`], and why it is out.
+        reasons: Vec<(usize, Reason)>,
+        /// The failure that tells the most, if one was tried.
+        fault: Option<usize>,
+    },
+    /// All attempts are used.
+    Attempts {
+        /// The failure that tells the most.
+        fault: usize,
+    },
+    /// The time is up.
+    Deadline {
+        /// The failure that tells the most, if there is one.
+        fault: Option<usize>,
+    },
+    /// Too many retries are being made on this route already.
+    Budget {
+        /// The failure that tells the most.
+        fault: usize,
+    },
+}
+
+impl Stop {
+    /// The failure to tell the caller, as a position in `tried`; `None` if no attempt has failed.
+    #[must_use]
+    pub const fn fault(&self) -> Option<usize> {
+        match self {
+            Self::Return(fault) | Self::Attempts { fault } | Self::Budget { fault } => Some(*fault),
+            Self::Exhausted { fault, .. } | Self::Deadline { fault } => *fault,
+        }
+    }
+}
+
+/// What this request does now. `view` is fresh; the attempts in `tried` that ended have been observed.
+/// Asked again with equal arguments, it says the same.
+#[must_use]
+pub fn next(policy: &Policy, plan: &Plan, tried: &[Tried], view: &View, now: Now, deadline: Tick, seed: Seed) -> Step {
+    let request = Request { policy, plan, tried, view, now: now.mono, deadline, seed };
+    if request.now >= deadline {
+        return Step::Stop(Stop::Deadline { fault: request.most_telling() });
+    }
+    if tried.iter().any(|attempt| attempt.result.is_none()) {
+        return request.race();
+    }
+    match request.last() {
+        Some((at, fault)) => request.after(at, fault),
+        None => request.first(),
+    }
+}

@@ -1,0 +1,208 @@
+//! The rows of the table of failures: what each class makes this request do next.
+
+use ringmain_core::{Fault, FaultClass, Origin, Tick};
+
+use super::choose::{Request, Use};
+use super::{Step, Stop, Try};
+use crate::{OnRefusal, Reason, Standing};
+
+impl Request<'_> {
+    /// Nothing has been tried.
+    pub(super) fn first(&self) -> Step {
+        self.untried().map_or_else(|| self.again(), Step::Try)
+    }
+
+    /// An attempt still runs: another target beside it, or patience. It alone may still bring the answer, so nothing
+    /// but the deadline stops the request.
+    pub(super) fn race(&self) -> Step {
+        let may_try = self.spent() < self.attempts() && self.terminal().is_none();
+        if may_try && let Some(attempt) = self.untried() {
+            return Step::Try(attempt);
+        }
+        let back = |at| match self.usable(at) {
+            Use::At(until) if may_try && until > self.now => Some(until),
+            _ => None,
+        };
+        let untried = self.candidates().filter(|at| self.times(*at) == 0 && self.is_covered(*at));
+        let until = untried.filter_map(back).min().unwrap_or(self.deadline);
+        Step::Wait { until: until.min(self.deadline) }
+    }
+
+    /// The attempt at `last` in `tried` failed, and none runs.
+    pub(super) fn after(&self, last: usize, fault: &Fault) -> Step {
+        if let Some(at) = self.terminal() {
+            return Step::Stop(Stop::Return(at));
+        }
+        let candidate = self.tried.get(last).map_or(0, |tried| tried.candidate);
+        let other_key = self.other_key(candidate, fault.class);
+        // A refused credential is no attempt at the answer: with five keys of which four are dead, two attempts do.
+        let free_key = matches!(fault.class, FaultClass::Auth | FaultClass::Billing) && other_key.is_some();
+        if self.attempts() == 1 || self.spent() - usize::from(free_key) >= self.attempts() {
+            return Step::Stop(Stop::Attempts { fault: self.most_telling().unwrap_or(last) });
+        }
+        if let Some(attempt) = other_key {
+            return Step::Try(attempt);
+        }
+        if matches!(fault.class, FaultClass::Server | FaultClass::Interrupted)
+            && let Some(step) = self.same_once(candidate, fault)
+        {
+            return step;
+        }
+        if let Some(attempt) = self.untried() {
+            return Step::Try(attempt);
+        }
+        if fault.class == FaultClass::Context && self.candidates().next().is_none() {
+            return Step::Stop(Stop::Return(last));
+        }
+        self.again()
+    }
+
+    fn attempts(&self) -> usize {
+        usize::try_from(self.policy.attempts).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Attempts made, without those whose key was refused and another key of the same target was used instead.
+    fn spent(&self) -> usize {
+        let replaced =
+            |at: usize, candidate: usize| self.tried.iter().skip(at + 1).any(|later| later.candidate == candidate);
+        let refused = self.tried.iter().enumerate().filter(|(at, tried)| {
+            let class = tried.result.as_ref().map(|fault| fault.class);
+            matches!(class, Some(FaultClass::Auth | FaultClass::Billing)) && replaced(*at, tried.candidate)
+        });
+        self.tried.len() - refused.count()
+    }
+
+    /// The failure that is the answer whatever else there is to try.
+    fn terminal(&self) -> Option<usize> {
+        self.tried.iter().position(|tried| {
+            tried.result.as_ref().is_some_and(|fault| match fault.class {
+                FaultClass::BadRequest | FaultClass::Cancelled | FaultClass::Exhausted => true,
+                FaultClass::Refusal => self.policy.on_refusal == OnRefusal::Return,
+                FaultClass::Network
+                | FaultClass::RateLimit
+                | FaultClass::Billing
+                | FaultClass::Auth
+                | FaultClass::Gone
+                | FaultClass::Server
+                | FaultClass::Overloaded
+                | FaultClass::Timeout
+                | FaultClass::Empty
+                | FaultClass::Protocol
+                | FaultClass::Interrupted
+                | FaultClass::Context
+                | FaultClass::Unroutable => false,
+            })
+        })
+    }
+
+    /// The failure that ended last.
+    pub(super) fn last(&self) -> Option<(usize, &Fault)> {
+        let ended = self.tried.iter().enumerate().filter_map(|(at, tried)| {
+            tried.result.as_ref().map(|fault| (tried.ended.unwrap_or(tried.started), at, fault))
+        });
+        ended.max_by_key(|(ended, at, _)| (*ended, *at)).map(|(_, at, fault)| (at, fault))
+    }
+
+    /// The failure to tell the caller: the last answer of a provider, else the last failure.
+    pub(super) fn most_telling(&self) -> Option<usize> {
+        let failed = self.tried.iter().enumerate().filter_map(|(at, tried)| {
+            let fault = tried.result.as_ref()?;
+            let is_answer = match fault.class {
+                FaultClass::Network | FaultClass::Timeout | FaultClass::Cancelled => false,
+                _ => fault.origin == Origin::Provider,
+            };
+            Some((is_answer, tried.ended.unwrap_or(tried.started), at))
+        });
+        failed.max().map(|(_, _, at)| at)
+    }
+
+    /// After a failure that blames the key: another key of the same target, at once.
+    fn other_key(&self, candidate: usize, class: FaultClass) -> Option<Try> {
+        if !matches!(class, FaultClass::RateLimit | FaultClass::Billing | FaultClass::Auth)
+            || !self.candidates().any(|at| at == candidate)
+        {
+            return None;
+        }
+        match self.usable(candidate) {
+            Use::Now(attempt) => {
+                let used = self.tried.iter().any(|tried| tried.candidate == candidate && tried.key == attempt.key);
+                (!used).then_some(attempt)
+            }
+            Use::At(_) | Use::No => None,
+        }
+    }
+
+    /// After a failure that a second attempt often cures: the same target once more, after a backoff. Not if the
+    /// provider asked for a longer wait and another target can be had at once.
+    fn same_once(&self, candidate: usize, fault: &Fault) -> Option<Step> {
+        let is_cured_by_asking = |class| matches!(class, FaultClass::Server | FaultClass::Interrupted);
+        let faults =
+            self.faults().filter(|(tried, fault)| tried.candidate == candidate && is_cured_by_asking(fault.class));
+        if faults.count() > 1 || !self.is_covered(candidate) {
+            return None;
+        }
+        let Use::Now(attempt) = self.usable(candidate) else { return None };
+        let until = self.again_at(candidate);
+        if until >= self.deadline || (fault.retry_after.is_some() && self.untried().is_some()) {
+            return None;
+        }
+        Some(if until > self.now { Step::Wait { until } } else { Step::Try(attempt) })
+    }
+
+    /// Every usable target has been tried: the one that may be tried again soonest, or the end.
+    fn again(&self) -> Step {
+        let mut soonest: Option<(Tick, usize, Step)> = None;
+        let mut no_budget = false;
+        for at in self.candidates() {
+            let (until, step) = match self.usable(at) {
+                Use::No => continue,
+                // Not all on the stroke of it.
+                Use::At(until) => (until.max(self.again_at(at)) + self.jitter(at, 1), None),
+                Use::Now(attempt) => (self.again_at(at), Some(attempt)),
+            };
+            if !self.is_covered(at) {
+                no_budget = true;
+                continue;
+            }
+            if until >= self.deadline || (self.attempts() == 1 && until > self.now) {
+                continue;
+            }
+            let step = step.filter(|_| until <= self.now).map_or(Step::Wait { until }, Step::Try);
+            let times = self.times(at);
+            if soonest.as_ref().is_none_or(|(tick, least, _)| (until.max(self.now), times) < (*tick, *least)) {
+                soonest = Some((until.max(self.now), times, step));
+            }
+        }
+        soonest.map_or_else(|| Step::Stop(self.stop(no_budget)), |(_, _, step)| step)
+    }
+
+    /// Nothing is left to try in time.
+    fn stop(&self, no_budget: bool) -> Stop {
+        let mut reasons = Vec::new();
+        let (mut limited, mut denied, mut could_serve) = (0, 0, 0);
+        for (at, row) in self.view.rows.iter().enumerate() {
+            let planned = self.plan.verdicts.get(at).and_then(crate::Verdict::reason).filter(|it| it.is_lasting());
+            could_serve += usize::from(planned.is_none());
+            let now = match row.standing {
+                Standing::Out(reason) => Some(reason),
+                Standing::Ready | Standing::Probe => None,
+            };
+            let Some(reason) = planned.or(now) else { continue };
+            limited += usize::from(matches!(reason, Reason::Limited { .. }));
+            denied += usize::from(matches!(reason, Reason::Benched { class: FaultClass::Auth, .. }));
+            reasons.push((at, reason));
+        }
+        let all_limited = could_serve > 0 && limited == could_serve;
+        match self.most_telling() {
+            Some(fault) if no_budget => Stop::Budget { fault },
+            Some(fault) if !all_limited => Stop::Return(fault),
+            fault => Stop::Exhausted {
+                all_limited,
+                all_denied: could_serve > 0 && denied == could_serve,
+                retry_after: reasons.iter().filter_map(|(_, it)| it.until()).min().map(|until| until.since(self.now)),
+                reasons,
+                fault,
+            },
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Which candidate and key this request may use now, later, or not again.
+
+use std::time::Duration;
+
+use ringmain_core::{Fault, FaultClass, FaultScope, Seed, Tick};
+
+use super::{Tried, Try};
+use crate::{KeyIx, KeyRow, Plan, Policy, Standing, View};
+
+/// One request at one moment.
+pub(super) struct Request<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) plan: &'a Plan,
+    pub(super) tried: &'a [Tried],
+    pub(super) view: &'a View,
+    pub(super) now: Tick,
+    pub(super) deadline: Tick,
+    pub(super) seed: Seed,
+}
+
+/// Can a candidate be used?
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Use {
+    Now(Try),
+    /// Its limit ends then.
+    At(Tick),
+    No,
+}
+
+impl Request<'_> {
+    /// Every candidate this request may still use at some time: as planned, then those that were out when it was
+    /// planned and may be back.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = usize> {
+        let was_out = |at: &usize| {
+            let reason = self.plan.verdicts.get(*at).and_then(crate::Verdict::reason);
+            reason.is_some_and(|reason| !reason.is_lasting())
+        };
+        let all = 0..self.policy.candidates.len();
+        self.plan.order.iter().copied().chain(all.filter(was_out)).filter(|at| !self.is_ruled_out(*at))
+    }
+
+    /// Did an attempt of this request show that this candidate cannot serve it?
+    fn is_ruled_out(&self, at: usize) -> bool {
+        let window = |at: usize| self.policy.candidates.get(at).and_then(|candidate| candidate.context_window);
+        self.faults().any(|(tried, fault)| match fault.class {
+            FaultClass::Gone | FaultClass::Refusal | FaultClass::Unroutable => tried.candidate == at,
+            FaultClass::Context => {
+                tried.candidate == at
+                    || match (window(at), window(tried.candidate)) {
+                        (Some(this), Some(too_small)) => this <= too_small,
+                        _ => true,
+                    }
+            }
+            _ => false,
+        })
+    }
+
+    /// The attempts that failed, with their failures.
+    pub(super) fn faults(&self) -> impl Iterator<Item = (&Tried, &Fault)> {
+        self.tried.iter().filter_map(|tried| tried.result.as_ref().map(|fault| (tried, fault)))
+    }
+
+    /// How often this request has tried a candidate.
+    pub(super) fn times(&self, at: usize) -> usize {
+        self.tried.iter().filter(|tried| tried.candidate == at).count()
+    }
+
+    /// May this request use the candidate?
+    pub(super) fn usable(&self, at: usize) -> Use {
+        let (Some(row), Some(candidate)) = (self.view.rows.get(at), self.policy.candidates.get(at)) else {
+            return Use::No;
+        };
+        let place = match row.place {
+            Standing::Out(reason) => match reason.worth_waiting_for() {
+                Some(until) => Some(until),
+                None => return Use::No,
+            },
+            Standing::Ready | Standing::Probe => None,
+        };
+        match (self.key(at), place) {
+            (Ok(key), None) => Use::Now(Try {
+                candidate: at,
+                target: candidate.target,
+                host: candidate.host,
+                key: key.key,
+                probe: row.place == Standing::Probe || key.standing == Standing::Probe,
+            }),
+            (Ok(_), Some(until)) => Use::At(until),
+            (Err(Some(key)), place) => Use::At(place.map_or(key, |place| place.max(key))),
+            (Err(None), _) => Use::No,
+        }
+    }
+
+    /// A key by weight, one that this request has not used here if there is one; else when one is back, if ever.
+    fn key(&self, at: usize) -> Result<KeyRow, Option<Tick>> {
+        let keys = self.view.keys(at);
+        if let [only] = keys
+            && self.tried.is_empty()
+            && !matches!(only.standing, Standing::Out(_))
+        {
+            return Ok(*only);
+        }
+        let used = |key: KeyIx| self.tried.iter().any(|tried| tried.candidate == at && tried.key == key);
+        let (mut fresh, mut spent, mut back) = (0.0, 0.0, None::<Tick>);
+        for key in keys {
+            match self.key_back(at, key) {
+                None => {}
+                Some(until) if until > self.now => back = Some(back.map_or(until, |back| back.min(until))),
+                Some(_) if used(key.key) => spent += share(key),
+                Some(_) => fresh += share(key),
+            }
+        }
+        let of_fresh = fresh > 0.0;
+        let mut point = self.seed.nth("key", self.tried.len() as u64).unit() * if of_fresh { fresh } else { spent };
+        let mut picked = None;
+        for key in keys {
+            let is_free = self.key_back(at, key).is_some_and(|until| until <= self.now);
+            if is_free && used(key.key) != of_fresh {
+                picked = Some(*key);
+                point -= share(key);
+                if point < 0.0 {
+                    break;
+                }
+            }
+        }
+        picked.ok_or(back)
+    }
+
+    /// When this request may use the key for this candidate: at once if that is past, `None` if never.
+    fn key_back(&self, at: usize, key: &KeyRow) -> Option<Tick> {
+        let mut back = match key.standing {
+            Standing::Ready | Standing::Probe => Tick::ZERO,
+            Standing::Out(reason) => reason.worth_waiting_for()?,
+        };
+        for (tried, fault) in self.faults() {
+            let blames_this = tried.key == key.key && (tried.candidate == at || fault.scope == FaultScope::Key);
+            match fault.class {
+                FaultClass::Auth | FaultClass::Billing if blames_this => return None,
+                FaultClass::RateLimit if blames_this => back = back.max(asked_until(tried, fault)),
+                _ => {}
+            }
+        }
+        Some(back)
+    }
+
+    /// The end of the wait before trying a candidate again: a jittered backoff, or what the provider asked.
+    pub(super) fn again_at(&self, at: usize) -> Tick {
+        let times = self.times(at);
+        let mut until = Tick::ZERO;
+        for (tried, fault) in self.faults().filter(|(tried, _)| tried.candidate == at) {
+            let ended = tried.ended.unwrap_or(tried.started);
+            until = until.max(asked_until(tried, fault)).max(ended + self.jitter(at, times));
+        }
+        until
+    }
+
+    /// Full jitter below `min(max, base * 2^(times - 1))`.
+    pub(super) fn jitter(&self, at: usize, times: usize) -> Duration {
+        let backoff = self.policy.backoff;
+        let doublings = u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX).min(31);
+        let ceiling = backoff.base.saturating_mul(1 << doublings).min(backoff.max);
+        ceiling.mul_f64(self.seed.nth("backoff", at as u64).nth("times", times as u64).unit())
+    }
+
+    /// Would this attempt need the budget? See `health/retry_budget.rs`.
+    pub(super) fn is_paid(&self, at: usize) -> bool {
+        let suspect = self.view.rows.get(at).is_some_and(|row| row.suspect || row.place == Standing::Probe);
+        !self.tried.is_empty() && (suspect || self.times(at) > 0)
+    }
+
+    /// Is there budget for it, if it needs any?
+    pub(super) fn is_covered(&self, at: usize) -> bool {
+        !self.is_paid(at) || self.view.budget >= 1.0
+    }
+
+    /// The first candidate not tried yet that can be used now.
+    pub(super) fn untried(&self) -> Option<Try> {
+        self.candidates().filter(|at| self.times(*at) == 0 && self.is_covered(*at)).find_map(|at| {
+            match self.usable(at) {
+                Use::Now(attempt) => Some(attempt),
+                Use::At(_) | Use::No => None,
+            }
+        })
+    }
+}
+
+/// When the time that the provider asked for ends; the end of the attempt if it asked for none.
+fn asked_until(tried: &Tried, fault: &Fault) -> Tick {
+    tried.ended.unwrap_or(tried.started) + fault.retry_after.unwrap_or(Duration::ZERO)
+}
+
+/// A key of weight 0 is used when nothing else is left.
+fn share(key: &KeyRow) -> f64 {
+    if key.weight.is_finite() { key.weight.max(1e-9) } else { 1e-9 }
+}

@@ -1,0 +1,179 @@
+//! What is known of a route's candidates at one moment, copied out of [`Health`] so that nothing is held while deciding.
+
+use ringmain_core::{Now, Tick};
+
+use crate::health::breaker::Admission;
+use crate::health::retry_budget::Account;
+use crate::{Candidate, Health, KeyIx, Policy, Reason};
+
+/// The candidates of one policy as they stand.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) turn: u64,
+    pub(crate) offset: u64,
+    pub(crate) budget: f64,
+}
+
+/// One candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Target, host and keys together.
+    pub standing: Standing,
+    /// The target and its host alone.
+    pub place: Standing,
+    /// Failing enough that a retry sent here may only add to its load.
+    pub suspect: bool,
+    /// Below 1 while it returns from an outage.
+    pub ramp: f64,
+    /// Attempts running now, of all routes.
+    pub in_flight: u32,
+    pub(crate) first_key: usize,
+    pub(crate) end_key: usize,
+}
+
+/// One credential of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeyRow {
+    /// The credential.
+    pub key: KeyIx,
+    /// Its share, relative to the others'.
+    pub weight: f64,
+    /// Can it be used for this candidate?
+    pub standing: Standing,
+}
+
+/// Can it be used?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Yes.
+    Ready,
+    /// By one request, to find out.
+    Probe,
+    /// No.
+    Out(Reason),
+}
+
+impl View {
+    /// One row for each candidate, in file order.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The credentials of the candidate at `position`.
+    #[must_use]
+    pub fn keys(&self, position: usize) -> &[KeyRow] {
+        self.rows.get(position).and_then(|row| self.keys.get(row.first_key..row.end_key)).unwrap_or_default()
+    }
+
+    /// Retries this route may still make now.
+    #[must_use]
+    pub const fn budget(&self) -> f64 {
+        self.budget
+    }
+
+    /// Tells the plan what only the caller knows of the candidate at `position`, such as [`Reason::Unserved`].
+    /// Only the view given to [`crate::plan`] needs it.
+    pub fn exclude(&mut self, position: usize, reason: Reason) {
+        if let Some(row) = self.rows.get_mut(position) {
+            row.standing = Standing::Out(reason);
+        }
+    }
+}
+
+/// Copies what is known of the candidates of `policy`.
+#[must_use]
+pub fn view(health: &Health, policy: &Policy, now: Now) -> View {
+    let route = health.routes.get(&policy.route);
+    let mut view = View {
+        rows: Vec::with_capacity(policy.candidates.len()),
+        keys: Vec::with_capacity(policy.candidates.iter().map(|candidate| candidate.keys.len()).sum()),
+        turn: route.map_or(0, |route| route.turn),
+        offset: health.offset,
+        budget: match route {
+            Some(route) => route.budget.balance(&policy.retry_budget, now.mono),
+            None => Account::default().balance(&policy.retry_budget, now.mono),
+        },
+    };
+    for candidate in &policy.candidates {
+        let row = row(health, policy, candidate, now, &mut view.keys);
+        view.rows.push(row);
+    }
+    view
+}
+
+fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: &mut Vec<KeyRow>) -> Row {
+    let (now, lease, breaker) = (now.mono, policy.timeouts.total, &policy.breaker);
+    let mut row = Row {
+        standing: Standing::Ready,
+        place: Standing::Ready,
+        suspect: false,
+        ramp: 1.0,
+        in_flight: 0,
+        first_key: keys.len(),
+        end_key: keys.len() + candidate.keys.len(),
+    };
+    if let Some(host) = health.hosts.get(candidate.host.0) {
+        let (standing, ramp) = admitted(host.admission(breaker, lease, now), |until| Reason::HostDown { until });
+        row.place = row.place.and(standing);
+        row.ramp = ramp;
+        row.suspect = host.is_suspect(breaker);
+    }
+    if let Some(target) = health.targets.get(candidate.target.0) {
+        let admission = target.breaker.admission(breaker, lease, now);
+        let (standing, ramp) = admitted(admission, |until| Reason::BreakerOpen { until });
+        row.place = row.place.and(standing).and(target.out.standing(lease, now));
+        row.ramp = row.ramp.min(ramp);
+        row.suspect |= target.breaker.is_suspect(breaker);
+        row.in_flight = target.in_flight.count();
+    }
+    let mut best = None;
+    for key in &candidate.keys {
+        let known = health.keys.get(key.key.0).map_or(Standing::Ready, |known| known.out.standing(lease, now));
+        let pair = match health.pairs.is_empty() {
+            true => None,
+            false => health.pairs.get(&(key.key, candidate.target)),
+        };
+        let standing = known.and(pair.map_or(Standing::Ready, |out| out.standing(lease, now)));
+        best = Some(best.map_or(standing, |best: Standing| best.or(standing)));
+        keys.push(KeyRow { key: key.key, weight: key.weight, standing });
+    }
+    row.standing = row.place.and(best.unwrap_or(Standing::Ready));
+    row
+}
+
+fn admitted(admission: Admission, open: impl Fn(Tick) -> Reason) -> (Standing, f64) {
+    match admission {
+        Admission::Pass { ramp } => (Standing::Ready, ramp),
+        Admission::Probe => (Standing::Probe, 1.0),
+        Admission::Probing => (Standing::Out(Reason::Probing), 1.0),
+        Admission::Open { until } => (Standing::Out(open(until)), 1.0),
+    }
+}
+
+impl Standing {
+    /// Both must allow it; of two reasons the one that lasts longer.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Out(a), Self::Out(b)) => Self::Out(if b.until() > a.until() { b } else { a }),
+            (Self::Out(reason), _) | (_, Self::Out(reason)) => Self::Out(reason),
+            (Self::Probe, _) | (_, Self::Probe) => Self::Probe,
+            (Self::Ready, Self::Ready) => Self::Ready,
+        }
+    }
+
+    /// Either will do; of two reasons the one that ends sooner.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ready, _) | (_, Self::Ready) => Self::Ready,
+            (Self::Probe, _) | (_, Self::Probe) => Self::Probe,
+            (Self::Out(a), Self::Out(b)) => Self::Out(match (a.until(), b.until()) {
+                (Some(first), Some(second)) if second < first => b,
+                (None, Some(_)) => b,
+                _ => a,
+            }),
+        }
+    }
+}
