@@ -132,6 +132,14 @@ pub(crate) struct Span {
     pub(crate) end_column: usize,
 }
 
+impl Span {
+    /// On to the end of this one.
+    pub(crate) const fn extend(&mut self, last: Self) {
+        self.end_line = last.end_line;
+        self.end_column = last.end_column;
+    }
+}
+
 /// One problem. Never holds a value that came from the environment or a file, nor a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {

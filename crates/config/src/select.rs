@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ringmain_catalog::Catalog;
 use ringmain_core::RequestFacts;
 
 use crate::matcher::{Condition, plain};
@@ -139,7 +140,8 @@ impl Config {
     fn direct(&self, model: &str) -> Option<Selection> {
         let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty())?;
         let (index, provider) = self.provider(provider)?;
-        let target = RouteTarget { provider: index, model: model.to_owned(), weight: None, tier: 1 };
+        let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
+        let target = RouteTarget { provider: index, model: sent, weight: None, tier: 1 };
         let why = format!("the request names the provider `{}` and its model `{model}`", provider.name);
         Some(self.without_route("direct", Via::Direct, vec![target], why))
     }
@@ -151,7 +153,8 @@ impl Config {
             let Some(entry) = self.catalog.model(&provider.kind.id, model) else { continue };
             known = true;
             if entry.kind.serves(facts.operation) {
-                targets.push(RouteTarget { provider: index, model: model.to_owned(), weight: None, tier: 1 });
+                let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
+                targets.push(RouteTarget { provider: index, model: sent, weight: None, tier: 1 });
             }
         }
         if targets.is_empty() {
@@ -171,7 +174,8 @@ impl Config {
     fn no_route(&self, facts: &RequestFacts, model: &str, known: bool) -> NoRoute {
         let shown: String = model.chars().take(SHOWN).collect();
         let elsewhere: Vec<&str> = self.catalog.serving(model).map(|(kind, _)| kind).take(NEAREST).collect();
-        let kind = model.split_once('/').and_then(|(kind, _)| self.catalog.provider(kind));
+        let named = model.split_once('/').map(|(name, _)| name).filter(|name| !self.by_name.contains_key(*name));
+        let kind = named.and_then(|name| self.catalog.provider(name));
         let message = if model.is_empty() {
             "the request names no model".to_owned()
         } else if known {
@@ -212,6 +216,16 @@ impl Config {
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         found.into_iter().take(NEAREST).map(|(_, name)| name).collect()
+    }
+}
+
+/// The name by which a provider knows a model. A short name of a model in somebody's folder
+/// (`accounts/…/models/kimi-k3`) is the catalog's, not the provider's; any other name is the caller's choice, which may
+/// pin a version, and stays.
+pub(crate) fn known_as<'n>(catalog: &'n Catalog, kind: &str, model: &'n str) -> &'n str {
+    match catalog.model(kind, model) {
+        Some(entry) if entry.name.contains('/') && entry.aliases.iter().any(|alias| alias == model) => &entry.name,
+        _ => model,
     }
 }
 

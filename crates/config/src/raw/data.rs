@@ -37,6 +37,10 @@ pub(crate) struct Field {
     pub(crate) key_span: Span,
     pub(crate) span: Span,
     pub(crate) path: String,
+    /// What the file says, for messages: variables by their names, no secrets. Empty for lists and mappings.
+    pub(crate) written: String,
+    /// It holds a variable: what is known of the value may not be said.
+    pub(crate) outside: bool,
     pub(crate) data: Data,
 }
 

@@ -63,7 +63,8 @@ impl Reader<'_> {
                 self.single(raw, shape, node.span, &at.path).unwrap_or(Data::Invalid)
             }
             (_, kind) => {
-                let message = format!("`{}` takes {}, and this is {}", at.path, shape.describe(), kind.name());
+                let what = if at.path.is_empty() { "the file".to_owned() } else { format!("`{}`", at.path) };
+                let message = format!("{what} takes {}, and this is {}", shape.describe(), kind.name());
                 let problem = self.problems.error(Code::BadValue, node.span, &at.path, message);
                 if matches!((shape, kind), (Shape::List(_), Kind::Scalar(_))) {
                     problem.help("put it in brackets: `[…]`");
@@ -74,8 +75,19 @@ impl Reader<'_> {
                 Data::Invalid
             }
         };
-        let key = at.key.to_owned();
-        Some(Field { key, key_span: at.key_span, span: node.span, path: at.path.clone(), data })
+        let raw = match &node.kind {
+            Kind::Scalar(raw) => raw.as_str(),
+            Kind::Null | Kind::List(_) | Kind::Map(_) => "",
+        };
+        Some(Field {
+            key: at.key.to_owned(),
+            key_span: at.key_span,
+            span: node.span,
+            path: at.path.clone(),
+            written: quoted(raw),
+            outside: raw.contains("${"),
+            data,
+        })
     }
 
     fn list(&mut self, items: &[Node], of: &Shape, at: &At<'_>) -> Data {

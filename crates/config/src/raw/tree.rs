@@ -55,7 +55,17 @@ pub(crate) fn parse(text: &str, problems: &mut Diagnostics) -> Option<Node> {
         problems.error(Code::Syntax, Span::default(), "", message);
         return None;
     }
-    let mut builder = Builder { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, problems };
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: 2 * MAX_DEPTH,
+        block_nesting_limit: 2 * MAX_DEPTH,
+    };
+    let mut builder = Builder {
+        events: Parser::new_from_str_with_options(text, options),
+        anchors: HashMap::new(),
+        nodes: 0,
+        problems,
+    };
     match builder.document() {
         Ok(node) => node,
         Err(stop) => {
@@ -119,7 +129,7 @@ impl<'t> Builder<'t, '_> {
     }
 
     /// The node that begins with this event, and how deep it is.
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<(Node, usize), Stop> {
+    fn node(&mut self, event: Event<'t>, mut span: Span, depth: usize) -> Result<(Node, usize), Stop> {
         self.count(1, span)?;
         if depth >= MAX_DEPTH {
             return Err(Stop { span, message: format!("nested more than {MAX_DEPTH} deep") });
@@ -130,11 +140,11 @@ impl<'t> Builder<'t, '_> {
                 (anchor, if null { Kind::Null } else { Kind::Scalar(text.into_owned()) }, 1)
             }
             Event::SequenceStart(_, anchor, _) => {
-                let (items, deep) = self.items(depth)?;
+                let (items, deep) = self.items(depth, &mut span)?;
                 (anchor, Kind::List(items), deep)
             }
             Event::MappingStart(_, anchor, _) => {
-                let (entries, deep) = self.entries(depth)?;
+                let (entries, deep) = self.entries(depth, &mut span)?;
                 (anchor, Kind::Map(entries), deep)
             }
             Event::Alias(anchor) => return self.alias(anchor, span, depth),
@@ -147,10 +157,11 @@ impl<'t> Builder<'t, '_> {
         Ok((node, deep))
     }
 
-    fn items(&mut self, depth: usize) -> Result<(Vec<Node>, usize), Stop> {
+    fn items(&mut self, depth: usize, whole: &mut Span) -> Result<(Vec<Node>, usize), Stop> {
         let (mut items, mut deepest) = (Vec::new(), 0);
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
+                whole.extend(span);
                 break;
             }
             let (item, deep) = self.node(event, span, depth + 1)?;
@@ -160,10 +171,11 @@ impl<'t> Builder<'t, '_> {
         Ok((items, deepest + 1))
     }
 
-    fn entries(&mut self, depth: usize) -> Result<(Vec<Entry>, usize), Stop> {
+    fn entries(&mut self, depth: usize, whole: &mut Span) -> Result<(Vec<Entry>, usize), Stop> {
         let (mut entries, mut merged, mut deepest) = (Vec::<Entry>::new(), Vec::new(), 0);
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
+                whole.extend(span);
                 break;
             }
             let (key, _) = self.node(event, span, depth + 1)?;

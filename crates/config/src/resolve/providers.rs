@@ -62,8 +62,8 @@ impl Resolver<'_> {
             return Some(Arc::new(kind.clone()));
         }
         let ids = self.catalog.providers().map(|kind| kind.id.as_str());
-        let near = nearest(id, ids).map(str::to_owned);
-        let shown = quoted(id);
+        let near = nearest(id, ids).filter(|_| written.is_none_or(|kind| !kind.outside)).map(str::to_owned);
+        let shown = written.map_or_else(|| quoted(id), |kind| kind.written.clone());
         let (span, path) = written.map_or((field.key_span, &field.path), |kind| (kind.span, &kind.path));
         let message = match written {
             Some(_) => format!("the catalog has no kind of provider `{shown}`"),

@@ -43,12 +43,14 @@ pub(super) fn exposed(server: &Server, root: &Section) -> Option<Diagnostic> {
     let field = root.section("server").and_then(|section| section.get(key));
     let span = field.map_or_else(Span::default, |field| field.span);
     let path = format!("server.{key}");
+    let (which, own) = match field {
+        Some(field) if field.outside => (field.written.clone(), "127.0.0.1:…".to_owned()),
+        _ => (address.to_string(), format!("127.0.0.1:{}", address.port())),
+    };
     let message = format!(
-        "`{path}` is {address}, which other machines can reach, and there is no secret: `serve` refuses to start"
+        "`{path}` is `{which}`, which other machines can reach, and there is no secret: `serve` refuses to start"
     );
-    let port = address.port();
-    let help =
-        format!("add `admin_secret: ${{RINGMAIN_ADMIN_SECRET}}` under `server`, or write `{key}: 127.0.0.1:{port}`");
+    let help = format!("add `admin_secret: ${{RINGMAIN_ADMIN_SECRET}}` under `server`, or write `{key}: {own}`");
     let mut problems = Diagnostics::default();
     problems.error(Code::Exposed, span, &path, message).help(help);
     problems.iter().next().cloned()

@@ -8,7 +8,7 @@ mod selection;
 mod topology;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ringmain_catalog::Catalog;
 use ringmain_core::{Capabilities, Dialect, Operation, RequestFacts};
@@ -53,21 +53,26 @@ fn env() -> Table {
 
 /// A catalog that does not change with the catalog's files.
 fn catalog() -> Arc<Catalog> {
+    static CATALOG: OnceLock<Arc<Catalog>> = OnceLock::new();
+    CATALOG.get_or_init(fixture).clone()
+}
+
+fn fixture() -> Arc<Catalog> {
     const CHAT: &str = "endpoints: [{ operation: chat, dialect: openai-chat, path: /chat/completions }]\n";
     let provider = |rest: &str| format!("{rest}{CHAT}");
     let files = [
-        ("providers/openai.yaml", provider("name: OpenAI\nbase_url: https://api.openai.com/v1\nbase_url_env: [OPENAI_BASE_URL]\nenv: [OPENAI_API_KEY]\nauth: bearer\npools: { smart: [gpt-4o, o3], fast: [gpt-4o-mini], image: [dall-e-3] }\n")),
-        ("providers/anthropic.yaml", "name: Anthropic\nbase_url: https://api.anthropic.com\nbase_url_env: [ANTHROPIC_BASE_URL]\nenv: [ANTHROPIC_API_KEY]\nauth: !header x-api-key\nendpoints: [{ operation: chat, dialect: anthropic-messages, path: /v1/messages }]\npools: { smart: [claude-sonnet-4-5] }\n".to_owned()),
-        ("providers/stability.yaml", provider("name: Stability\nbase_url: https://api.stability.ai\nenv: [STABILITY_API_KEY]\nauth: bearer\n")),
-        ("providers/together.yaml", provider("name: Together\nbase_url: https://api.together.xyz/v1\nenv: [TOGETHER_API_KEY]\nauth: bearer\n")),
-        ("providers/azure-openai.yaml", provider("name: Azure OpenAI\nenv: [AZURE_OPENAI_API_KEY]\nauth: !header api-key\n")),
-        ("providers/openai-compatible.yaml", provider("name: OpenAI-compatible\nkey_optional: true\nauth: bearer\n")),
-        ("providers/bedrock.yaml", provider("name: Bedrock\nauth: aws-sigv4\nunavailable: requests cannot be signed for AWS yet\n")),
-        ("models/openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels:\n  - { name: gpt-4o, context: 128000, can: [tools, vision] }\n  - { name: gpt-4o-mini }\n  - { name: o3, context: 200000, can: [reasoning], reasons_by_default: true }\n  - { name: dall-e-3, kind: image }\n".to_owned()),
-        ("models/azure-openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: gpt-4o }]\n".to_owned()),
-        ("models/anthropic.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: claude-sonnet-4-5, context: 200000 }]\n".to_owned()),
-        ("models/together.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: meta-llama/Llama-3.3-70B }]\n".to_owned()),
-        ("models/stability.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: stable-image-core, kind: image }]\n".to_owned()),
+        ("fixture/providers/openai.yaml", provider("name: OpenAI\nbase_url: https://api.openai.com/v1\nbase_url_env: [OPENAI_BASE_URL]\nenv: [OPENAI_API_KEY]\nauth: bearer\npools: { smart: [gpt-4o, o3], fast: [gpt-4o-mini], image: [dall-e-3] }\n")),
+        ("fixture/providers/anthropic.yaml", "name: Anthropic\nbase_url: https://api.anthropic.com\nbase_url_env: [ANTHROPIC_BASE_URL]\nenv: [ANTHROPIC_API_KEY]\nauth: { header: x-api-key }\nendpoints: [{ operation: chat, dialect: anthropic-messages, path: /v1/messages }]\npools: { smart: [claude-sonnet-4-5] }\n".to_owned()),
+        ("fixture/providers/stability.yaml", provider("name: Stability\nbase_url: https://api.stability.ai\nenv: [STABILITY_API_KEY]\nauth: bearer\n")),
+        ("fixture/providers/together.yaml", provider("name: Together\nbase_url: https://api.together.xyz/v1\nenv: [TOGETHER_API_KEY]\nauth: bearer\n")),
+        ("fixture/providers/azure-openai.yaml", provider("name: Azure OpenAI\nenv: [AZURE_OPENAI_API_KEY]\nauth: { header: api-key }\n")),
+        ("fixture/providers/openai-compatible.yaml", provider("name: OpenAI-compatible\nkey_optional: true\nauth: bearer\n")),
+        ("fixture/providers/bedrock.yaml", provider("name: Bedrock\nauth: aws-sigv4\nunavailable: requests cannot be signed for AWS yet\n")),
+        ("fixture/models/openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels:\n  - { name: gpt-4o, limits: { context: 128000 }, can: [tools, vision] }\n  - { name: gpt-4o-mini }\n  - { name: o3, limits: { context: 200000 }, can: [reasoning], reasons_by_default: true }\n  - { name: dall-e-3, kind: image }\n".to_owned()),
+        ("fixture/models/azure-openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: gpt-4o }]\n".to_owned()),
+        ("fixture/models/anthropic.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: claude-sonnet-4-5, limits: { context: 200000 } }]\n".to_owned()),
+        ("fixture/models/together.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: meta-llama/Llama-3.3-70B, aliases: [llama-3.3] }]\n".to_owned()),
+        ("fixture/models/stability.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: stable-image-core, kind: image }]\n".to_owned()),
     ];
     Arc::new(Catalog::with_overrides(files).unwrap_or_else(|problems| panic!("{problems}")))
 }

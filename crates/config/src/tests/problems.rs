@@ -135,7 +135,7 @@ const CASES: &[Case] = &[
     ),
     (
         "routes: [{ name: a, targets: [together/x, openai/gpt-4o] }]",
-        &["W RM0009 1:31 `together/x` is left out: the provider `together` is not configured | set TOGETHER_API_KEY"],
+        &["W RM0009 1:31 `together/x` is left out: its provider is not configured | set TOGETHER_API_KEY"],
     ),
     (
         "routes: [{ name: a, targets: [bedrock/x] }]",
@@ -151,11 +151,11 @@ const CASES: &[Case] = &[
     ),
     (
         "routes: [{ name: a, targets: [openai/gpt-4o, openai/gpt-4o] }]",
-        &["W RM0016 1:46 `gpt-4o` is a target of this route already"],
+        &["W RM0016 1:46 `openai/gpt-4o` is a target of this route already"],
     ),
     (
         "routes: [{ name: a, targets: [{ to: openai/gpt-4o, weight: 1 }, openai/o3] }]",
-        &["W RM0012 1:21 `o3` has no weight beside targets that have"],
+        &["W RM0012 1:21 `openai/o3` has no weight beside targets that have"],
     ),
     (
         "routes: [{ name: a, balance: order, targets: [{ to: openai/gpt-4o, weight: 1 }] }]",

@@ -65,14 +65,14 @@ proptest! {
     #[test]
     fn any_text(text in ".{0,200}") {
         let loaded = read(&text, &env());
-        loaded.diagnostics.render("x", &text, true);
+        let _ = loaded.diagnostics.render("x", &text, true);
     }
 
     #[test]
     fn any_pieces(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..60)) {
         let text = pieces.concat();
         let loaded = read(&text, &env());
-        loaded.diagnostics.render("x", &text, false);
+        let _ = loaded.diagnostics.render("x", &text, false);
         prop_assert!(loaded.config.is_some() != loaded.diagnostics.has_errors());
     }
 }

@@ -52,6 +52,8 @@ fn names_and_routes() {
         (Chat, "openai%2Fnew-model", "direct: openai/new-model"),
         (Chat, "together/meta-llama/Llama-3.3-70B", "direct: together/meta-llama/Llama-3.3-70B"),
         (Chat, "meta-llama/Llama-3.3-70B", "catalog: together/meta-llama/Llama-3.3-70B"),
+        (Chat, "llama-3.3", "catalog: together/meta-llama/Llama-3.3-70B"),
+        (Chat, "together/llama-3.3", "direct: together/meta-llama/Llama-3.3-70B"),
         (Chat, "claude-sonnet-4-5-20250929", "catalog: anthropic/claude-sonnet-4-5-20250929"),
         (Embeddings, "gpt-4o-2024-08-06", "catalog"),
         (Chat, "o3", "catalog: openai/o3"),
