@@ -54,7 +54,7 @@ impl Resolver<'_> {
         }
         let defaults = root.section("defaults").unwrap_or(&nothing);
         let mut routes = self.routes(root, defaults, &server);
-        if self.known.is_empty() {
+        if self.providers.is_empty() && !self.problems.has_errors() {
             self.no_providers();
         }
         let defaults = Arc::new(self.settings(&Layers::new([defaults], DEFAULTS), &[defaults]));
@@ -85,7 +85,10 @@ impl Resolver<'_> {
         if names.is_empty() {
             names.extend(known.iter().copied().take(3));
         }
-        let message = "no provider is configured, and no provider's key is in the environment";
+        let message = match self.known.is_empty() {
+            true => "no provider is configured, and no provider's key is in the environment",
+            false => "none of the providers here can be used",
+        };
         let help = format!(
             "set one or more of {} (`ringmain models` lists the others), or write `providers`",
             names.join(", ")

@@ -186,3 +186,26 @@ fn the_reference_is_fresh() {
         "stale: run this test with RINGMAIN_REWRITE=1"
     );
 }
+
+#[test]
+fn the_catalog_that_is_built_in_serves_it_too() {
+    let catalog = ringmain_catalog::Catalog::embedded().unwrap();
+    for text in
+        [WHOLE, include_str!("../../../../examples/two-rules.yaml"), include_str!("../../../../examples/ringmain.yaml")]
+    {
+        let loaded = load(text, &env(), &catalog);
+        assert!(loaded.config.is_some(), "{}", loaded.diagnostics.render("file.yaml", text, false));
+    }
+    let two = Table::vars(&[("OPENAI_API_KEY", "a"), ("ANTHROPIC_API_KEY", "b")]);
+    let loaded = from_environment(&two, &catalog);
+    assert_eq!(loaded.diagnostics.as_slice(), []);
+    let config = loaded.config.unwrap();
+    for (name, operation, providers) in
+        [("smart", Operation::Chat, 2), ("fast", Operation::Chat, 2), ("image", Operation::Images, 1)]
+    {
+        let selection = config.select(&facts(operation, name), &|_| None).unwrap();
+        let served: std::collections::BTreeSet<_> = selection.targets.iter().map(|target| target.provider).collect();
+        assert_eq!(served.len(), providers, "{name}");
+    }
+    assert!(config.select(&facts(Operation::Chat, "claude-sonnet-4-5-20250929"), &|_| None).is_ok());
+}
