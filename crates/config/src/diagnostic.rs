@@ -194,8 +194,7 @@ impl Diagnostics {
         (errors, self.list.len() - errors)
     }
 
-    /// Adds a problem; the list stays sorted once [`Diagnostics::sort`] was called again.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 

@@ -207,9 +207,16 @@ impl Reader<'_> {
             let file = self.filled(file, span, path)?;
             let shown = quoted(written.strip_prefix("file:").unwrap_or_default());
             return match self.sources.file(&file.text) {
-                Ok(text) if !text.trim().is_empty() => Some(SecretString::from(text.trim())),
+                Ok(text) if !text.trim().is_empty() && is_sendable(text.trim()) => {
+                    Some(SecretString::from(text.trim()))
+                }
                 Ok(_) => {
-                    self.problems.error(Code::Unset, span, path, format!("the file `{shown}` is empty"));
+                    self.problems.error(
+                        Code::Unset,
+                        span,
+                        path,
+                        format!("the file `{shown}` does not hold one key and nothing else"),
+                    );
                     None
                 }
                 Err(reason) => {
@@ -230,8 +237,7 @@ impl Reader<'_> {
         }
         let filled = self.filled(written, span, path)?;
         let value = filled.text.trim();
-        // A header cannot carry it, and the client that tried would say so with the value in its message.
-        let sendable = value.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+        let sendable = is_sendable(value);
         let message = match (value.is_empty(), filled.outside) {
             (true, true) => format!("what `{}` stands for is empty", quoted(written)),
             (true, false) => format!("`{path}` is empty"),
@@ -241,6 +247,11 @@ impl Reader<'_> {
         self.problems.error(Code::Unset, span, path, message);
         None
     }
+}
+
+/// Can a header carry it? A client that tried would say no with the value in its message.
+fn is_sendable(value: &str) -> bool {
+    value.bytes().all(|byte| (0x21..0x7f).contains(&byte))
 }
 
 /// A path one step further. Names that are no plain words stay readable: `match.header.x-team`.

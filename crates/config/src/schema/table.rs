@@ -158,11 +158,8 @@ pub(crate) static DEFAULTS: &[Setting] = &[
         "affinity",
         Shape::Words(&[
             word("prefix"),
-            word_later(
-                "session",
-                "it will keep the requests of one `x-ringmain-session` together; until then `prefix`",
-            ),
-            word_later("off", "it will choose afresh for each turn; until then `prefix`"),
+            word_later("session", "it will keep the requests of one `x-ringmain-session` together"),
+            word("off"),
         ]),
         "prefix",
         "`prefix`: a conversation stays where its prompt cache is warm, while that target is fit.",

@@ -207,6 +207,13 @@ const CASES: &[Case] = &[
         &[],
     ),
     ("routes: [{ name: a, targets: [openai/gpt-4o] }, null]", &["E RM0004 1:49 `routes[1]` is empty"]),
+    (
+        "providers: { bedrock: { region: us-east-1 } }",
+        &[
+            "E RM0015 0:0 none of the providers here can be used",
+            "W RM0007 1:14 the provider `bedrock` is not available yet: requests cannot be signed for AWS yet",
+        ],
+    ),
     ("- 1", &["E RM0004 1:1 the file takes a mapping of settings, and this is a list"]),
 ];
 
