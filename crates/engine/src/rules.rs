@@ -96,16 +96,22 @@ impl Rules {
     }
 
     fn make(&self, selection: &Selection, metrics: &Metrics) -> Arc<Route> {
-        let bound = self.config.policy(selection, &mut self.topology());
-        let pairs = bound.policy.candidates.iter().zip(&bound.places).zip(selection.targets.iter());
-        let targets = pairs.filter_map(|((candidate, _), target)| self.target(candidate.target, target, metrics));
+        let mut policy = self.config.policy(selection, &mut self.topology()).policy;
+        let mut targets = Vec::with_capacity(policy.candidates.len());
+        let mut of = selection.targets.iter();
+        // A target that cannot be called is no candidate; positions stay the same in both lists.
+        policy.candidates.retain(|candidate| {
+            let target = of.next().and_then(|target| self.target(candidate.target, target, metrics));
+            targets.extend(target.iter().cloned());
+            target.is_some()
+        });
         let name = selection.route.as_ref();
         Arc::new(Route {
             header: HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("?")),
-            targets: targets.collect(),
+            targets,
             on_loss: selection.settings.on_loss,
             meter: metrics.route(name),
-            policy: bound.policy,
+            policy,
         })
     }
 
