@@ -159,7 +159,7 @@ impl Job {
             Writer::translate(codec.stream_decoder(), self.callers_codec()?.stream_encoder(&self.stream_start()))
         };
         let policy = &request.route.policy;
-        let lenient = self.target.quirks.ends_without_done();
+        let lenient = self.target.ends_without_done;
         let live = Live::new(body, writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
         Ok(Answer::Live(Box::new(live)))
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
-use ringmain_core::{RequestFacts, TargetName};
+use ringmain_core::RequestFacts;
 use ringmain_routing::KeyIx;
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
@@ -118,18 +118,7 @@ impl Rules {
     fn target(&self, ix: ringmain_routing::TargetIx, target: &RouteTarget, metrics: &Metrics) -> Option<Arc<Target>> {
         let provider = self.links.get(target.provider)?.clone()?;
         let model = self.config.catalog.model(&provider.kind.id, &target.model).cloned();
-        let name = TargetName { provider: provider.name.clone(), model: target.model.clone() };
-        let text = name.to_string();
-        Some(Arc::new(Target {
-            ix,
-            header: HeaderValue::try_from(text.as_str()).unwrap_or_else(|_| HeaderValue::from_static("?")),
-            profile: Target::profile_of(&target.model, model.as_ref()),
-            quirks: provider.kind.quirks_for(model.as_ref()),
-            meter: metrics.target(&text),
-            model,
-            name,
-            provider,
-        }))
+        Some(Arc::new(Target::new(ix, provider, &target.model, model, metrics)))
     }
 
     /// `None` for a provider whose base URL cannot be used; the configuration was checked for that.
