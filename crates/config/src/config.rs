@@ -10,7 +10,7 @@ use ringmain_catalog::{Catalog, Provider as Kind};
 use ringmain_core::Dialect;
 use secrecy::SecretString;
 
-use crate::{Matcher, Settings};
+use crate::{Diagnostic, Matcher, Settings};
 
 /// One configuration in force. Never changed: a reload makes another.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Config {
     /// The catalog the names were looked up in.
     pub catalog: Arc<Catalog>,
     pub(crate) by_name: HashMap<String, usize>,
+    /// Why `serve` refuses it.
+    pub(crate) exposed: Option<Diagnostic>,
 }
 
 impl Config {
@@ -38,14 +40,14 @@ impl Config {
         catalog: Arc<Catalog>,
     ) -> Self {
         let by_name = providers.iter().enumerate().map(|(index, provider)| (provider.name.clone(), index)).collect();
-        Self { server, providers, routes, defaults, catalog, by_name }
+        Self { server, providers, routes, defaults, catalog, by_name, exposed: None }
     }
 
     /// Why `serve` may not start with this configuration: it would listen beyond this machine with nothing to keep
     /// strangers out. `None`: it may.
     #[must_use]
-    pub fn refusal(&self) -> Option<crate::Diagnostic> {
-        None
+    pub const fn refusal(&self) -> Option<&Diagnostic> {
+        self.exposed.as_ref()
     }
 
     /// The provider of this name, and its index in [`Config::providers`].
@@ -160,6 +162,9 @@ pub struct Route {
     pub targets: Arc<[RouteTarget]>,
     /// How.
     pub settings: Arc<Settings>,
+    /// Why a request is its, in words.
+    pub(crate) by_match: Arc<str>,
+    pub(crate) by_name: Arc<str>,
 }
 
 /// One target of a route.

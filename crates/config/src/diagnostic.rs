@@ -132,6 +132,14 @@ pub(crate) struct Span {
     pub(crate) end_column: usize,
 }
 
+impl Span {
+    /// On to the end of this one.
+    pub(crate) const fn extend(&mut self, last: Self) {
+        self.end_line = last.end_line;
+        self.end_column = last.end_column;
+    }
+}
+
 /// One problem. Never holds a value that came from the environment or a file, nor a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -186,14 +194,13 @@ impl Diagnostics {
         (errors, self.list.len() - errors)
     }
 
-    /// Adds a problem; the list stays sorted once [`Diagnostics::sort`] was called again.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 
     /// Sorts by place.
     pub(crate) fn sort(&mut self) {
-        self.list.sort_by(|a, b| (a.line, a.column, a.severity, a.code).cmp(&(b.line, b.column, b.severity, b.code)));
+        self.list.sort_by_key(|problem| (problem.line, problem.column, problem.severity, problem.code));
     }
 
     /// Never shows this part of the text.

@@ -13,7 +13,10 @@ mod diagnostic;
 mod load;
 mod matcher;
 mod policy;
+mod raw;
 mod render;
+mod resolve;
+mod schema;
 mod select;
 mod settings;
 mod sources;
@@ -24,7 +27,11 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};
 pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};
 pub use policy::{Place, RoutePolicy};
-pub use select::{NoRoute, Selection, Via};
+pub use schema::reference;
+pub use select::{Considered, NoRoute, Selection, Via};
 pub use settings::{BalanceChoice, OnLoss, Settings};
 pub use sources::Sources;
 pub use topology::{MAX_TARGETS, Topology};
+
+#[cfg(test)]
+mod tests;

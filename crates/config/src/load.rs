@@ -1,9 +1,12 @@
 //! The ways in: a file's text, or the environment alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringmain_catalog::Catalog;
 
+use crate::raw::{self, Reader, Section};
+use crate::resolve::Resolver;
 use crate::{Config, Diagnostics, Sources};
 
 /// What came of reading a configuration.
@@ -15,13 +18,32 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
 }
 
-/// Reads a configuration file's text (YAML 1.2, and so JSON).
+/// Reads a configuration file's text (YAML 1.2, and so JSON). An empty text is every default and the environment's keys.
 pub fn load(text: &str, sources: &dyn Sources, catalog: &Arc<Catalog>) -> Loaded {
-    let _ = (text, sources, catalog);
-    Loaded { config: None, diagnostics: Diagnostics::default() }
+    let mut problems = Diagnostics::default();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tree = raw::parse(text, &mut problems);
+    let broken = tree.is_none() && problems.has_errors();
+    let root = match &tree {
+        Some(node) => Reader { sources, problems: &mut problems }.root(node),
+        None => Section::default(),
+    };
+    // What follows from a text that cannot be read is no problem of its own.
+    let config = if broken { None } else { resolve(&root, sources, catalog, &mut problems) };
+    problems.sort();
+    Loaded { config, diagnostics: problems }
 }
 
 /// The configuration without a file: the providers whose keys are in the environment, and every default.
 pub fn from_environment(sources: &dyn Sources, catalog: &Arc<Catalog>) -> Loaded {
     load("", sources, catalog)
+}
+
+fn resolve(
+    root: &Section,
+    sources: &dyn Sources,
+    catalog: &Arc<Catalog>,
+    problems: &mut Diagnostics,
+) -> Option<Config> {
+    Resolver { sources, catalog, problems, providers: Vec::new(), known: HashMap::new() }.resolve(root)
 }

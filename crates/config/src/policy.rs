@@ -100,7 +100,7 @@ impl Config {
                 .collect(),
             weight,
             tier: target.tier,
-            capabilities: model.map(|model| model.capabilities),
+            capabilities: model.map(|model| model.capabilities.with(provider.kind.capabilities)),
             context_window: model.and_then(|model| model.context_window),
             race_after: (thinks && settings.race_after_is_default).then_some(Settings::RACE_AFTER_REASONING),
         }

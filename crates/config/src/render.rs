@@ -50,7 +50,7 @@ fn within(span: Span, number: usize, length: usize) -> Option<(usize, usize)> {
 }
 
 /// A misspelt setting may hold a key as well: what looks like one is hidden too. Names of variables are shown.
-fn mask_lookalikes(chars: &mut [char]) {
+pub(crate) fn mask_lookalikes(chars: &mut [char]) {
     let word = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '+' | '=');
     let mut at = 0;
     while at < chars.len() {

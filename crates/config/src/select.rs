@@ -3,9 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ringmain_catalog::Catalog;
 use ringmain_core::RequestFacts;
 
-use crate::{Config, RouteTarget, Settings};
+use crate::matcher::{Condition, plain};
+use crate::{Config, Route, RouteTarget, Settings};
+
+/// How many names are suggested.
+const NEAREST: usize = 3;
+/// How alike (0 to 1) a name must be to be suggested.
+const ALIKE: f64 = 0.7;
+/// The most characters of a caller's model name that a message repeats.
+const SHOWN: usize = 100;
 
 /// What may serve a request.
 #[derive(Debug, Clone)]
@@ -18,8 +27,8 @@ pub struct Selection {
     pub settings: Arc<Settings>,
     /// By which rule.
     pub via: Via,
-    /// The same in words: "route `text`: operation is chat; model `gpt-4o` is like `gpt-4*`".
-    pub why: String,
+    /// The same in words: "route `text`: operation is chat and model is like `gpt-4*`".
+    pub why: Arc<str>,
 }
 
 /// By which rule targets were found.
@@ -54,6 +63,17 @@ impl fmt::Display for NoRoute {
 
 impl std::error::Error for NoRoute {}
 
+/// What a route said to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Considered {
+    /// The route.
+    pub route: Arc<str>,
+    /// Its conditions on this request; none where it has no `match`.
+    pub conditions: Vec<Condition>,
+    /// It takes the request.
+    pub takes: bool,
+}
+
 impl Config {
     /// Which targets may serve a request. `header` gives the value of a header by its lower-case name.
     ///
@@ -67,20 +87,150 @@ impl Config {
         facts: &RequestFacts,
         header: &dyn Fn(&str) -> Option<&'h str>,
     ) -> Result<Selection, NoRoute> {
-        let _ = header;
-        Err(NoRoute { message: format!("nothing serves the model `{}`", facts.model), nearest: Vec::new() })
+        let model = plain(&facts.model);
+        let written = self.routes.iter().position(|route| !route.builtin && route.takes(facts, &model, header));
+        if let Some(selection) = written.and_then(|index| self.of_route(index, &model)) {
+            return Ok(selection);
+        }
+        if let Some(selection) = self.direct(&model) {
+            return Ok(selection);
+        }
+        let builtin = self.routes.iter().position(|route| route.builtin && *route.name == *model);
+        if let Some(selection) = builtin.and_then(|index| self.of_route(index, &model)) {
+            return Ok(selection);
+        }
+        self.through_catalog(facts, &model)
     }
 
     /// The selection of a route, as if it had been asked for by name.
     #[must_use]
     pub fn route_selection(&self, index: usize) -> Option<Selection> {
+        let name = self.routes.get(index)?.name.clone();
+        self.of_route(index, &name)
+    }
+
+    /// What each written route says to a request, up to the one that takes it.
+    pub fn considered<'h>(&self, facts: &RequestFacts, header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<Considered> {
+        let model = plain(&facts.model);
+        let mut all = Vec::new();
+        for route in self.routes.iter().filter(|route| !route.builtin) {
+            let conditions =
+                route.matcher.as_ref().map(|matcher| matcher.conditions(facts, header)).unwrap_or_default();
+            let takes = route.takes(facts, &model, header);
+            all.push(Considered { route: route.name.clone(), conditions, takes });
+            if takes {
+                break;
+            }
+        }
+        all
+    }
+
+    fn of_route(&self, index: usize, model: &str) -> Option<Selection> {
         let route = self.routes.get(index)?;
+        let why = if *route.name == *model { &route.by_name } else { &route.by_match };
         Some(Selection {
             route: route.name.clone(),
             targets: route.targets.clone(),
             settings: route.settings.clone(),
             via: Via::Route(index),
-            why: format!("route `{}`: asked for by name", route.name),
+            why: why.clone(),
         })
+    }
+
+    fn direct(&self, model: &str) -> Option<Selection> {
+        let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty())?;
+        let (index, provider) = self.provider(provider)?;
+        let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
+        let target = RouteTarget { provider: index, model: sent, weight: None, tier: 1 };
+        let why = format!("the request names the provider `{}` and its model `{model}`", provider.name);
+        Some(self.without_route("direct", Via::Direct, vec![target], why))
+    }
+
+    fn through_catalog(&self, facts: &RequestFacts, model: &str) -> Result<Selection, NoRoute> {
+        let mut known = false;
+        let mut targets = Vec::new();
+        for (index, provider) in self.providers.iter().enumerate() {
+            let Some(entry) = self.catalog.model(&provider.kind.id, model) else { continue };
+            known = true;
+            if entry.kind.serves(facts.operation) {
+                let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
+                targets.push(RouteTarget { provider: index, model: sent, weight: None, tier: 1 });
+            }
+        }
+        if targets.is_empty() {
+            return Err(self.no_route(facts, model, known));
+        }
+        let names: Vec<&str> =
+            targets.iter().filter_map(|target| self.providers.get(target.provider)).map(|p| p.name.as_str()).collect();
+        let why = format!("no route is for `{model}`; the catalog knows it at {}", names.join(", "));
+        Ok(self.without_route("catalog", Via::Catalog, targets, why))
+    }
+
+    fn without_route(&self, route: &str, via: Via, targets: Vec<RouteTarget>, why: String) -> Selection {
+        let settings = self.defaults.clone();
+        Selection { route: route.into(), targets: targets.into(), settings, via, why: why.into() }
+    }
+
+    fn no_route(&self, facts: &RequestFacts, model: &str, known: bool) -> NoRoute {
+        let shown: String = model.chars().take(SHOWN).collect();
+        let elsewhere: Vec<&str> = self.catalog.serving(model).map(|(kind, _)| kind).take(NEAREST).collect();
+        let named = model.split_once('/').map(|(name, _)| name).filter(|name| !self.by_name.contains_key(*name));
+        let kind = named.and_then(|name| self.catalog.provider(name));
+        let message = if model.is_empty() {
+            "the request names no model".to_owned()
+        } else if known {
+            return NoRoute {
+                message: format!("the model `{shown}` does not do {}", facts.operation),
+                nearest: Vec::new(),
+            };
+        } else if !elsewhere.is_empty() {
+            format!("the model `{shown}` is served by {}, and none of them is configured", elsewhere.join(", "))
+        } else if let Some(kind) = kind {
+            format!("the provider `{}` of the model `{shown}` is not configured", kind.id)
+        } else {
+            format!("nothing here serves the model `{shown}`")
+        };
+        NoRoute { message, nearest: self.nearest(&shown) }
+    }
+
+    /// Names that would be found, most like this one first.
+    fn nearest(&self, model: &str) -> Vec<String> {
+        let wanted = model.to_ascii_lowercase();
+        let mut found: Vec<(f64, String)> = Vec::new();
+        let mut consider = |name: String| {
+            let alike = strsim::jaro_winkler(&wanted, &name.to_ascii_lowercase());
+            if alike >= ALIKE && found.iter().all(|(_, other)| *other != name) {
+                found.push((alike, name));
+            }
+        };
+        for route in &self.routes {
+            consider(route.name.to_string());
+        }
+        for provider in &self.providers {
+            for entry in self.catalog.models_of(&provider.kind.id) {
+                consider(match model.contains('/') {
+                    true => format!("{}/{}", provider.name, entry.name),
+                    false => entry.name.clone(),
+                });
+            }
+        }
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        found.into_iter().take(NEAREST).map(|(_, name)| name).collect()
+    }
+}
+
+/// The name by which a provider knows a model. A short name of a model in somebody's folder
+/// (`accounts/…/models/kimi-k3`) is the catalog's, not the provider's; any other name is the caller's choice, which may
+/// pin a version, and stays.
+pub(crate) fn known_as<'n>(catalog: &'n Catalog, kind: &str, model: &'n str) -> &'n str {
+    match catalog.model(kind, model) {
+        Some(entry) if entry.name.contains('/') && entry.aliases.iter().any(|alias| alias == model) => &entry.name,
+        _ => model,
+    }
+}
+
+impl Route {
+    fn takes<'h>(&self, facts: &RequestFacts, model: &str, header: &dyn Fn(&str) -> Option<&'h str>) -> bool {
+        *self.name == *model || self.matcher.as_ref().is_some_and(|matcher| matcher.matches(facts, header))
     }
 }

@@ -154,12 +154,12 @@ impl Job {
         let codec = self.codec()?;
         let request = &self.request;
         let writer = if self.rendered.is_relay(request) {
-            Writer::relay(codec.tap(), self.rendered.strip_usage, request.framing)
+            Writer::relay(codec, self.rendered.strip_usage, request.framing)
         } else {
             Writer::translate(codec.stream_decoder(), self.callers_codec()?.stream_encoder(&self.stream_start()))
         };
         let policy = &request.route.policy;
-        let lenient = self.target.quirks.ends_without_done();
+        let lenient = self.target.ends_without_done;
         let live = Live::new(body, writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
         Ok(Answer::Live(Box::new(live)))
     }
@@ -205,19 +205,35 @@ impl Job {
         if self.rendered.is_relay(&self.request) {
             return Ok(Answer::Plain(bytes, glance.usage));
         }
-        let response = decode(codec, &bytes)?;
+        let response = self.decode(codec, &bytes)?;
         Ok(Answer::Plain(self.callers_codec()?.encode_response(&response).body.into(), glance.usage))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
     fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
-        let response = decode(codec, bytes)?;
+        let response = self.decode(codec, bytes)?;
         let mut encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
         let mut out = Vec::new();
         for event in ir::fold::unfold(&response) {
             encoder.event(&event, &mut out);
         }
         Ok(Answer::Plain(out.into(), usage))
+    }
+
+    /// Decodes a plain answer; what its dialect does not say of itself is filled in.
+    fn decode(&self, codec: &dyn Codec, bytes: &[u8]) -> Result<ir::Response, Fault> {
+        let mut response = codec
+            .decode_response(bytes)
+            .map_err(|malformed| classify::protocol("the provider's answer is unreadable", malformed.to_string()))?;
+        let start = self.stream_start();
+        if response.id.is_empty() {
+            response.id = start.id;
+        }
+        if response.model.is_empty() {
+            response.model = start.model;
+        }
+        response.created.get_or_insert(start.created);
+        Ok(response)
     }
 
     /// Embeddings, images, moderations: JSON that is not an error and not nothing.
@@ -231,12 +247,6 @@ impl Job {
         }
         if has("data") || has("results") { Ok(bytes) } else { Err(classify::empty()) }
     }
-}
-
-fn decode(codec: &dyn Codec, bytes: &[u8]) -> Result<ir::Response, Fault> {
-    codec
-        .decode_response(bytes)
-        .map_err(|malformed| classify::protocol("the provider's answer is unreadable", malformed.to_string()))
 }
 
 /// The request for the provider. A caller's own credential never goes along.

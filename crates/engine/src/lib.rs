@@ -26,6 +26,8 @@ pub mod rules;
 pub mod serve;
 pub mod settle;
 pub mod target;
+#[cfg(test)]
+mod testing;
 pub mod writer;
 
 pub use gateway::Gateway;

@@ -1,5 +1,14 @@
 //! A request as its target wants it: relayed, spliced, or translated; then the provider's own departures on top.
 
+mod body;
+mod messages;
+mod quirks;
+
+#[cfg(test)]
+mod tests;
+
+pub use quirks::Departures;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -11,6 +20,7 @@ use ringmain_wire::json::{Document, Edit};
 
 use crate::inspect::Inspected;
 use crate::target::Target;
+use quirks::Asked;
 
 /// A request body for one target.
 #[derive(Debug)]
@@ -21,7 +31,7 @@ pub struct Rendered {
     pub path: String,
     /// The dialect spoken with the provider; `None` for an operation of one shape.
     pub dialect: Option<Dialect>,
-    /// We asked for usage at the end of the stream, the caller did not.
+    /// The provider may tell usage at the end of the stream though the caller did not ask for it.
     pub strip_usage: bool,
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
@@ -48,15 +58,14 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
     let (base, mut losses) =
         if relayed { (Cow::Borrowed(&request.document), Vec::new()) } else { translated(request, target, endpoint)? };
-    let asks_usage = endpoint.dialect == Some(Dialect::OpenAiChat)
-        && facts.stream
-        && target.quirks.stream_usage() == StreamUsage::OnRequest;
-    let strip_usage = relayed && asks_usage && !request.include_usage;
-    let mut edits = quirk_edits(target, &base, endpoint.dialect, &mut losses);
+    let strip_usage =
+        relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
+    let asked = Asked { document: &base, endpoint, facts, relayed };
+    let mut edits = target.departures.edits(&asked, &mut losses);
     if relayed && request.model_in_body && facts.model != target.name.model {
         edits.push(Edit::set("/model", json_text(&target.name.model)));
     }
-    if strip_usage {
+    if strip_usage && target.departures.stream_usage() == StreamUsage::OnRequest {
         edits.push(Edit::set("/stream_options/include_usage", "true"));
     }
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
@@ -90,40 +99,6 @@ fn translated<'a>(
         .map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
     Ok((Cow::Owned(document), encoded.losses))
-}
-
-/// The provider's departures from its dialect, as edits of the rendered body.
-fn quirk_edits(target: &Target, base: &Document, dialect: Option<Dialect>, losses: &mut Vec<Loss>) -> Vec<Edit> {
-    let quirks = &target.quirks;
-    let mut edits = Vec::new();
-    if quirks.is_empty() {
-        return edits;
-    }
-    for pointer in &quirks.remove {
-        if base.has(pointer.as_str()) {
-            losses.push(Loss::dropped(pointer.as_str().trim_start_matches('/').replace('/', ".")));
-            edits.push(Edit::remove(pointer.as_str().to_owned()));
-        }
-    }
-    for (pointer, to) in &quirks.rename {
-        edits.push(Edit::rename(pointer.as_str().to_owned(), to.clone()));
-    }
-    for (pointer, value) in &quirks.default {
-        edits.push(Edit::default(pointer.as_str().to_owned(), value.to_string()));
-    }
-    if dialect == Some(Dialect::OpenAiChat) {
-        if let Some(field) = quirks.max_tokens_field() {
-            let wanted = field.as_str();
-            let other = if wanted == "max_tokens" { "/max_completion_tokens" } else { "/max_tokens" };
-            if base.has(other) {
-                edits.push(Edit::rename(other, wanted));
-            }
-        }
-        if quirks.stream_usage() != StreamUsage::OnRequest && base.has("/stream_options") {
-            edits.push(Edit::remove("/stream_options"));
-        }
-    }
-    edits
 }
 
 fn json_text(text: &str) -> Bytes {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
-use ringmain_core::{RequestFacts, TargetName};
+use ringmain_core::RequestFacts;
 use ringmain_routing::KeyIx;
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
@@ -96,34 +96,29 @@ impl Rules {
     }
 
     fn make(&self, selection: &Selection, metrics: &Metrics) -> Arc<Route> {
-        let bound = self.config.policy(selection, &mut self.topology());
-        let pairs = bound.policy.candidates.iter().zip(&bound.places).zip(selection.targets.iter());
-        let targets = pairs.filter_map(|((candidate, _), target)| self.target(candidate.target, target, metrics));
+        let mut policy = self.config.policy(selection, &mut self.topology()).policy;
+        let mut targets = Vec::with_capacity(policy.candidates.len());
+        let mut of = selection.targets.iter();
+        // A target that cannot be called is no candidate; positions stay the same in both lists.
+        policy.candidates.retain(|candidate| {
+            let target = of.next().and_then(|target| self.target(candidate.target, target, metrics));
+            targets.extend(target.iter().cloned());
+            target.is_some()
+        });
         let name = selection.route.as_ref();
         Arc::new(Route {
             header: HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("?")),
-            targets: targets.collect(),
+            targets,
             on_loss: selection.settings.on_loss,
             meter: metrics.route(name),
-            policy: bound.policy,
+            policy,
         })
     }
 
     fn target(&self, ix: ringmain_routing::TargetIx, target: &RouteTarget, metrics: &Metrics) -> Option<Arc<Target>> {
         let provider = self.links.get(target.provider)?.clone()?;
         let model = self.config.catalog.model(&provider.kind.id, &target.model).cloned();
-        let name = TargetName { provider: provider.name.clone(), model: target.model.clone() };
-        let text = name.to_string();
-        Some(Arc::new(Target {
-            ix,
-            header: HeaderValue::try_from(text.as_str()).unwrap_or_else(|_| HeaderValue::from_static("?")),
-            profile: Target::profile_of(&target.model, model.as_ref()),
-            quirks: provider.kind.quirks_for(model.as_ref()),
-            meter: metrics.target(&text),
-            model,
-            name,
-            provider,
-        }))
+        Some(Arc::new(Target::new(ix, provider, &target.model, model, metrics)))
     }
 
     /// `None` for a provider whose base URL cannot be used; the configuration was checked for that.

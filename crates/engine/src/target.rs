@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider, Quirks};
+use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
 use ringmain_core::{Capabilities, Dialect, Operation, TargetName};
 use ringmain_dialects::TargetProfile;
 use ringmain_routing::{KeyIx, TargetIx};
-use ringmain_telemetry::TargetMeter;
+use ringmain_telemetry::{Metrics, TargetMeter};
 use ringmain_upstream::Origin;
+
+use crate::render::Departures;
 
 /// One model at one configured provider.
 #[derive(Debug)]
@@ -24,8 +26,10 @@ pub struct Target {
     pub model: Option<Model>,
     /// What an encoder must know of it.
     pub profile: TargetProfile,
-    /// Where it departs from its dialect.
-    pub quirks: Quirks,
+    /// A stream of it may end without its end mark and be whole.
+    pub ends_without_done: bool,
+    /// Where a request for it departs from its dialect.
+    pub departures: Departures,
     /// Whose it is.
     pub provider: Arc<ProviderLink>,
     /// Its metrics.
@@ -91,6 +95,25 @@ impl Key {
 }
 
 impl Target {
+    /// This model at this provider, made ready.
+    #[must_use]
+    pub fn new(ix: TargetIx, provider: Arc<ProviderLink>, name: &str, model: Option<Model>, metrics: &Metrics) -> Self {
+        let profile = Self::profile_of(name, model.as_ref());
+        let name = TargetName { provider: provider.name.clone(), model: name.to_owned() };
+        let text = name.to_string();
+        Self {
+            ix,
+            header: HeaderValue::try_from(text.as_str()).unwrap_or_else(|_| HeaderValue::from_static("?")),
+            ends_without_done: provider.kind.quirks_for(model.as_ref()).ends_without_done(),
+            departures: Departures::of(&provider.kind, model.as_ref()),
+            meter: metrics.target(&text),
+            profile,
+            model,
+            name,
+            provider,
+        }
+    }
+
     /// The endpoint that serves this operation best for a caller of `dialect`: the same dialect if the provider speaks
     /// it, else the provider's preferred one that there is a codec for.
     #[must_use]

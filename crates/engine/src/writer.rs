@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use ringmain_core::{Fault, Usage};
 use ringmain_dialects::ir::{Event, Finish};
-use ringmain_dialects::{Framing, StreamDecoder, StreamEncoder, Tap};
+use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
 use ringmain_wire::json_array::JsonArrayEncoder;
 use ringmain_wire::sse::SseFrame;
 
@@ -32,7 +32,13 @@ pub struct Writer {
 
 enum Way {
     /// Same dialect: the same bytes, read along by a tap.
-    Relay { tap: Box<dyn Tap>, strip_usage: bool, framing: Framing, array: Option<JsonArrayEncoder> },
+    Relay {
+        codec: &'static dyn Codec,
+        tap: Box<dyn Tap>,
+        strip_usage: bool,
+        framing: Framing,
+        array: Option<JsonArrayEncoder>,
+    },
     /// Another dialect: through events.
     Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, events: Vec<Event> },
 }
@@ -40,8 +46,8 @@ enum Way {
 impl Writer {
     /// Passes events on. `strip_usage`: we asked for usage, the caller did not.
     #[must_use]
-    pub fn relay(tap: Box<dyn Tap>, strip_usage: bool, framing: Framing) -> Self {
-        Self::of(Way::Relay { tap, strip_usage, framing, array: None })
+    pub fn relay(codec: &'static dyn Codec, strip_usage: bool, framing: Framing) -> Self {
+        Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None })
     }
 
     /// Translates events.
@@ -80,7 +86,7 @@ impl Writer {
         }
         let data = frame.data();
         match &mut self.way {
-            Way::Relay { tap, strip_usage, framing, array } => {
+            Way::Relay { tap, strip_usage, framing, array, .. } => {
                 let glance = tap.event(frame.event(), &data);
                 self.seen.useful |= glance.useful;
                 self.seen.refused |= glance.refused;
@@ -161,17 +167,18 @@ impl Writer {
 
     /// Appends what keeps a silent connection alive.
     pub fn keep_alive(&mut self, out: &mut VecDeque<Bytes>) {
+        let mut bytes = Vec::new();
         match &mut self.way {
-            Way::Relay { framing: Framing::Sse, .. } => out.push_back(Bytes::from_static(b": ping\n\n")),
-            // White space between elements means nothing.
-            Way::Relay { framing: Framing::JsonArray, .. } => out.push_back(Bytes::from_static(b"\n")),
-            Way::Translate { encoder, .. } => {
-                let mut bytes = Vec::new();
-                encoder.keep_alive(&mut bytes);
-                if !bytes.is_empty() {
-                    out.push_back(bytes.into());
-                }
+            // What means nothing differs by dialect: not every SDK takes comments.
+            Way::Relay { codec, framing, .. } => {
+                codec
+                    .stream_encoder(&StreamStart { framing: *framing, ..StreamStart::default() })
+                    .keep_alive(&mut bytes);
             }
+            Way::Translate { encoder, .. } => encoder.keep_alive(&mut bytes),
+        }
+        if !bytes.is_empty() {
+            out.push_back(bytes.into());
         }
     }
 }

@@ -82,6 +82,11 @@ fn normalise(counts: &Counts) -> Option<Usage> {
     };
     let excess = counts.total_tokens.unwrap_or(0).saturating_sub(usage.input.saturating_add(usage.output));
     let cached = usage.cache_read.saturating_add(usage.cache_write);
+    if cached > usage.input {
+        // A part cannot be larger than its whole: this provider counts the cache beside the prompt.
+        usage.input = usage.input.saturating_add(cached);
+        return Some(usage);
+    }
     if excess > 0 {
         if excess == usage.reasoning {
             // xAI: reasoning stands beside the completion.

@@ -1,5 +1,7 @@
 //! What the codecs' tests share: recorded traffic, and streams without a network.
 
+mod every_pair;
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

@@ -53,6 +53,13 @@ pub(super) fn write(
         writer.losses.push(Loss::approximated("system"));
         contents.push(("user", std::mem::take(&mut system)));
     }
+    if contents.first().is_some_and(|(role, _)| *role == "model") {
+        // A call of a function must follow a turn of the user; an empty one will do.
+        if request.turns.first().is_some_and(|turn| turn.role == Role::Assistant) {
+            writer.losses.push(Loss::defaulted("messages[0]"));
+        }
+        contents.insert(0, ("user", vec![json!({ "text": "" })]));
+    }
     if writer.third {
         sign_calls(&mut contents, writer.losses);
     }

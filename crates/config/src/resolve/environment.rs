@@ -1,0 +1,89 @@
+//! Providers from the environment alone: the keys, and the base URLs that vendors' SDKs honour.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ringmain_catalog::Provider as Kind;
+
+use super::providers::from_environment;
+use super::url;
+use crate::diagnostic::{Code, Span};
+use crate::resolve::{Resolver, Standing};
+use crate::{Provider, Server, Sources};
+
+impl Resolver<'_> {
+    /// Every provider that the environment has a key for.
+    pub(super) fn environment_providers(&mut self, server: &Server) {
+        let catalog = self.catalog.clone();
+        for kind in catalog.providers() {
+            if !kind.is_available() || !named(self.sources, kind) {
+                continue;
+            }
+            let standing = self.environment_provider(kind, server);
+            if standing != Standing::Absent {
+                self.known.insert(kind.id.clone(), standing);
+            }
+        }
+    }
+
+    /// This provider, if the environment has what it needs.
+    pub(super) fn environment_provider(&mut self, kind: &Kind, server: &Server) -> Standing {
+        if let Some(why) = &kind.unavailable {
+            return Standing::Unavailable(why.clone());
+        }
+        if !named(self.sources, kind) {
+            return Standing::Absent;
+        }
+        let Some(key) = from_environment(self.sources, &kind.id, kind) else { return Standing::Absent };
+        let Some(base_url) = self.environment_base_url(kind, server) else { return Standing::Absent };
+        self.add(Provider {
+            name: kind.id.clone(),
+            kind: Arc::new(kind.clone()),
+            base_url,
+            keys: vec![key],
+            dialect: None,
+            region: None,
+            ca_file: None,
+        })
+    }
+
+    fn environment_base_url(&mut self, kind: &Kind, server: &Server) -> Option<String> {
+        let usual = || kind.base_url.clone().filter(|url| !url.contains('{'));
+        let set = kind.base_url_env.iter().find_map(|name| Some((name, set(self.sources, name)?)));
+        let Some((name, text)) = set else { return usual() };
+        match url::base(&text) {
+            // An application's own setting that points at this gateway would send requests round in a circle.
+            Ok(base) if is_own(&base, server.listen) => {
+                let message = format!("{name} is this gateway's own address; it is not used for `{}`", kind.id);
+                let problem = self.problems.warning(Code::NoEffect, Span::default(), "providers", message);
+                problem.help(format!("unset {name} where the gateway is started"));
+                usual()
+            }
+            Ok(base) => {
+                if !base.secure && !base.is_loopback() {
+                    let message = format!("{name} is not encrypted: keys and prompts travel in the clear");
+                    self.problems.warning(Code::PlainHttp, Span::default(), "providers", message);
+                }
+                Some(base.url)
+            }
+            Err((what, _)) => {
+                self.problems.error(Code::BadValue, Span::default(), "providers", format!("{name} {what}"));
+                None
+            }
+        }
+    }
+}
+
+fn is_own(base: &url::Base, listen: SocketAddr) -> bool {
+    base.port == listen.port() && (base.is_loopback() || base.host.parse() == Ok(listen.ip()))
+}
+
+fn set(sources: &dyn Sources, name: &str) -> Option<String> {
+    sources.var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Does the environment speak of this provider? One that needs no key is spoken of by its base URL.
+fn named(sources: &dyn Sources, kind: &Kind) -> bool {
+    let has_key = kind.env.iter().any(|name| set(sources, name).is_some());
+    has_key || (kind.key_optional && kind.base_url_env.iter().any(|name| set(sources, name).is_some()))
+}

@@ -1,0 +1,247 @@
+//! The table of settings.
+
+use super::{Setting, Shape, Word};
+
+const fn now(key: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Setting {
+    Setting { key, shape, default, doc, later: None }
+}
+
+const fn later(key: &'static str, shape: Shape, default: &'static str, will: &'static str) -> Setting {
+    Setting { key, shape, default, doc: will, later: Some(will) }
+}
+
+const fn word(name: &'static str) -> Word {
+    Word { name, later: None }
+}
+
+const fn word_later(name: &'static str, will: &'static str) -> Word {
+    Word { name, later: Some(will) }
+}
+
+/// The whole file.
+pub(crate) static ROOT: &[&[Setting]] = &[&[
+    now("server", Shape::Section(&[SERVER]), "", "Listeners and limits."),
+    now(
+        "providers",
+        Shape::Named(&Shape::Section(&[PROVIDER])),
+        "",
+        "The providers, by names of your own. Without this section: those whose keys are in the environment.",
+    ),
+    now(
+        "routes",
+        Shape::List(&Shape::Section(&[ROUTE, DEFAULTS])),
+        "",
+        "Which requests go where; tried in file order.",
+    ),
+    now("defaults", Shape::Section(&[DEFAULTS]), "", "What every route inherits; a route may say any of it otherwise."),
+    now("state", Shape::Section(&[STATE]), "", "Where things are kept."),
+    now("telemetry", Shape::Section(&[TELEMETRY]), "", "Where measurements are sent."),
+]];
+
+pub(crate) static SERVER: &[Setting] = &[
+    now("listen", Shape::Address, "127.0.0.1:8080", "The address applications talk to."),
+    now("admin", Shape::Address, "127.0.0.1:8081", "The address of the dashboard, the admin API and `/metrics`."),
+    now("max_body", Shape::Size, "64MiB", "The largest request body; over it, 413 in the caller's dialect."),
+    now("workers", Shape::WholeOrAuto { max: 1024 }, "auto", "Threads; `auto` is one for each core."),
+    now("drain", Shape::Duration, "30s", "How long answers may go on flowing after SIGTERM."),
+    now(
+        "admin_secret",
+        Shape::Secret,
+        "",
+        "The secret of the admin plane. One is needed to listen on anything but loopback.",
+    ),
+];
+
+static PROVIDER: &[Setting] = &[
+    now("kind", Shape::Text, "", "The catalog's id of the provider. Default: the name, where the catalog has it."),
+    now("base_url", Shape::Url, "", "What the vendor's own SDK would be given. Default: the catalog's."),
+    now(
+        "keys",
+        Shape::OneOrMany(&Shape::Either(&Shape::Secret, &Shape::Section(&[KEY]))),
+        "",
+        "Its keys; several are one pool. Default: the environment variable of its kind.",
+    ),
+    now(
+        "dialect",
+        Shape::Dialect,
+        "",
+        "The one dialect to speak. Default: the caller's where it can, else its kind's.",
+    ),
+    now("region", Shape::Text, "", "The cloud region, where the kind has one."),
+    now("ca_file", Shape::Text, "", "A file of PEM certificates to trust for it, beside the system's."),
+];
+
+static KEY: &[Setting] = &[
+    now("key", Shape::Secret, "", "The key."),
+    now("access_key", Shape::Text, "", "The id of an AWS key pair."),
+    now("secret_key", Shape::Secret, "", "The secret of an AWS key pair."),
+    now("session_token", Shape::Secret, "", "The token of temporary AWS credentials."),
+    now("weight", Shape::Weight, "1", "Its share of the provider's traffic, relative to the other keys'."),
+    later(
+        "rpm",
+        Shape::Whole { min: 1, max: u64::MAX },
+        "",
+        "it will be the most requests a minute sent with this key",
+    ),
+    later("tpm", Shape::Whole { min: 1, max: u64::MAX }, "", "it will be the most tokens a minute sent with this key"),
+];
+
+static ROUTE: &[Setting] = &[
+    now("name", Shape::Text, "", "Its name; the route also answers to it as a model."),
+    now(
+        "match",
+        Shape::Section(&[MATCH]),
+        "",
+        "Which requests it takes: those that meet all conditions. Without `match` it is reached by its name alone; \
+         `match: {}` takes every request.",
+    ),
+    now(
+        "targets",
+        Shape::OneOrMany(&Shape::Either(&Shape::Target, &Shape::Section(&[TARGET]))),
+        "",
+        "What may serve it: `provider/model`, or a mapping with `to`.",
+    ),
+    later("shift", Shape::Section(&[SHIFT]), "", "it will move weight to the target that measures better"),
+];
+
+static MATCH: &[Setting] = &[
+    now(
+        "operation",
+        Shape::OneOrMany(&Shape::Operation),
+        "",
+        "What is asked: `chat` (and counting its tokens), `embeddings`, `images`, `image-edits`, `speech`, \
+         `transcription`, `moderation`, `rerank`, …",
+    ),
+    now("model", Shape::OneOrMany(&Shape::Pattern), "", "The model as the caller wrote it: names or globs."),
+    now("header.*", Shape::OneOrMany(&Shape::Pattern), "", "A request header's value: names or globs; `*` for any."),
+    now("tag.*", Shape::OneOrMany(&Shape::Pattern), "", "The value of a tag from `x-ringmain-tag`: names or globs."),
+    now("stream", Shape::Flag, "", "Is a stream wanted?"),
+    now("tokens", Shape::Tokens, "", "The estimated input tokens: `\"> 50k\"`."),
+    later(
+        "key",
+        Shape::OneOrMany(&Shape::Pattern),
+        "",
+        "it will match the caller's virtual key; until then the route is reached by its name alone",
+    ),
+];
+
+static TARGET: &[Setting] = &[
+    now("to", Shape::Target, "", "`provider/model`; the model may hold further slashes."),
+    now("weight", Shape::Weight, "", "Its share within its tier, relative to the others'. 0: only when they are out."),
+    now("tier", Shape::Whole { min: 1, max: 255 }, "1", "Tier 2 is asked only when tier 1 has nothing to offer."),
+];
+
+static SHIFT: &[Setting] = &[
+    now("when", Shape::Trend, "", "A measure of a target and a bound: `p95(ttft) > 2s`."),
+    now("over", Shape::Duration, "1m", "The window it is measured over."),
+    now("floor", Shape::Share, "5%", "The share every healthy target keeps, so that it can be seen to recover."),
+];
+
+/// The values here are what the program does when nothing is written.
+pub(crate) static DEFAULTS: &[Setting] = &[
+    now(
+        "balance",
+        Shape::Words(&[
+            word("auto"),
+            word("order"),
+            word("weighted"),
+            word_later("fastest", "it will prefer the target that answers soonest; until then `auto`"),
+            word_later("cheapest", "it will prefer the target that costs least; until then `auto`"),
+            word_later("least-busy", "it will prefer the target with the fewest requests in flight; until then `auto`"),
+            word_later("adaptive", "it will learn from latency, errors and cost; until then `auto`"),
+        ]),
+        "auto",
+        "How to choose within a tier: `order` is primary, then failover; `weighted` by weight; `auto` is `weighted` \
+         where a target has a weight and `order` where none has.",
+    ),
+    now(
+        "affinity",
+        Shape::Words(&[
+            word("prefix"),
+            word_later("session", "it will keep the requests of one `x-ringmain-session` together"),
+            word("off"),
+        ]),
+        "prefix",
+        "`prefix`: a conversation stays where its prompt cache is warm, while that target is fit.",
+    ),
+    now(
+        "resume",
+        Shape::Words(&[
+            word("auto"),
+            word_later("off", "it will end a stream that dies with an error event even where it could go on"),
+        ]),
+        "auto",
+        "A stream that dies mid-answer is continued elsewhere where that is safe.",
+    ),
+    now(
+        "on_refusal",
+        Shape::Words(&[word("return"), word("next")]),
+        "return",
+        "A content filter's refusal is the answer, or `next` asks another target.",
+    ),
+    now(
+        "on_loss",
+        Shape::Words(&[word("allow"), word("warn"), word("reject")]),
+        "warn",
+        "What a translation cannot carry: `allow`, `warn` (a header), or `reject` (400 naming the field).",
+    ),
+    now("timeouts", Shape::Section(&[TIMEOUTS]), "", "The clocks of a request."),
+    now("retries", Shape::Section(&[RETRIES]), "", "How often to try again."),
+    now("breaker", Shape::Section(&[BREAKER]), "", "When a target that fails is left alone."),
+    now("hedge", Shape::Section(&[HEDGE]), "", "Racing the slowest requests."),
+];
+
+static TIMEOUTS: &[Setting] = &[
+    now("connect", Shape::Duration, "3s", "DNS, TCP and TLS together."),
+    now(
+        "race_after",
+        Shape::DurationOrOff,
+        "10s",
+        "No useful token yet: the next target is started beside this one. 60s for models that reason, unless written.",
+    ),
+    now("first_token", Shape::Duration, "120s", "No useful token yet: this attempt is given up."),
+    now("idle", Shape::Duration, "30s", "Silence inside a stream."),
+    now("total", Shape::Duration, "10m", "The whole request, every attempt; an answer that flows is never cut by it."),
+];
+
+static RETRIES: &[Setting] = &[
+    now("attempts", Shape::Whole { min: 1, max: 100 }, "5", "Over all targets, the first included. 1: no retry."),
+    now(
+        "backoff",
+        Shape::Range,
+        "250ms..8s",
+        "Waits before the same target again: exponential, full jitter. A provider's Retry-After stands above it.",
+    ),
+    now("budget", Shape::Share, "20%", "Retries as a share of recent requests, and 10 a second besides."),
+];
+
+static BREAKER: &[Setting] = &[
+    now("failures", Shape::Whole { min: 1, max: 1000 }, "5", "This many failures in a row open it."),
+    now("error_rate", Shape::Share, "50%", "Or this share of at least 10 answers within 30 s."),
+    now("open_for", Shape::Range, "5s..5m", "How long it stays open: doubling, with jitter, then one probe."),
+    now("ramp", Shape::Duration, "20s", "How long its share takes to rise again."),
+];
+
+static HEDGE: &[Setting] = &[
+    later("after", Shape::Hedge, "off", "it will race requests that are slower than this"),
+    later("budget", Shape::Share, "2%", "it will be the most of all requests that may be raced"),
+];
+
+static STATE: &[Setting] = &[
+    later(
+        "database",
+        Shape::Text,
+        "sqlite:ringmain.db",
+        "it will hold keys, budgets, usage and requests; until then they are kept in memory",
+    ),
+    later(
+        "shared",
+        Shape::Text,
+        "memory",
+        "it will share quotas, cache and health between instances; until then each has its own",
+    ),
+    later("analytics", Shape::Text, "database", "it will be where requests are analysed"),
+];
+
+static TELEMETRY: &[Setting] =
+    &[later("otlp", Shape::Url, "", "it will be where traces are sent; until then there are `/metrics` and the log")];

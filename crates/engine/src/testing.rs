@@ -1,0 +1,188 @@
+//! What tests of the pipeline need: providers, targets, routes and requests, made without a configuration.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use ringmain_catalog::{Auth, Catalog, Endpoint, Model, Pools, Provider, Quirks};
+use ringmain_config::OnLoss;
+use ringmain_core::{Capabilities, Dialect, Operation, RequestFacts, RequestId, Tick};
+use ringmain_dialects::{BodyFacts, Framing, registry};
+use ringmain_routing::{
+    Backoff, Balance, BreakerPolicy, Candidate, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget, TargetIx,
+    Timeouts,
+};
+use ringmain_telemetry::Metrics;
+use ringmain_upstream::Origin;
+use ringmain_wire::json::{Document, Object};
+
+use crate::inspect::Inspected;
+use crate::route::Route;
+use crate::target::{Key, ProviderLink, Target};
+
+/// A chat endpoint of each dialect; Gemini's has the model in its path.
+pub(crate) fn chat(dialect: Dialect) -> Endpoint {
+    let (path, stream_path) = match dialect {
+        Dialect::OpenAiChat => ("/chat/completions", None),
+        Dialect::OpenAiResponses => ("/responses", None),
+        Dialect::AnthropicMessages => ("/v1/messages", None),
+        Dialect::Gemini => (
+            "/v1beta/models/{model}:generateContent",
+            Some("/v1beta/models/{model}:streamGenerateContent?alt=sse".to_owned()),
+        ),
+        Dialect::BedrockConverse => ("/model/{model}/converse", None),
+        Dialect::CohereV2 => ("/v2/chat", None),
+    };
+    Endpoint { operation: Operation::Chat, dialect: Some(dialect), path: path.to_owned(), stream_path, auth: None }
+}
+
+/// An endpoint for an operation of one shape.
+pub(crate) fn other(operation: Operation) -> Endpoint {
+    Endpoint { operation, dialect: None, path: format!("/{operation}"), stream_path: None, auth: None }
+}
+
+/// A kind of provider that is in no catalog.
+pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
+    Provider {
+        id: "acme".to_owned(),
+        name: "Acme".to_owned(),
+        base_url: None,
+        base_url_env: Vec::new(),
+        env: Vec::new(),
+        key_optional: true,
+        auth: Auth::Bearer,
+        headers: Vec::new(),
+        endpoints,
+        quirks,
+        errors: Vec::new(),
+        capabilities: Capabilities::NONE,
+        health_path: None,
+        pools: Pools::default(),
+        unavailable: None,
+    }
+}
+
+/// A configured provider of this kind, named as its kind.
+pub(crate) fn link(kind: Provider, pinned: Option<Dialect>) -> Arc<ProviderLink> {
+    let key = Key::new(KeyIx(0), format!("{}#1", kind.id), &kind.auth, Some("secret")).unwrap();
+    Arc::new(ProviderLink {
+        name: kind.id.clone(),
+        origin: Arc::new(Origin::parse("https://provider.test").unwrap()),
+        host: HeaderValue::from_static("provider.test"),
+        headers: Vec::new(),
+        dialect: pinned,
+        keys: vec![key],
+        kind: Arc::new(kind),
+    })
+}
+
+/// A target at a kind of one's own.
+pub(crate) fn target_at(kind: Provider, model: &str) -> Target {
+    target_of(link(kind, None), model, None)
+}
+
+/// A target at a provider, with what the catalog says of its model.
+pub(crate) fn target_of(provider: Arc<ProviderLink>, name: &str, model: Option<Model>) -> Target {
+    Target::new(TargetIx(0), provider, name, model, &Metrics::new())
+}
+
+/// `provider/model` of the embedded catalog.
+pub(crate) fn target(name: &str) -> Target {
+    let catalog = Catalog::embedded().unwrap();
+    let (provider, model) = name.split_once('/').unwrap();
+    let known = catalog.model(provider, model).cloned();
+    target_of(link(catalog.provider(provider).unwrap().clone(), None), model, known)
+}
+
+/// A route over these targets, in order, with the default clocks.
+pub(crate) fn route(targets: Vec<Target>, on_loss: OnLoss) -> Route {
+    let candidates = targets.iter().map(|target| Candidate {
+        target: target.ix,
+        name: target.name.to_string(),
+        host: HostIx(0),
+        keys: vec![KeyRef { key: KeyIx(0), weight: 1.0 }],
+        weight: 1.0,
+        tier: 1,
+        capabilities: target.model.as_ref().map(|model| model.capabilities),
+        context_window: target.model.as_ref().and_then(|model| model.context_window),
+        race_after: None,
+    });
+    Route {
+        header: HeaderValue::from_static("test"),
+        policy: policy(candidates.collect()),
+        targets: targets.into_iter().map(Arc::new).collect(),
+        on_loss,
+        meter: Metrics::new().route("test"),
+    }
+}
+
+fn policy(candidates: Vec<Candidate>) -> Policy {
+    let seconds = Duration::from_secs;
+    Policy {
+        route: "test".to_owned(),
+        candidates,
+        balance: Balance::Order,
+        attempts: 5,
+        backoff: Backoff { base: Duration::from_millis(250), max: seconds(8) },
+        retry_budget: RetryBudget { share: 0.2, per_second: 10.0 },
+        breaker: BreakerPolicy {
+            failures: 5,
+            error_rate: 0.5,
+            min_requests: 10,
+            window: seconds(30),
+            open_for: seconds(5),
+            open_for_max: seconds(300),
+            ramp: seconds(20),
+        },
+        timeouts: Timeouts {
+            connect: seconds(3),
+            race_after: Some(seconds(10)),
+            first_token: seconds(120),
+            idle: seconds(30),
+            total: seconds(600),
+        },
+        on_refusal: OnRefusal::Return,
+    }
+}
+
+/// A chat request of this dialect with this body, as the pipeline has it after `inspect`. Where the dialect has the
+/// model in the path, it is `smart`.
+pub(crate) fn request(dialect: Dialect, body: &str) -> Inspected {
+    inspected(Operation::Chat, dialect, body)
+}
+
+/// A request for any operation.
+pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> Inspected {
+    let bytes = Bytes::from(body.to_owned());
+    let object = Object::parse(&bytes).unwrap();
+    let read = match operation {
+        Operation::Chat => registry::codec(dialect).unwrap().inspect(&object).unwrap(),
+        _ => BodyFacts {
+            model: object.get("model").and_then(ringmain_wire::json::as_str).map(Into::into),
+            ..BodyFacts::default()
+        },
+    };
+    Inspected {
+        id: RequestId(1),
+        started: Tick::ZERO,
+        headers: HeaderMap::new(),
+        document: Document::from_object(&bytes, &object).unwrap(),
+        model_in_body: read.model.is_some(),
+        facts: RequestFacts {
+            operation,
+            dialect,
+            model: read.model.unwrap_or_else(|| "smart".to_owned()),
+            stream: read.stream,
+            needs: read.needs,
+            input_tokens: read.input_tokens,
+            max_output_tokens: read.max_output_tokens,
+            timeout: None,
+            tags: Vec::new(),
+        },
+        include_usage: read.include_usage,
+        framing: Framing::Sse,
+        route: Arc::new(route(Vec::new(), OnLoss::Warn)),
+        decoded: OnceLock::new(),
+    }
+}
