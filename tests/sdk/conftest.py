@@ -96,7 +96,7 @@ class ProviderSim(Process):
         """Gives a provider its usual behaviour back."""
         http("DELETE", f"{self.url}/_sim/behavior/{provider}")
 
-    def log(self, provider: str | None = None) -> list:
+    def received(self, provider: str | None = None) -> list:
         """What was received and how each answer ended, oldest first; of one provider or of all."""
         entries = json.loads(http("GET", f"{self.url}/_sim/log")[2])["entries"]
         return [entry for entry in entries if provider in (None, entry["label"])]

@@ -5,6 +5,7 @@ A conversation is a list of turns: `("user", text)`, `("user", text, png)`, `("a
 """
 
 import base64
+import functools
 import json
 from dataclasses import dataclass, field
 
@@ -46,7 +47,9 @@ class Caller:
 
     def __init__(self, url: str, **headers):
         self.headers: dict = {}
-        self.http = httpx2.Client(trust_env=False, timeout=30, headers=headers, event_hooks={"response": [self._note]})
+        self.http = httpx2.Client(
+            trust_env=False, verify=False, timeout=30, headers=headers, event_hooks={"response": [self._note]}
+        )
         self.client = self._client(url)
 
     def _note(self, response):
@@ -83,7 +86,7 @@ class OpenAi(Caller):
         messages = [{"role": "system", "content": system}] if system else []
         for kind, group in _grouped(turns):
             if kind == "call":
-                function = lambda t: {"name": t[2], "arguments": json.dumps(t[3])}  # noqa: E731
+                function = lambda t: {"name": t[2], "arguments": json.dumps(t[3])}
                 calls = [{"id": t[1], "type": "function", "function": function(t)} for t in group]
                 messages.append({"role": "assistant", "tool_calls": calls})
             elif kind == "result":
@@ -96,10 +99,23 @@ class OpenAi(Caller):
                 messages.append({"role": kind, "content": group[0][1]})
         return messages
 
-    def _ask(self, model, turns, stream, system=None, tools=None, tool_choice=None, schema=None, max_tokens=None, reasoning=False):
+    def _ask(
+        self,
+        model,
+        turns,
+        stream,
+        system=None,
+        tools=None,
+        tool_choice=None,
+        schema=None,
+        max_tokens=None,
+        reasoning=False,
+    ):
         more = {}
         if tools:
-            more["tools"] = [{"type": "function", "function": {"name": n, "description": d, "parameters": p}} for n, d, p in tools]
+            more["tools"] = [
+                {"type": "function", "function": {"name": n, "description": d, "parameters": p}} for n, d, p in tools
+            ]
         if tool_choice:
             named = {"type": "function", "function": {"name": tool_choice}}
             more["tool_choice"] = {"any": "required", "none": "none", "auto": "auto"}.get(tool_choice, named)
@@ -126,7 +142,9 @@ class OpenAi(Caller):
     def _said(self, answer):
         message, usage = answer.choices[0].message, answer.usage
         details = usage.completion_tokens_details if usage else None
-        finish = {"stop": STOP, "length": LENGTH, "tool_calls": TOOLS}.get(answer.choices[0].finish_reason, answer.choices[0].finish_reason)
+        finish = {"stop": STOP, "length": LENGTH, "tool_calls": TOOLS}.get(
+            answer.choices[0].finish_reason, answer.choices[0].finish_reason
+        )
         return Said(
             text=message.content or "",
             reasoning=getattr(message, "reasoning_content", None) or "",
@@ -164,7 +182,18 @@ class Anthropic(Caller):
                 messages.append({"role": kind, "content": group[0][1]})
         return messages
 
-    def _ask(self, model, turns, stream, system=None, tools=None, tool_choice=None, schema=None, max_tokens=None, reasoning=False):
+    def _ask(
+        self,
+        model,
+        turns,
+        stream,
+        system=None,
+        tools=None,
+        tool_choice=None,
+        schema=None,
+        max_tokens=None,
+        reasoning=False,
+    ):
         more = {"model": model, "messages": self._messages(turns), "max_tokens": max_tokens or 4096}
         if system:
             more["system"] = system
@@ -203,7 +232,9 @@ class Gemini(Caller):
     errors = genai.errors
 
     def _client(self, url):
-        options = types.HttpOptions(base_url=url, httpx_client=self.http, retry_options=types.HttpRetryOptions(attempts=1))
+        options = types.HttpOptions(
+            base_url=url, httpx_client=self.http, retry_options=types.HttpRetryOptions(attempts=1)
+        )
         return genai.Client(api_key=KEY, http_options=options)
 
     def _contents(self, turns):
@@ -212,7 +243,7 @@ class Gemini(Caller):
             if kind == "call":
                 parts = [types.Part(function_call=types.FunctionCall(id=t[1], name=t[2], args=t[3])) for t in group]
             elif kind == "result":
-                answer = lambda t: types.FunctionResponse(id=t[1], name=t[2], response={"result": t[3]})  # noqa: E731
+                answer = lambda t: types.FunctionResponse(id=t[1], name=t[2], response={"result": t[3]})
                 parts = [types.Part(function_response=answer(t)) for t in group]
             else:
                 parts = [types.Part.from_text(text=group[0][1])]
@@ -220,7 +251,18 @@ class Gemini(Caller):
             contents.append(types.Content(role="model" if kind in ("call", "assistant") else "user", parts=parts))
         return contents
 
-    def _ask(self, model, turns, stream, system=None, tools=None, tool_choice=None, schema=None, max_tokens=None, reasoning=False):
+    def _ask(
+        self,
+        model,
+        turns,
+        stream,
+        system=None,
+        tools=None,
+        tool_choice=None,
+        schema=None,
+        max_tokens=None,
+        reasoning=False,
+    ):
         config = types.GenerateContentConfig(system_instruction=system, max_output_tokens=max_tokens)
         config.automatic_function_calling = types.AutomaticFunctionCallingConfig(disable=True)
         if tools:
@@ -228,7 +270,9 @@ class Gemini(Caller):
             config.tools = [types.Tool(function_declarations=declared)]
         if tool_choice:
             mode = {"any": "ANY", "none": "NONE", "auto": "AUTO"}.get(tool_choice)
-            choice = types.FunctionCallingConfig(mode=mode or "ANY", allowed_function_names=None if mode else [tool_choice])
+            choice = types.FunctionCallingConfig(
+                mode=mode or "ANY", allowed_function_names=None if mode else [tool_choice]
+            )
             config.tool_config = types.ToolConfig(function_calling_config=choice)
         if schema:
             config.response_mime_type, config.response_json_schema = "application/json", schema
@@ -264,3 +308,9 @@ class Gemini(Caller):
 
 
 CALLERS = {caller.name: caller for caller in (OpenAi, Anthropic, Gemini)}
+
+
+@functools.cache
+def caller(sdk: str, url: str) -> Caller:
+    """One of them for each server: an SDK takes its time to begin."""
+    return CALLERS[sdk](url)

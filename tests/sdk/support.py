@@ -42,7 +42,9 @@ def send(url: str, path: str, body=None, headers=None, method="POST", timeout=30
     payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     try:
         try:
-            connection.request(method, urlsplit(url).path + path, payload, {"content-type": "application/json", **(headers or {})})
+            connection.request(
+                method, urlsplit(url).path + path, payload, {"content-type": "application/json", **(headers or {})}
+            )
         except (BrokenPipeError, ConnectionResetError):
             pass  # The server may answer before it has read all.
         answer = connection.getresponse()
@@ -183,7 +185,9 @@ _TAKE = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
 FINISHED = {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP"}
 
 
-def chat(url: str, dialect: str, model: str, text: str = "hello", stream: bool = False, headers=None, timeout=30.0, **more):
+def chat(
+    url: str, dialect: str, model: str, text: str = "hello", stream: bool = False, headers=None, timeout=30.0, **more
+):
     """Asks as a caller of this dialect: (reply, what was heard)."""
     path, body = prompt(dialect, text, model, stream, **more)
     reply = send(url, path, body, headers, timeout=timeout)

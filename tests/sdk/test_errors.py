@@ -6,7 +6,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from sdks import CALLERS
+from sdks import CALLERS, caller
 from support import DIALECTS, FAST, MODELS, chat, error_message, prompt, provider, route, send
 
 CANARY = "sk-canary-of-the-provider"
@@ -34,7 +34,10 @@ def gateway(shared_ringmains, sim):
     providers = {vendor: provider(sim, f"errors-{vendor}", vendor, CANARY) for vendor in MODELS}
     routes = [
         route("silent", "gemini/gemini-2.5-flash-lite@silence"),
-        *(route(f"loss-{on_loss}", "anthropic/claude-sonnet-4-6", on_loss=on_loss) for on_loss in ("allow", "warn", "reject")),
+        *(
+            route(f"loss-{on_loss}", "anthropic/claude-sonnet-4-6", on_loss=on_loss)
+            for on_loss in ("allow", "warn", "reject")
+        ),
     ]
     for fault in FAULTS:
         for vendor, model in MODELS.items():
@@ -46,7 +49,9 @@ def gateway(shared_ringmains, sim):
     timeouts = {**FAST["timeouts"], "total": "3s"}
     retries = {"attempts": 2, "backoff": "1ms..5ms"}
     settings = {**FAST, "breaker": breaker, "timeouts": timeouts, "retries": retries}
-    return shared_ringmains({"providers": providers, "routes": routes, "defaults": settings}, env={"RINGMAIN_LOG": "debug"})
+    return shared_ringmains(
+        {"providers": providers, "routes": routes, "defaults": settings}, env={"RINGMAIN_LOG": "debug"}
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -56,13 +61,13 @@ def gateway(shared_ringmains, sim):
 def test_the_sdk_raises_its_own_exception(gateway, fault, sdk, vendor, stream):
     """The class of the status survives; a plain status may become the dialect's nearest."""
     status, *names = FAULTS[fault]
-    caller = CALLERS[sdk](gateway.url)
-    wanted = getattr(caller.errors, names[DIALECTS.index(sdk)])
+    client = caller(sdk, gateway.url)
+    wanted = getattr(client.errors, names[DIALECTS.index(sdk)])
     with pytest.raises(wanted) as raised:
-        caller.ask(f"{fault.split('=')[0]}-{vendor}", "hello", stream)
+        client.ask(f"{fault.split('=')[0]}-{vendor}", "hello", stream)
     got = getattr(raised.value, "status_code", None) or raised.value.code
     assert got == status
-    assert caller.headers["x-ringmain-request-id"] and caller.headers["x-ringmain-attempts"]
+    assert client.headers["x-ringmain-request-id"] and client.headers["x-ringmain-attempts"]
 
 
 # --- requests that are wrong ---
@@ -86,13 +91,29 @@ def test_a_body_that_is_no_request(gateway, sim, case, dialect):
     reply = send(gateway.url, prompt(dialect, model="openai/gpt-4o")[0], body)
     assert reply.status == 400, reply.body[:300]
     assert word.lower() in error_message(dialect, reply).lower()
-    assert sim.log() == []
+    assert sim.received() == []
 
 
 WRONG = {
-    "openai": [({"messages": "hello"}, "messages"), ({"model": 5}, "model"), ({"messages": [{"role": "user", "content": 5}]}, "content"), ({"tools": 5}, "tools"), ({"stream": "yes"}, "stream")],
-    "anthropic": [({"messages": "hello"}, "messages"), ({"model": 5}, "model"), ({"max_tokens": "many"}, "max_tokens"), ({"tools": {}}, "tools"), ({"stream": 1}, "stream")],
-    "gemini": [({"contents": 5}, "contents"), ({"generationConfig": []}, "generationConfig"), ({"tools": "x"}, "tools")],
+    "openai": [
+        ({"messages": "hello"}, "messages"),
+        ({"model": 5}, "model"),
+        ({"messages": [{"role": "user", "content": 5}]}, "content"),
+        ({"tools": 5}, "tools"),
+        ({"stream": "yes"}, "stream"),
+    ],
+    "anthropic": [
+        ({"messages": "hello"}, "messages"),
+        ({"model": 5}, "model"),
+        ({"max_tokens": "many"}, "max_tokens"),
+        ({"tools": {}}, "tools"),
+        ({"stream": 1}, "stream"),
+    ],
+    "gemini": [
+        ({"contents": 5}, "contents"),
+        ({"generationConfig": []}, "generationConfig"),
+        ({"tools": "x"}, "tools"),
+    ],
 }
 ROWS = [(dialect, change, word) for dialect, rows in WRONG.items() for change, word in rows]
 
@@ -171,19 +192,21 @@ def test_a_body_over_the_limit(start_ringmain, sim, dialect):
 
 @pytest.mark.parametrize("over", [0, 1], ids=["64 MiB", "a byte more"])
 def test_the_default_limit(gateway, over):
-    path, body = prompt("openai", model="openai/gpt-4o")
+    path, _ = prompt("openai")
     text = b'{"model":"openai/gpt-4o","messages":[{"role":"user","content":"hello"}],"user":"'
     text += b"x" * ((64 << 20) + over - len(text) - 2) + b'"}'
     reply = send(gateway.url, path, text, timeout=120)
     assert reply.status == (413 if over else 200), reply.body[:300]
 
 
-@pytest.mark.parametrize(("sdk", "name"), [("openai", "APIStatusError"), ("anthropic", "RequestTooLargeError"), ("gemini", "ClientError")])
+@pytest.mark.parametrize(
+    ("sdk", "name"), [("openai", "APIStatusError"), ("anthropic", "RequestTooLargeError"), ("gemini", "ClientError")]
+)
 def test_an_sdk_reads_the_413(gateway, sdk, name):
     """The answer must reach a client that is still sending."""
-    caller = CALLERS[sdk](gateway.url)
-    with pytest.raises(getattr(caller.errors, name)) as raised:
-        caller.ask("openai/gpt-4o", "x" * (66 << 20))
+    client = caller(sdk, gateway.url)
+    with pytest.raises(getattr(client.errors, name)) as raised:
+        client.ask("openai/gpt-4o", "x" * (66 << 20))
     assert (getattr(raised.value, "status_code", None) or raised.value.code) == 413
 
 
@@ -208,7 +231,7 @@ def test_a_deadline_that_is_none(gateway):
 
 
 def test_losses(gateway, sim):
-    ask = lambda name: send(gateway.url, *prompt("openai", model=name, logit_bias={"50256": -100}))  # noqa: E731
+    ask = lambda name: send(gateway.url, *prompt("openai", model=name, logit_bias={"50256": -100}))
     warned = ask("loss-warn")
     assert (warned.status, warned.mine("loss")) == (200, "logit_bias")
     allowed = ask("loss-allow")
@@ -216,7 +239,7 @@ def test_losses(gateway, sim):
     sim.forget()
     rejected = ask("loss-reject")
     assert (rejected.status, "logit_bias" in error_message("openai", rejected)) == (400, True)
-    assert sim.log() == []
+    assert sim.received() == []
     assert send(gateway.url, *prompt("openai", model="openai/gpt-4o", logit_bias={})).mine("loss") is None
 
 
@@ -232,7 +255,16 @@ class Upstream(BaseHTTPRequestHandler):
         body = b'{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
         body += b'"message":{"role":"assistant","content":"hello"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
         self.send_response(200)
-        for name, value in [("content-type", "application/json"), ("content-length", len(body)), ("keep-alive", "timeout=5"), ("connection", "x-hop"), ("x-hop", "1"), ("proxy-authenticate", "Basic"), ("set-cookie", "session=1"), ("x-ringmain-target", "forged")]:
+        for name, value in [
+            ("content-type", "application/json"),
+            ("content-length", len(body)),
+            ("keep-alive", "timeout=5"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("proxy-authenticate", "Basic"),
+            ("set-cookie", "session=1"),
+            ("x-ringmain-target", "forged"),
+        ]:
             self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(body)
@@ -255,9 +287,24 @@ def test_what_is_the_callers_stays_here(start_ringmain, upstream):
     """No credential, cookie or hop-by-hop header of the caller goes up; none of the provider's comes down."""
     provider = {"kind": "openai", "base_url": f"http://127.0.0.1:{upstream.server_port}/v1", "keys": [CANARY]}
     gateway = start_ringmain({"providers": {"p": provider}})
-    private = {"authorization": f"Bearer {OF_CALLER}", "x-api-key": OF_CALLER, "api-key": OF_CALLER, "x-goog-api-key": OF_CALLER}
-    private |= {"cookie": f"session={OF_CALLER}", "proxy-authorization": f"Basic {OF_CALLER}", "x-forwarded-for": "192.0.2.1"}
-    hops = {"connection": "x-hop, keep-alive", "x-hop": OF_CALLER, "keep-alive": "timeout=9", "te": "trailers", "upgrade": "websocket"}
+    private = {
+        "authorization": f"Bearer {OF_CALLER}",
+        "x-api-key": OF_CALLER,
+        "api-key": OF_CALLER,
+        "x-goog-api-key": OF_CALLER,
+    }
+    private |= {
+        "cookie": f"session={OF_CALLER}",
+        "proxy-authorization": f"Basic {OF_CALLER}",
+        "x-forwarded-for": "192.0.2.1",
+    }
+    hops = {
+        "connection": "x-hop, keep-alive",
+        "x-hop": OF_CALLER,
+        "keep-alive": "timeout=9",
+        "te": "trailers",
+        "upgrade": "websocket",
+    }
     asides = {"x-ringmain-tag": "team=search", "x-ringmain-session": "s", "x-ringmain-timeout": "9s"}
     for dialect in DIALECTS:
         path, body = prompt(dialect, model="p/m")
@@ -284,7 +331,9 @@ def test_no_secret_is_told(gateway, sim):
         for dialect in DIALECTS:
             vendor = DIALECTS[(DIALECTS.index(dialect) + 1) % 3]
             path, body = prompt(dialect, model=f"{vendor}/{MODELS[vendor]}@{fault}")
-            told.append(send(gateway.url, path, body, {"authorization": f"Bearer {OF_CALLER}", "x-goog-api-key": OF_CALLER}))
+            told.append(
+                send(gateway.url, path, body, {"authorization": f"Bearer {OF_CALLER}", "x-goog-api-key": OF_CALLER})
+            )
     assert {reply.status for reply in told} != {200}
     texts = [str(reply.headers) + reply.body.decode("utf-8", "replace") for reply in told]
     texts += [gateway.output(), send(gateway.admin, "/metrics", method="GET").body.decode()]

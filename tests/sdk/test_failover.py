@@ -5,7 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import free_port
-from support import DIALECTS, FAST, MODELS, chat, error_message, hear, poll, prompt, provider, route, send, served_properly
+from support import (
+    DIALECTS,
+    FAST,
+    MODELS,
+    chat,
+    error_message,
+    hear,
+    poll,
+    prompt,
+    provider,
+    route,
+    send,
+    served_properly,
+)
 
 # Faults of a provider and how many attempts it takes until the healthy second target has answered.
 ONCE, TWICE = 2, 3
@@ -140,7 +153,7 @@ def test_the_requests_own_fault_is_returned_once(start_ringmain, sim, fault, ven
         sim.forget()
         path, body = prompt(dialect, model="r", stream=stream)
         reply = send(gateway.url, path, body)
-        assert (len(sim.log(label)), len(sim.log(f"{label}-2"))) == (1, 0)
+        assert (len(sim.received(label)), len(sim.received(f"{label}-2"))) == (1, 0)
         assert reply.mine("attempts") == "1"
         if (fault, vendor) == ("content-filter", "gemini"):
             # Gemini says it inside a success: an answer that ends as a refusal, or an error; never a clean end.
@@ -149,7 +162,9 @@ def test_the_requests_own_fault_is_returned_once(start_ringmain, sim, fault, ven
             continue
         assert reply.status == RETURNED[fault] or (RETURNED[fault], reply.status) == (422, 400), reply.body
         message = error_message(dialect, reply)
-        own = send(sim.url, f"/p/{label}" + prompt(vendor)[0], prompt(vendor, model=MODELS[vendor])[1]).json()["error"]["message"]
+        own = send(sim.url, f"/p/{label}" + prompt(vendor)[0], prompt(vendor, model=MODELS[vendor])[1]).json()["error"][
+            "message"
+        ]
         assert own in message, "the provider's own words are kept"
 
 
@@ -187,7 +202,11 @@ def test_refusals(start_ringmain, sim, expected, policy, text, status):
 def test_two_targets_of_three_are_down(start_ringmain, sim, expected, dialect):
     sim.behave("down-1", fault="overloaded")
     sim.behave("down-2", fault="server-error")
-    providers = {"a": provider(sim, "down-1", "openai"), "b": provider(sim, "down-2", "anthropic"), "c": provider(sim, "up", "gemini")}
+    providers = {
+        "a": provider(sim, "down-1", "openai"),
+        "b": provider(sim, "down-2", "anthropic"),
+        "c": provider(sim, "up", "gemini"),
+    }
     targets = [f"{name}/{model}" for name, model in zip(providers, MODELS.values(), strict=True)]
     gateway = start_ringmain({"providers": providers, "routes": [route("r", *targets)], "defaults": FAST})
     for n in range(20):
@@ -199,7 +218,9 @@ def test_two_targets_of_three_are_down(start_ringmain, sim, expected, dialect):
 def test_a_closed_port(start_ringmain, sim, expected):
     closed = {"kind": "openai", "base_url": f"http://127.0.0.1:{free_port()}/v1", "keys": ["k"]}
     providers = {"gone": closed, "up": provider(sim, "up-2", "anthropic")}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "gone/gpt-4o", "up/claude-sonnet-4-6")], "defaults": FAST})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "gone/gpt-4o", "up/claude-sonnet-4-6")], "defaults": FAST}
+    )
     for dialect in DIALECTS:
         for stream in (False, True):
             reply, heard = chat(gateway.url, dialect, "r", stream=stream)
@@ -211,12 +232,14 @@ def test_a_large_request_fails_over_too(start_ringmain, sim):
     """Failover for any body size: 8 MiB, resent in full."""
     sim.behave("large-1", fault="server-error")
     providers = {"a": provider(sim, "large-1", "openai"), "b": provider(sim, "large-2", "openai")}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gpt-4o", match={"model": "r"})], "defaults": FAST})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gpt-4o", match={"model": "r"})], "defaults": FAST}
+    )
     text = "x" * (8 << 20)
     path, body = prompt("openai", "hello", "r", user=text)
     reply = send(gateway.url, path, body)
     assert (reply.status, reply.mine("target")) == (200, "b/gpt-4o"), reply.body[:300]
-    assert sim.log("large-2")[0]["bytes"] > 8 << 20
+    assert sim.received("large-2")[0]["bytes"] > 8 << 20
 
 
 # --- everything is down ---
@@ -250,7 +273,9 @@ def test_all_limited(start_ringmain, sim):
         sim.behave(f"limited-{n}", fault=f"rate-limit={wait}")
     providers = {f"p{n}": provider(sim, f"limited-{n}", "openai") for n in range(2)}
     settings = {**FAST, "timeouts": {**FAST["timeouts"], "total": "5s"}}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "p0/gpt-4o", "p1/gpt-4o")], "defaults": settings})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "p0/gpt-4o", "p1/gpt-4o")], "defaults": settings}
+    )
     for n in range(3):
         for dialect in DIALECTS:
             path, body = prompt(dialect, model="r", stream=n == 1)
@@ -258,7 +283,7 @@ def test_all_limited(start_ringmain, sim):
             assert reply.status == 429, reply.body
             assert 15 <= int(reply.headers["retry-after"]) <= 20
             error_message(dialect, reply)
-    assert [len(sim.log(f"limited-{n}")) for n in range(2)] == [1, 1]
+    assert [len(sim.received(f"limited-{n}")) for n in range(2)] == [1, 1]
 
 
 @pytest.mark.parametrize("fault", ["rate-limit=1", "rate-limit-ms=1200", "rate-limit-date=2", "rate-limit-reset=1"])
@@ -270,7 +295,7 @@ def test_retry_after_is_waited_out(start_ringmain, sim, expected, fault):
     gateway = start_ringmain(config)
     reply, heard = chat(gateway.url, "openai", "r")
     served_properly("openai", heard, expected)
-    first, second = sim.log(label)
+    first, second = sim.received(label)
     # A date has no parts of a second.
     least = {"rate-limit-ms=1200": 1200, "rate-limit-date=2": 1000}.get(fault, 1000)
     assert least <= second["at_ms"] - first["at_ms"] < least + 2500
@@ -283,13 +308,15 @@ def test_one_attempt_is_one_attempt(start_ringmain, sim, fault):
     sim.behave(label, fault=fault)
     providers = {"a": provider(sim, label, "openai"), "b": provider(sim, f"{label}-2", "openai")}
     settings = {**FAST, "retries": {"attempts": 1}}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gpt-4o")], "defaults": settings})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gpt-4o")], "defaults": settings}
+    )
     began = time.monotonic()
     reply = send(gateway.url, *prompt("openai", model="r"))
     assert time.monotonic() - began < 0.8, "no wait"
     assert reply.status >= 429
     error_message("openai", reply)
-    assert (len(sim.log(label)), len(sim.log(f"{label}-2"))) == (1, 0)
+    assert (len(sim.received(label)), len(sim.received(f"{label}-2"))) == (1, 0)
 
 
 # --- clocks ---
@@ -303,13 +330,15 @@ def test_a_slow_target_is_raced(start_ringmain, sim, expected, dialect, stream):
     sim.behave(label, fault="slow=20s")
     providers = {"a": provider(sim, label, "openai"), "b": provider(sim, f"{label}-2", "anthropic")}
     settings = {**FAST, "timeouts": {"race_after": "200ms"}}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings}
+    )
     began = time.monotonic()
     reply, heard = chat(gateway.url, dialect, "r", stream=stream)
     assert 0.2 <= time.monotonic() - began < 2
     served_properly(dialect, heard, expected)
     assert (reply.mine("target"), reply.mine("attempts")) == ("b/claude-sonnet-4-6", "2")
-    poll(lambda: sim.log(label)[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+    poll(lambda: sim.received(label)[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
 
 
 def test_the_slow_one_may_still_win(start_ringmain, sim, expected):
@@ -317,17 +346,21 @@ def test_the_slow_one_may_still_win(start_ringmain, sim, expected):
     sim.behave("race-2", fault="silence")
     providers = {"a": provider(sim, "race-1", "openai"), "b": provider(sim, "race-2", "anthropic")}
     settings = {**FAST, "timeouts": {"race_after": "100ms"}}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings}
+    )
     reply, heard = chat(gateway.url, "gemini", "r", stream=True)
     served_properly("gemini", heard, expected)
     assert (reply.mine("target"), reply.mine("attempts")) == ("a/gpt-4o", "2")
-    poll(lambda: sim.log("race-2")[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+    poll(lambda: sim.received("race-2")[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
 
 
 def test_many_at_once_while_one_of_two_fails(start_ringmain, sim, expected):
     sim.behave("flappy", fault="flap=1of2:server-error")
     providers = {"a": provider(sim, "flappy", "openai"), "b": provider(sim, "steady", "gemini")}
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gemini-2.5-flash-lite")], "defaults": FAST})
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gemini-2.5-flash-lite")], "defaults": FAST}
+    )
 
     def one(n):
         dialect = DIALECTS[n % 3]

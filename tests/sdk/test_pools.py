@@ -24,7 +24,7 @@ def key_hash(key: str) -> str:
 def asked_with(sim, label):
     """The keys of a label's requests, in order."""
     names = {key_hash(key): key for key in [ALIVE, *DEAD, *LIMITED]}
-    return [names.get(entry["key_hash"]) for entry in sim.log(label)]
+    return [names.get(entry["key_hash"]) for entry in sim.received(label)]
 
 
 LIMITED = [f"sk-limited-{n}" for n in range(3)]
@@ -131,7 +131,9 @@ def test_a_limited_key_rests_and_returns(sim, gateway):
         return asked_with(sim, "returning").count(LIMITED[0]) >= 2
 
     poll(key_has_returned, "the key is used again")
-    first, second = [entry["at_ms"] for entry in sim.log("returning") if entry["key_hash"] == key_hash(LIMITED[0])][:2]
+    first, second = [
+        entry["at_ms"] for entry in sim.received("returning") if entry["key_hash"] == key_hash(LIMITED[0])
+    ][:2]
     assert 1000 <= second - first < 3000
 
 
@@ -166,19 +168,19 @@ def test_the_breaker_opens_probes_and_returns(start_ringmain, sim, expected, fau
 
     for n in range(4):
         ask(n)
-    seen = len(sim.log(label))
+    seen = len(sim.received(label))
     assert seen >= 3
     for n in range(20):
         assert ask(n).startswith("steady/")
     # Unless the machine is so slow that the time is up.
-    since = sim.log(label)[-1]["at_ms"] - sim.log(label)[0]["at_ms"]
-    assert len(sim.log(label)) == seen or since >= 500, "an open breaker lets nothing through"
+    since = sim.received(label)[-1]["at_ms"] - sim.received(label)[0]["at_ms"]
+    assert len(sim.received(label)) == seen or since >= 500, "an open breaker lets nothing through"
 
-    poll(lambda: ask() and len(sim.log(label)) > seen, "a probe")
-    probed = len(sim.log(label))
+    poll(lambda: ask() and len(sim.received(label)) > seen, "a probe")
+    probed = len(sim.received(label))
     for n in range(10):
         ask(n)
-    assert len(sim.log(label)) - probed <= 1, "a failed probe opens it again"
+    assert len(sim.received(label)) - probed <= 1, "a failed probe opens it again"
     sim.heal(label)
     poll(lambda: all(ask(n).startswith("first/") for n in range(5)), "it serves again", within=10)
 
@@ -188,7 +190,7 @@ def test_one_probe_at_a_time(start_ringmain, sim):
     gateway = breaker(start_ringmain, sim, "probed")
     for n in range(3):
         chat(gateway.url, "openai", "r", f"hello {n}")
-    failed = len(sim.log("probed"))
+    failed = len(sim.received("probed"))
     sim.behave("probed", fault="slow=600ms")
     stop = threading.Event()
 
@@ -200,12 +202,12 @@ def test_one_probe_at_a_time(start_ringmain, sim):
     with ThreadPoolExecutor(6) as threads:
         asking = [threads.submit(ask) for _ in range(6)]
         try:
-            poll(lambda: len(sim.log("probed")) > failed + 1, "a probe and what follows it", within=8)
+            poll(lambda: len(sim.received("probed")) > failed + 1, "a probe and what follows it", within=8)
         finally:
             stop.set()
         for each in asking:
             each.result()
-    probe, after = sim.log("probed")[failed : failed + 2]
+    probe, after = sim.received("probed")[failed : failed + 2]
     assert after["at_ms"] - probe["at_ms"] >= 580, "nothing beside the probe until it is answered"
 
 
@@ -224,7 +226,7 @@ def test_the_error_rate_opens_it_too(start_ringmain, sim):
     gateway = breaker(start_ringmain, sim, "two-of-three", breaker=settings)
     for n in range(40):
         assert chat(gateway.url, "openai", "r", f"hello {n}")[0].status == 200
-    assert len(sim.log("two-of-three")) <= 20
+    assert len(sim.received("two-of-three")) <= 20
 
 
 def test_callers_who_hang_up_and_bad_requests_open_nothing(start_ringmain, sim):
@@ -244,5 +246,5 @@ def test_one_model_out_is_not_the_provider_out(start_ringmain, sim):
     gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": FAST})
     for _ in range(5):
         assert chat(gateway.url, "openai", "r")[0].mine("target") == "steady/claude-sonnet-4-6"
-    assert len(sim.log("half-out")) == 1
+    assert len(sim.received("half-out")) == 1
     assert chat(gateway.url, "openai", "first/gpt-4o")[0].mine("target") == "first/gpt-4o"

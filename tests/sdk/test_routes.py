@@ -30,7 +30,7 @@ def gateway(shared_ringmains, sim):
     providers["gemini"] = provider(sim, "gemini", "gemini")
     providers["together"] = provider(sim, "together", "together")
     sim.behave("dead", fault="overloaded")
-    matching = lambda name, match, target: {"name": name, "match": match, "targets": [target]}  # noqa: E731
+    matching = lambda name, match, target: {"name": name, "match": match, "targets": [target]}
     routes = [route(name, *(to(p, weight=w) for p, w in weights.items())) for name, (weights, _, _) in WEIGHTED.items()]
     routes += [
         route("tiers", to("a"), to("b", tier=2)),
@@ -53,14 +53,14 @@ def gateway(shared_ringmains, sim):
 def test_weights(gateway, name, stream):
     _, counted, (least, most) = WEIGHTED[name]
     requests = 240
-    ask = lambda n: chat(gateway.url, DIALECTS[n % 3], name, f"hello {n}", stream=stream)[0].mine("target")  # noqa: E731
+    ask = lambda n: chat(gateway.url, DIALECTS[n % 3], name, f"hello {n}", stream=stream)[0].mine("target")
     with ThreadPoolExecutor(8) as threads:
         shares = collections.Counter(threads.map(ask, range(requests)))
     assert least * requests <= shares[f"{counted}/gpt-4o"] <= most * requests, shares
 
 
 def test_tiers(gateway):
-    served = lambda name: {chat(gateway.url, "openai", name, f"hello {n}")[0].mine("target") for n in range(30)}  # noqa: E731
+    served = lambda name: {chat(gateway.url, "openai", name, f"hello {n}")[0].mine("target") for n in range(30)}
     assert served("tiers") == {"a/gpt-4o"}
     assert served("tiers-down") == {"b/gpt-4o"}
     assert served("tiers-weighted") == {"a/gpt-4o", "b/gpt-4o"}
@@ -137,7 +137,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_names(gateway, sim, model,
     assert reply.status == 404, reply.body
     message = error_message(dialect, reply)
     assert model in message and UNKNOWN[model] in message.replace(model, ""), message
-    assert sim.log() == []
+    assert sim.received() == []
 
 
 def test_images_route_of_the_readme(start_ringmain, sim):

@@ -4,8 +4,23 @@ import json
 import time
 
 import pytest
-from sdks import CALLERS
-from support import DIALECTS, FAST, MODELS, chat, connect, error_message, hang_up, hear, poll, prompt, provider, route, send, served_properly
+from sdks import caller
+from support import (
+    DIALECTS,
+    FAST,
+    MODELS,
+    chat,
+    connect,
+    error_message,
+    hang_up,
+    hear,
+    poll,
+    prompt,
+    provider,
+    route,
+    send,
+    served_properly,
+)
 
 BREAKS = ["cut", "stall", "half-event", "end-early", "error-event"]
 PAIRS = [(dialect, vendor) for dialect in DIALECTS for vendor in MODELS]
@@ -27,12 +42,15 @@ def gateway(shared_ringmains, sim):
     """Providers that do as the model's name says, and one-target routes whose target has a fault from a word on."""
     providers = {vendor: provider(sim, vendor, vendor) for vendor in MODELS}
     providers["second"] = provider(sim, "second", "openai")
-    routes = [route(f"then-second-{vendor}", f"{vendor}/{model}@drip=50ms", "second/gpt-4o") for vendor, model in MODELS.items()]
+    routes = [
+        route(f"then-second-{vendor}", f"{vendor}/{model}@drip=50ms", "second/gpt-4o")
+        for vendor, model in MODELS.items()
+    ]
     for vendor, model in MODELS.items():
         for fault in ("silence", "headers-then-silence", "slow=20s", "stall=3", "drip=50ms"):
             name = f"{fault.split('=')[0]}-{vendor}"
             routes.append(route(name, f"{vendor}/{model}@{fault}", "second/gpt-4o"))
-    breaker = {"failures": 10_000, "error_rate": "100%"}
+    breaker = {"failures": 1000, "error_rate": "100%"}
     timeouts = {"race_after": "30s", "first_token": "30s", "idle": "400ms"}
     settings = {**FAST, "breaker": breaker, "timeouts": timeouts, "resume": "off"}
     return shared_ringmains({"providers": providers, "routes": routes, "defaults": settings})
@@ -64,21 +82,34 @@ def test_a_break_after_content_is_an_error(gateway, expected, fault, dialect, ve
 @pytest.mark.parametrize(("sdk", "vendor"), PAIRS, ids=PAIR_IDS)
 @pytest.mark.parametrize("fault", BREAKS)
 def test_the_sdk_raises(gateway, fault, sdk, vendor):
-    caller = CALLERS[sdk](gateway.url)
-    with pytest.raises(caller.errors.APIError):
-        caller.ask(model_of(vendor, fault_at(fault, 5)), "hello", stream=True)
+    client = caller(sdk, gateway.url)
+    with pytest.raises(client.errors.APIError):
+        client.ask(model_of(vendor, fault_at(fault, 5)), "hello", stream=True)
 
 
 @pytest.mark.parametrize("fault", ["cut", "half-event", "end-early", "error-event", "stall"])
 @pytest.mark.parametrize("vendor", MODELS)
 def test_a_break_inside_a_tool_call(gateway, vendor, fault):
     tools = {
-        "openai": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}],
+        "openai": [
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+            }
+        ],
         "anthropic": [{"name": "f", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}],
-        "gemini": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]}],
+        "gemini": [
+            {
+                "functionDeclarations": [
+                    {"name": "f", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+                ]
+            }
+        ],
     }
     for dialect in DIALECTS:
-        reply, heard = chat(gateway.url, dialect, model_of(vendor, fault_at(fault, 1)), "call:2", stream=True, tools=tools[dialect])
+        reply, heard = chat(
+            gateway.url, dialect, model_of(vendor, fault_at(fault, 1)), "call:2", stream=True, tools=tools[dialect]
+        )
         assert not heard.clean
         assert heard.error or reply.status >= 500
 
@@ -89,7 +120,7 @@ def test_a_malformed_event_is_skipped(gateway, expected, dialect, vendor):
         reply, heard = chat(gateway.url, dialect, model_of(vendor, f"malformed={word}"), stream=True)
         served_properly(dialect, heard, expected)
         assert reply.mine("attempts") == "1"
-    said = CALLERS[dialect](gateway.url).ask(model_of(vendor, "malformed=5"), "hello", stream=True)
+    said = caller(dialect, gateway.url).ask(model_of(vendor, "malformed=5"), "hello", stream=True)
     assert said.text == expected
     assert skipped(gateway) > 0
 
@@ -148,7 +179,11 @@ def test_words_are_passed_on_as_they_come(gateway, expected, dialect, vendor):
 def test_usage_is_told_where_it_was_asked_for(gateway, vendor):
     model = f"{vendor}/{MODELS[vendor]}"
     _, plain = chat(gateway.url, "openai", model)
-    for options, wanted in [({}, 0), ({"stream_options": {"include_usage": False}}, 0), ({"stream_options": {"include_usage": True}}, 1)]:
+    for options, wanted in [
+        ({}, 0),
+        ({"stream_options": {"include_usage": False}}, 0),
+        ({"stream_options": {"include_usage": True}}, 1),
+    ]:
         _, heard = chat(gateway.url, "openai", model, stream=True, **options)
         told = [event for event in heard.events if event.get("usage")]
         assert len(told) == wanted
@@ -158,7 +193,10 @@ def test_usage_is_told_where_it_was_asked_for(gateway, vendor):
             assert heard.events[-1] == told[0], "it is the last"
             assert {key: told[0]["usage"][key] for key in USAGE} == {key: plain.usage[key] for key in USAGE}
     # The others always say it, and the same as without a stream.
-    for dialect, keys in (("anthropic", ["output_tokens"]), ("gemini", ["promptTokenCount", "candidatesTokenCount", "totalTokenCount"])):
+    for dialect, keys in (
+        ("anthropic", ["output_tokens"]),
+        ("gemini", ["promptTokenCount", "candidatesTokenCount", "totalTokenCount"]),
+    ):
         _, plain = chat(gateway.url, dialect, model)
         _, heard = chat(gateway.url, dialect, model, stream=True)
         assert {key: heard.usage[key] for key in keys} == {key: plain.usage[key] for key in keys}
@@ -172,12 +210,14 @@ USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 @pytest.mark.parametrize("vendor", MODELS)
 def test_a_gemini_stream_as_one_array(gateway, expected, vendor):
     """Without `alt=sse` Gemini's stream is one JSON array."""
-    ask = lambda model: send(gateway.url, f"/v1beta/models/{model}:streamGenerateContent", prompt("gemini")[1])  # noqa: E731
+    ask = lambda model: send(gateway.url, f"/v1beta/models/{model}:streamGenerateContent", prompt("gemini")[1])
     reply = ask(f"{vendor}/{MODELS[vendor]}")
     assert reply.headers["content-type"].startswith("application/json")
     items = reply.json()
     assert len(items) > 5, "a stream, not one lump"
-    text = "".join(part.get("text", "") for item in items for part in item["candidates"][0].get("content", {}).get("parts", []))
+    text = "".join(
+        part.get("text", "") for item in items for part in item["candidates"][0].get("content", {}).get("parts", [])
+    )
     assert text == expected
     assert items[-1]["candidates"][0]["finishReason"] == "STOP"
     broken = ask(model_of(vendor, "cut=5"))
@@ -227,19 +267,19 @@ def test_the_caller_hangs_up(gateway, sim, stage, dialect, how):
     if read:
         answer = connection.getresponse()
         assert answer.read(read)
-    poll(lambda: sim.log(vendor), "it arrives")
+    poll(lambda: sim.received(vendor), "it arrives")
     if not read:
         time.sleep(0.1)  # Past the head, and well before anything else happens.
-    assert sim.log(vendor)[0]["ended"]["state"] == "open"
+    assert sim.received(vendor)[0]["ended"]["state"] == "open"
     if how == "reset":
         hang_up(connection)
     else:
         if read:
             answer.close()
         connection.close()
-    poll(lambda: sim.log(vendor)[0]["ended"]["state"] == "client_closed", "upstream is closed", within=1)
+    poll(lambda: sim.received(vendor)[0]["ended"]["state"] == "client_closed", "upstream is closed", within=1)
     time.sleep(0.05)
-    assert (len(sim.log(vendor)), len(sim.log("second"))) == (1, 0)
+    assert (len(sim.received(vendor)), len(sim.received("second"))) == (1, 0)
 
 
 def test_who_hung_up_is_nobodys_failure(gateway, sim, expected):
