@@ -126,7 +126,8 @@ def test_the_second_target_answers(gateway, expected, fault, dialect, stream):
     assert reply.mine("route") == bad(fault, vendor)
     attempts = int(reply.mine("attempts"))
     # Benched by another caller's request before this one, a target is passed over: one attempt.
-    assert attempts in (1, ONCE, TWICE) if FAULTS[fault] is None else attempts in (1, FAULTS[fault])
+    allowed = {1, FAULTS[fault]} if FAULTS[fault] else {1, ONCE, TWICE}
+    assert attempts in allowed
 
 
 # --- what is nobody's fault is returned once ---
@@ -319,40 +320,33 @@ def test_one_attempt_is_one_attempt(start_ringmain, sim, fault):
     assert (len(sim.received(label)), len(sim.received(f"{label}-2"))) == (1, 0)
 
 
-# --- clocks ---
+HICCUPS = ["server-error", "overloaded", "reset", "empty", "garbage", "cut=0", "stall=0", "error-event=0:overloaded"]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_a_slow_target_is_raced(start_ringmain, sim, expected, dialect, stream):
-    """The second starts after `race_after`, wins, and the loser is cancelled within a second."""
-    label = f"slow-{dialect}-{stream}"
-    sim.behave(label, fault="slow=20s")
-    providers = {"a": provider(sim, label, "openai"), "b": provider(sim, f"{label}-2", "anthropic")}
-    settings = {**FAST, "timeouts": {"race_after": "200ms"}}
-    gateway = start_ringmain(
-        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings}
-    )
-    began = time.monotonic()
-    reply, heard = chat(gateway.url, dialect, "r", stream=stream)
-    assert 0.2 <= time.monotonic() - began < 2
-    served_properly(dialect, heard, expected)
-    assert (reply.mine("target"), reply.mine("attempts")) == ("b/claude-sonnet-4-6", "2")
-    poll(lambda: sim.received(label)[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+@pytest.mark.parametrize("fault", HICCUPS)
+def test_one_target_with_a_hiccup(start_ringmain, sim, expected, fault, stream):
+    """Time and attempts are left, and nothing is left to try but the same again."""
+    label = f"hiccup-{name_of(fault)}-{stream}"
+    sim.behave(label, fault=f"fail-first=1:{fault}")
+    config = {"providers": {"p": provider(sim, label, "openai")}, "routes": [route("r", "p/gpt-4o")]}
+    gateway = start_ringmain({**config, "defaults": {**FAST, **HURRIED}})
+    reply, heard = chat(gateway.url, "anthropic", "r", stream=stream)
+    assert reply.status == 200, reply.body
+    served_properly("anthropic", heard, expected)
+    assert reply.mine("attempts") == "2"
 
 
-def test_the_slow_one_may_still_win(start_ringmain, sim, expected):
-    sim.behave("race-1", fault="slow=500ms")
-    sim.behave("race-2", fault="silence")
-    providers = {"a": provider(sim, "race-1", "openai"), "b": provider(sim, "race-2", "anthropic")}
-    settings = {**FAST, "timeouts": {"race_after": "100ms"}}
-    gateway = start_ringmain(
-        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings}
-    )
-    reply, heard = chat(gateway.url, "gemini", "r", stream=True)
-    served_properly("gemini", heard, expected)
-    assert (reply.mine("target"), reply.mine("attempts")) == ("a/gpt-4o", "2")
-    poll(lambda: sim.received("race-2")[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+def test_a_stale_connection_is_no_failure(start_ringmain, sim, expected):
+    """A reused connection that is reset is tried again at the same target."""
+    sim.behave("stale", fault="reset-reused")
+    providers = {"a": provider(sim, "stale", "openai"), "b": provider(sim, "stale-2", "openai")}
+    routes = [route("r", "a/gpt-4o", "b/gpt-4o")]
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": FAST})
+    for n in range(12):
+        reply, heard = chat(gateway.url, DIALECTS[n % 3], "r", stream=n % 2 == 0)
+        served_properly(DIALECTS[n % 3], heard, expected)
+        assert reply.mine("target") == "a/gpt-4o"
 
 
 def test_many_at_once_while_one_of_two_fails(start_ringmain, sim, expected):

@@ -282,6 +282,45 @@ def test_the_caller_hangs_up(gateway, sim, stage, dialect, how):
     assert (len(sim.received(vendor)), len(sim.received("second"))) == (1, 0)
 
 
+def ask_and_leave(gateway, sim, model, stream, label, arrived=1):
+    """Asks, waits until this many requests are upstream, and is gone."""
+    path, body = prompt("openai", model=model, stream=stream)
+    connection = connect(gateway.url)
+    connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+    poll(lambda: len(sim.received(label)) >= arrived, "it arrives")
+    hang_up(connection)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_hanging_up_in_a_race_ends_both(start_ringmain, sim, stream):
+    providers = {name: provider(sim, f"race-{name}-{stream}", "openai") for name in "ab"}
+    for name in "ab":
+        sim.behave(f"race-{name}-{stream}", fault="silence")
+    settings = {**FAST, "timeouts": {"race_after": "50ms"}}
+    routes = [route("r", "a/gpt-4o", "b/gpt-4o")]
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": settings})
+    ask_and_leave(gateway, sim, "r", stream, f"race-b-{stream}")
+    for name in "ab":
+        closed = lambda: sim.received(f"race-{name}-{stream}")[0]["ended"]["state"] == "client_closed"  # noqa: B023
+        poll(closed, "upstream is closed", within=1)
+
+
+@pytest.mark.parametrize("fault", ["rate-limit=1", "server-error"])
+def test_hanging_up_during_a_wait_ends_it(start_ringmain, sim, fault):
+    """Nobody is there to try again for."""
+    label = f"waits-{fault.split('=')[0]}"
+    sim.behave(label, fault=fault)
+    retries = {"attempts": 5, "backoff": "900ms..1s"}
+    routes = [route("r", "p/gpt-4o")]
+    providers = {"p": provider(sim, label, "openai")}
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": {**FAST, "retries": retries}})
+    ask_and_leave(gateway, sim, "r", False, label)
+    seen = len(sim.received(label))
+    # The time after which it would be tried again; there is nothing to poll for.
+    time.sleep(1.3)
+    assert len(sim.received(label)) == seen
+
+
 def test_who_hung_up_is_nobodys_failure(gateway, sim, expected):
     """After ten of them the target is still first."""
     for _ in range(10):

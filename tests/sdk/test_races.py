@@ -1,0 +1,77 @@
+"""A target without a useful token in time is raced; the first useful token wins, and the loser is cancelled."""
+
+import time
+
+import pytest
+from support import DIALECTS, FAST, chat, poll, provider, route, served_properly
+
+
+@pytest.fixture(scope="module")
+def sim(shared_provider_sims):
+    return shared_provider_sims()
+
+
+@pytest.fixture(scope="module")
+def expected(sim):
+    return chat(sim.url, "openai", "m")[1].text
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_slow_target_is_raced(start_ringmain, sim, expected, dialect, stream):
+    """The second starts after `race_after`, wins, and the loser is cancelled within a second."""
+    label = f"slow-{dialect}-{stream}"
+    sim.behave(label, fault="slow=20s")
+    providers = {"a": provider(sim, label, "openai"), "b": provider(sim, f"{label}-2", "anthropic")}
+    settings = {**FAST, "timeouts": {"race_after": "200ms"}}
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings}
+    )
+    began = time.monotonic()
+    reply, heard = chat(gateway.url, dialect, "r", stream=stream)
+    assert 0.2 <= time.monotonic() - began < 2
+    served_properly(dialect, heard, expected)
+    assert (reply.mine("target"), reply.mine("attempts")) == ("b/claude-sonnet-4-6", "2")
+    poll(lambda: sim.received(label)[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+
+
+def test_the_slow_one_may_still_win(start_ringmain, sim, expected):
+    sim.behave("race-1", fault="slow=500ms")
+    sim.behave("race-2", fault="silence")
+    providers = {"a": provider(sim, "race-1", "openai"), "b": provider(sim, "race-2", "anthropic")}
+    settings = {**FAST, "timeouts": {"race_after": "100ms"}}
+    gateway = start_ringmain(
+        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/claude-sonnet-4-6")], "defaults": settings}
+    )
+    reply, heard = chat(gateway.url, "gemini", "r", stream=True)
+    served_properly("gemini", heard, expected)
+    assert (reply.mine("target"), reply.mine("attempts")) == ("a/gpt-4o", "2")
+    poll(lambda: sim.received("race-2")[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_race_against_a_failure(start_ringmain, sim, expected, stream):
+    """The second fails at once: the first is still waited for."""
+    sim.behave(f"patient-{stream}", fault="slow=400ms")
+    sim.behave(f"hasty-{stream}", fault="overloaded")
+    providers = {"a": provider(sim, f"patient-{stream}", "gemini"), "b": provider(sim, f"hasty-{stream}", "anthropic")}
+    settings = {**FAST, "timeouts": {"race_after": "100ms"}}
+    routes = [route("r", "a/gemini-2.5-flash-lite", "b/claude-sonnet-4-6")]
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": settings})
+    reply, heard = chat(gateway.url, "openai", "r", stream=stream)
+    served_properly("openai", heard, expected)
+    assert reply.mine("target") == "a/gemini-2.5-flash-lite"
+
+
+def test_a_slow_target_comes_to_be_avoided(start_ringmain, sim, expected):
+    """Losing races is held against a target: in the end requests do not wait for it first."""
+    sim.behave("sluggish", fault="slow=10s")
+    providers = {"a": provider(sim, "sluggish", "openai"), "b": provider(sim, "brisk", "openai")}
+    settings = {**FAST, "timeouts": {"race_after": "100ms"}, "breaker": {"failures": 3, "open_for": "20s..40s"}}
+    routes = [route("r", "a/gpt-4o", "b/gpt-4o")]
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": settings})
+    for n in range(12):
+        reply, heard = chat(gateway.url, "openai", "r", f"hello {n}", stream=n % 2 == 0)
+        assert (reply.status, heard.clean) == (200, True)
+    assert reply.mine("attempts") == "1"
+    assert len(sim.received("sluggish")) < 12
