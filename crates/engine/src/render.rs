@@ -12,7 +12,7 @@ pub use quirks::Departures;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use ringmain_catalog::{Endpoint, StreamUsage};
+use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
 use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
 use ringmain_dialects::{Loss, LossKind, registry};
@@ -31,6 +31,8 @@ pub struct Rendered {
     pub path: String,
     /// The dialect spoken with the provider; `None` for an operation of one shape.
     pub dialect: Option<Dialect>,
+    /// How the request is authorised.
+    pub auth: Auth,
     /// The provider may tell usage at the end of the stream though the caller did not ask for it.
     pub strip_usage: bool,
     /// What the target will not see of the request.
@@ -77,7 +79,8 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if request.route.on_loss == OnLoss::Allow {
         losses.clear();
     }
-    Ok(Rendered { parts: spliced.into_parts(), path, dialect: endpoint.dialect, strip_usage, losses })
+    let auth = target.provider.kind.auth_at(endpoint).clone();
+    Ok(Rendered { parts: spliced.into_parts(), path, dialect: endpoint.dialect, auth, strip_usage, losses })
 }
 
 fn translated<'a>(

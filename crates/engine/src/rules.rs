@@ -125,9 +125,9 @@ impl Rules {
     fn link(&self, provider: &ringmain_config::Provider) -> Option<Arc<ProviderLink>> {
         let origin = Origin::parse(&provider.base_url).ok()?;
         let mut topology = self.topology();
-        let keys = provider.keys.iter().filter_map(|key| {
+        let keys = provider.keys.iter().map(|key| {
             let ix: KeyIx = topology.key(&provider.name, key);
-            Key::new(ix, key.label.clone(), &provider.kind.auth, key.secret().map(ExposeSecret::expose_secret))
+            Key::new(ix, key.label.clone(), &provider.kind, key.secret().map(ExposeSecret::expose_secret))
         });
         let header = |(name, value): &(String, String)| {
             Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))

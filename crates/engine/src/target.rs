@@ -61,8 +61,8 @@ pub struct Key {
     pub ix: KeyIx,
     /// `openai#2`: for logs and records.
     pub label: String,
-    /// The header it goes in; `None` for a server that wants none.
-    pub header: Option<(HeaderName, HeaderValue)>,
+    /// The header it goes in, for each kind of authorisation the provider knows; none for a server that wants none.
+    headers: Vec<(Auth, (HeaderName, HeaderValue))>,
 }
 
 impl fmt::Debug for Key {
@@ -72,26 +72,37 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// A credential in the header this kind of authorisation wants. `None` for a kind that is not available, or for a
-    /// secret that cannot stand in a header.
+    /// A credential, ready for every endpoint of its provider.
     #[must_use]
-    pub fn new(ix: KeyIx, label: String, auth: &Auth, secret: Option<&str>) -> Option<Self> {
-        let header = match (auth, secret) {
-            (Auth::None, _) | (_, None) => None,
-            (Auth::Bearer, Some(secret)) => Some((http::header::AUTHORIZATION, format!("Bearer {secret}"))),
-            (Auth::Header { name }, Some(secret)) => Some((name.parse().ok()?, secret.to_owned())),
-            (Auth::AwsSigV4 | Auth::GoogleOAuth, _) => return None,
-        };
-        let header = match header {
-            None => None,
-            Some((name, value)) => {
-                let mut value = HeaderValue::try_from(value).ok()?;
-                value.set_sensitive(true);
-                Some((name, value))
+    pub fn new(ix: KeyIx, label: String, kind: &Provider, secret: Option<&str>) -> Self {
+        let mut headers: Vec<(Auth, _)> = Vec::new();
+        for auth in std::iter::once(&kind.auth).chain(kind.endpoints.iter().filter_map(|e| e.auth.as_ref())) {
+            if let Some(header) = secret.and_then(|secret| header(auth, secret))
+                && headers.iter().all(|(known, _)| known != auth)
+            {
+                headers.push((auth.clone(), header));
             }
-        };
-        Some(Self { ix, label, header })
+        }
+        Self { ix, label, headers }
     }
+
+    /// The header for this kind of authorisation.
+    #[must_use]
+    pub fn header(&self, auth: &Auth) -> Option<&(HeaderName, HeaderValue)> {
+        self.headers.iter().find(|(known, _)| known == auth).map(|(_, header)| header)
+    }
+}
+
+/// `None` where there is none, or where the secret cannot stand in a header.
+fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = match auth {
+        Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {secret}")),
+        Auth::Header { name } => (name.parse().ok()?, secret.to_owned()),
+        Auth::None | Auth::AwsSigV4 | Auth::GoogleOAuth => return None,
+    };
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 impl Target {

@@ -65,7 +65,7 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
 
 /// A configured provider of this kind, named as its kind.
 pub(crate) fn link(kind: Provider, pinned: Option<Dialect>) -> Arc<ProviderLink> {
-    let key = Key::new(KeyIx(0), format!("{}#1", kind.id), &kind.auth, Some("secret")).unwrap();
+    let key = Key::new(KeyIx(0), format!("{}#1", kind.id), &kind, Some("secret"));
     Arc::new(ProviderLink {
         name: kind.id.clone(),
         origin: Arc::new(Origin::parse("https://provider.test").unwrap()),

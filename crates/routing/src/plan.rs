@@ -91,8 +91,9 @@ fn excluded(candidate: &Candidate, facts: &RequestFacts, standing: Standing, lar
     }
 }
 
+/// A model that does not continue a last assistant turn still answers it: no reason to leave it out.
 fn lacks(candidate: &Candidate, facts: &RequestFacts) -> Capabilities {
-    candidate.capabilities.map_or(Capabilities::NONE, |has| has.missing(facts.needs))
+    candidate.capabilities.map_or(Capabilities::NONE, |has| has.missing(facts.needs.without(Capabilities::PREFILL)))
 }
 
 /// The largest window, if the prompt seems too long for every candidate that could otherwise serve it. The count is an

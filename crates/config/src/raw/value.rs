@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ringmain_core::time::parse_duration;
+
 use ringmain_core::{Dialect, Operation};
 
 use super::Data;
@@ -104,22 +106,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refused> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let at = text.find(|char: char| !char.is_ascii_digit() && char != '.').ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(at);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit.trim_start() {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3600.0,
-        "d" => number * 86_400.0,
-        _ => return Err(wrong()),
-    };
-    if seconds > LONGEST.as_secs_f64() {
-        return Err(refused("a duration of at most a year", ""));
-    }
-    // Through nanoseconds as a whole number, so that 0.1s and 100ms are the same.
-    Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6).map_err(|_| wrong())
+    let duration = parse_duration(text).ok_or_else(wrong)?;
+    if duration > LONGEST { Err(refused("a duration of at most a year", "")) } else { Ok(duration) }
 }
 
 fn range(text: &str) -> Result<Data, Refused> {

@@ -36,6 +36,10 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         commands::complain(&format!("configuration:\n{}", shown.trim_end()));
     }
     let Some(config) = loaded.config else { bail!("the configuration has errors; nothing was started") };
+    if let Some(refusal) = config.refusal() {
+        let help = refusal.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
+        bail!("{}{help}", refusal.message);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let file = arguments.config.clone().map(|path| RulesFile { path, text, catalog });
     runtime.block_on(serve(config, file))
