@@ -12,7 +12,6 @@ from support import (
     chat,
     error_message,
     hear,
-    poll,
     prompt,
     provider,
     route,

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from conftest import clean_environment, free_port, http
@@ -134,6 +135,17 @@ def test_check_takes_a_good_file(ringmain_bin, tmp_path):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "canary" not in ended.stdout + ended.stderr
     assert "error" not in ended.stdout
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_check_takes_the_examples(ringmain_bin, tmp_path, example):
+    keys = dict.fromkeys(re.findall(r"\$\{(\w+)", example.read_text()), CANARY)
+    ended = run(ringmain_bin, tmp_path, "check", str(example), env=keys)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "canary" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -1,11 +1,12 @@
 """Which target a request gets: routes and what they match, weights, tiers, names of models."""
 
 import collections
+import json
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
-from support import DIALECTS, FAST, chat, error_message, prompt, provider, route, send
+from support import DIALECTS, FAST, chat, connect, error_message, prompt, provider, route, send
 
 WEIGHTED = {
     "even": ({"a": 50, "b": 50}, "a", (0.35, 0.65)),
@@ -138,6 +139,22 @@ def test_an_unknown_model_is_refused_with_the_nearest_names(gateway, sim, model,
     message = error_message(dialect, reply)
     assert model in message and UNKNOWN[model] in message.replace(model, ""), message
     assert sim.received() == []
+
+
+def test_one_connection_serves_many_requests(gateway):
+    """Answers of every kind, one after the other; none breaks the connection for the next."""
+    connection = connect(gateway.url)
+    wanted = [("a/gpt-4o", 200), ("nobody", 404), ("tiers-down", 200), ("a/gpt-4o@bad-request", 400)]
+    sockets = set()
+    for n in range(24):
+        model, status = wanted[n % 4]
+        path, body = prompt(DIALECTS[n % 3], model=model, stream=n % 5 == 0)
+        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+        sockets.add(connection.sock)
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (status, True)
+    connection.close()
+    assert len(sockets) == 1
 
 
 def test_images_route_of_the_readme(start_ringmain, sim):
