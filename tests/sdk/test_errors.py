@@ -243,7 +243,7 @@ def test_a_callers_deadline(gateway, dialect, stream):
     path, body = prompt(dialect, model="silent", stream=stream)
     began = time.monotonic()
     reply = send(gateway.url, path, body, {"x-ringmain-timeout": "300ms"})
-    assert 0.3 <= time.monotonic() - began < 1.3
+    assert 0.3 <= time.monotonic() - began < 2
     assert reply.status in (408, 504), reply.body
     error_message(dialect, reply)
 

@@ -142,7 +142,8 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_check_takes_the_examples(ringmain_bin, tmp_path, example):
-    keys = dict.fromkeys(re.findall(r"\$\{(\w+)", example.read_text()), CANARY)
+    names = re.findall(r"\$\{(\w+)", example.read_text()) + ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]
+    keys = dict.fromkeys(names, CANARY)
     ended = run(ringmain_bin, tmp_path, "check", str(example), env=keys)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "canary" not in ended.stdout + ended.stderr
@@ -345,8 +346,16 @@ def test_probes_and_metrics(start_ringmain, sim):
         assert f"# TYPE ringmain_{name} histogram" in text and f"ringmain_{name}_bucket" in text
     assert "ringmain_breaker_state" in text
     assert text.endswith("# EOF\n")
-    served = re.search(r'^ringmain_requests_total\{[^}]*route="r"[^}]*\} (\d+)', text, re.MULTILINE)
-    assert served and int(served[1]) == 2
+    good = 'target="good/claude-sonnet-4-6"'
+    for line in (
+        'ringmain_requests_total{route="r",outcome="ok"} 2',
+        'ringmain_failovers_total{route="r"} 2',
+        f'ringmain_attempts_total{{{good},outcome="ok"}} 2',
+        f'ringmain_tokens_total{{{good},kind="input"}} 18',
+        f'ringmain_tokens_total{{{good},kind="output"}} 32',
+        "ringmain_requests_in_flight 0",
+    ):
+        assert f"{line}\n" in text, (line, text)
 
 
 def metrics(gateway) -> str:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support import DIALECTS, FAST, chat, poll, provider, route, served_properly
+from support import DIALECTS, FAST, chat, poll, prompt, provider, route, send, served_properly
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +75,34 @@ def test_a_slow_target_comes_to_be_avoided(start_ringmain, sim, expected):
         assert (reply.status, heard.clean) == (200, True)
     assert reply.mine("attempts") == "1"
     assert len(sim.received("sluggish")) < 12
+
+
+@pytest.mark.parametrize("by", ["timeouts.total", "x-ringmain-timeout"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_answer_that_flows_is_not_cut(start_ringmain, sim, expected, dialect, by):
+    """The whole time is for getting an answer; one that is under way may take longer."""
+    sim.behave("flowing", token_delay="50ms")
+    timeouts = {**FAST["timeouts"], "total": "400ms" if by == "timeouts.total" else "10s"}
+    config = {"providers": {"p": provider(sim, "flowing", "openai")}, "defaults": {**FAST, "timeouts": timeouts}}
+    gateway = start_ringmain(config)
+    headers = {} if by == "timeouts.total" else {by: "400ms"}
+    began = time.monotonic()
+    _, heard = chat(gateway.url, dialect, "p/gpt-4o", stream=True, headers=headers)
+    served_properly(dialect, heard, expected)
+    assert time.monotonic() - began > 0.6
+
+
+def test_the_whole_time_is_over_all_attempts(start_ringmain, sim):
+    sim.behave("whole-1", fault="silence")
+    sim.behave("whole-2", fault="silence")
+    providers = {"a": provider(sim, "whole-1", "openai"), "b": provider(sim, "whole-2", "openai")}
+    timeouts = {"race_after": "100ms", "first_token": "300ms", "total": "800ms"}
+    routes = [route("r", "a/gpt-4o", "b/gpt-4o")]
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": {**FAST, "timeouts": timeouts}})
+    began = time.monotonic()
+    reply = send(gateway.url, *prompt("openai", model="r"))
+    assert 0.7 <= time.monotonic() - began < 1.8
+    assert reply.status in (408, 503, 504), reply.body
+    for label in ("whole-1", "whole-2"):
+        ended = [entry["ended"]["state"] for entry in poll(lambda: sim.received(label), "arrived")]  # noqa: B023
+        assert set(ended) == {"client_closed"}
