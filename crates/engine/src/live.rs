@@ -37,7 +37,9 @@ pub struct Live {
     queue: VecDeque<Bytes>,
     idle: Duration,
     lenient: bool,
+    /// When the provider was last heard.
     heard: Instant,
+    /// When a keep-alive was last sent.
     spoke: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
@@ -117,7 +119,6 @@ impl Live {
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         loop {
             if let Some(bytes) = self.queue.pop_front() {
-                self.spoke = self.heard;
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if self.ended {

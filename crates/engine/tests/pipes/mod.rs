@@ -1,0 +1,230 @@
+//! A gateway whose providers are pipes in memory: real HTTP on both ends, and time that only moves when all wait.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use ringmain_catalog::Catalog;
+use ringmain_config::Sources;
+use ringmain_engine::{Gateway, ReplyBody, serve};
+use ringmain_upstream::{Dial, Dialed, Io, Origin, Upstream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::Instant;
+
+/// What a provider does with a connection's next request.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    /// Sends these bytes.
+    Send(String),
+    /// Waits.
+    Wait(Duration),
+    /// Never says another word, and notes when the gateway closes.
+    Silence,
+    /// Closes.
+    Close,
+}
+
+/// When something happened at a provider, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    Asked(Duration),
+    Closed(Duration),
+}
+
+/// Providers by host name: the acts for each request, in order; the last ones repeat.
+#[derive(Debug)]
+pub(crate) struct Pipes {
+    acts: BTreeMap<String, Vec<Vec<Act>>>,
+    notes: Arc<Mutex<BTreeMap<String, Vec<Noted>>>>,
+    began: Instant,
+}
+
+impl Dial for Pipes {
+    fn dial<'a>(&'a self, origin: &'a Origin, _: Duration) -> Dialed<'a> {
+        let host = origin.host().to_owned();
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (acts, notes, began) = (self.acts[&host].clone(), Arc::clone(&self.notes), self.began);
+        tokio::spawn(play(far, host, acts, notes, began));
+        Box::pin(async move { Ok(Box::new(near) as Box<dyn Io>) })
+    }
+}
+
+async fn play(
+    mut pipe: DuplexStream,
+    host: String,
+    acts: Vec<Vec<Act>>,
+    notes: Arc<Mutex<BTreeMap<String, Vec<Noted>>>>,
+    began: Instant,
+) {
+    let note = |noted| notes.lock().unwrap().entry(host.clone()).or_default().push(noted);
+    while read_request(&mut pipe).await {
+        let asked = notes
+            .lock()
+            .unwrap()
+            .get(&host)
+            .map_or(0, |all| all.iter().filter(|noted| matches!(noted, Noted::Asked(_))).count());
+        note(Noted::Asked(began.elapsed()));
+        for act in &acts[asked.min(acts.len() - 1)] {
+            match act {
+                Act::Send(bytes) => {
+                    if pipe.write_all(bytes.as_bytes()).await.is_err() {
+                        note(Noted::Closed(began.elapsed()));
+                        return;
+                    }
+                }
+                Act::Wait(time) => tokio::time::sleep(*time).await,
+                Act::Silence => {
+                    let _ = pipe.read(&mut [0; 1]).await;
+                    note(Noted::Closed(began.elapsed()));
+                    return;
+                }
+                Act::Close => return,
+            }
+        }
+    }
+}
+
+/// Reads one request; false when the gateway closed instead.
+async fn read_request(pipe: &mut DuplexStream) -> bool {
+    let mut seen = Vec::new();
+    loop {
+        if pipe.read_buf(&mut seen).await.unwrap_or(0) == 0 {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&seen);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+        if body.len() >= length.parse::<usize>().unwrap() {
+            return true;
+        }
+    }
+}
+
+/// A plain OpenAI answer with this text.
+pub(crate) fn plain(text: &str) -> Act {
+    let body = format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}}}"#
+    );
+    status(200, "", &body)
+}
+
+/// An answer with this status.
+pub(crate) fn status(status: u16, headers: &str, body: &str) -> Act {
+    Act::Send(format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    ))
+}
+
+/// The head of a stream.
+pub(crate) fn stream_head() -> Act {
+    Act::Send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned())
+}
+
+/// One event of a stream: a piece of text, or the end.
+pub(crate) fn piece(text: &str) -> Act {
+    chunk(&format!(
+        r#"data: {{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]}}"#
+    ))
+}
+
+/// The end of a stream.
+pub(crate) fn finish() -> Vec<Act> {
+    let last = r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    vec![chunk(last), chunk("data: [DONE]"), Act::Send("0\r\n\r\n".to_owned())]
+}
+
+fn chunk(event: &str) -> Act {
+    let event = format!("{event}\n\n");
+    Act::Send(format!("{:x}\r\n{event}\r\n", event.len()))
+}
+
+/// A gateway over pipes.
+pub(crate) struct World {
+    gateway: Arc<Gateway>,
+    upstream: Upstream,
+    notes: Arc<Mutex<BTreeMap<String, Vec<Noted>>>>,
+    began: Instant,
+}
+
+struct NoSources;
+
+impl Sources for NoSources {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &str) -> Result<String, String> {
+        Err("there are no files here".to_owned())
+    }
+}
+
+impl World {
+    /// Providers `a`, `b`, … with these acts, and a route `r` over them in order; `settings` are more lines of the route.
+    pub(crate) fn new(providers: &[(&str, Vec<Vec<Act>>)], settings: &str) -> Self {
+        let mut yaml = "providers:\n".to_owned();
+        for (name, _) in providers {
+            yaml += &format!(
+                "  {name}: {{ kind: openai-compatible, base_url: \"http://{name}.test/v1\", keys: [{name}-key] }}\n"
+            );
+        }
+        let targets: Vec<_> = providers.iter().map(|(name, _)| format!("{name}/m")).collect();
+        yaml += &format!("routes:\n  - name: r\n    targets: [{}]\n", targets.join(", "));
+        yaml += &settings.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        let loaded = ringmain_config::load(&yaml, &NoSources, &Catalog::embedded().unwrap());
+        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", &yaml, false)));
+        let notes = Arc::default();
+        let began = Instant::now();
+        let acts = providers.iter().map(|(name, acts)| (format!("{name}.test"), acts.clone())).collect();
+        let pipes = Pipes { acts, notes: Arc::clone(&notes), began };
+        Self { gateway: Arc::new(Gateway::new(config, 7)), upstream: Upstream::new(Arc::new(pipes)), notes, began }
+    }
+
+    /// Sends a chat request and reads the whole answer.
+    pub(crate) async fn ask(&self, stream: bool, headers: &[(&'static str, &str)]) -> Answer {
+        let body = format!(r#"{{"model":"r","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let mut request = Request::post("/v1/chat/completions");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let response = serve(&self.gateway, &self.upstream, request).await;
+        let (head, body) = response.into_parts();
+        let head_at = self.began.elapsed();
+        let text = read(body).await;
+        Answer { status: head.status, headers: head.headers, text, head_at, done_at: self.began.elapsed() }
+    }
+
+    /// What happened at a provider.
+    pub(crate) fn noted(&self, provider: &str) -> Vec<Noted> {
+        self.notes.lock().unwrap().get(&format!("{provider}.test")).cloned().unwrap_or_default()
+    }
+
+    /// How often a provider was asked.
+    pub(crate) fn asked(&self, provider: &str) -> usize {
+        self.noted(provider).iter().filter(|noted| matches!(noted, Noted::Asked(_))).count()
+    }
+}
+
+async fn read(body: ReplyBody) -> String {
+    String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// What the caller got, and when.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) head_at: Duration,
+    pub(crate) done_at: Duration,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
