@@ -247,6 +247,11 @@ pub trait Tap: Send {
     /// The stream so far is a whole answer. `lenient` as in [`StreamDecoder::end`].
     fn is_whole(&self, lenient: bool) -> bool;
 
+    /// What is to follow a whole stream whose provider left its last marker out. Nothing, in most dialects.
+    fn end_marker(&self) -> &'static [u8] {
+        b""
+    }
+
     /// The bytes that end a relayed stream in this dialect with an error the official SDK raises on.
     fn encode_error(&self, fault: &Fault, request_id: &str, framing: Framing) -> Vec<u8>;
 }

@@ -24,7 +24,7 @@ pub struct Accepted {
 /// # Errors
 /// 404 for a path nobody serves, 405 for a wrong method, 501 for an operation that is not available yet; with the dialect
 /// the path belongs to.
-pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accepted, (Dialect, Fault)> {
+pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accepted, Box<Refused>> {
     let plain = |operation, dialect| Accepted { operation, dialect, model: None, stream: None, framing: Framing::Sse };
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
     let accepted = match path {
@@ -46,8 +46,19 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         Ok(accepted)
     } else {
         let fault = refused(405, format!("{path} takes {wanted}, not {method}"));
-        Err((accepted.dialect, fault))
+        Err(Box::new(Refused { dialect: accepted.dialect, fault, allow: Some(wanted) }))
     }
+}
+
+/// A request that ended before any target was tried.
+#[derive(Debug)]
+pub struct Refused {
+    /// In whose words it is said.
+    pub dialect: Dialect,
+    /// Why.
+    pub fault: Fault,
+    /// With 405: the method that is taken here.
+    pub allow: Option<Method>,
 }
 
 /// `/v1beta/models/{model}:generateContent` and its siblings, under `/v1` too. The model may hold slashes.
@@ -102,7 +113,12 @@ const LATER: [(&str, Dialect); 10] = [
     ("/v1/files", Dialect::OpenAiChat),
 ];
 
-fn unserved(path: &str) -> (Dialect, Fault) {
+fn unserved(path: &str) -> Box<Refused> {
+    let (dialect, fault) = dialect_and_fault(path);
+    Box::new(Refused { dialect, fault, allow: None })
+}
+
+fn dialect_and_fault(path: &str) -> (Dialect, Fault) {
     if let Some((_, dialect)) = LATER.into_iter().find(|(prefix, _)| path.starts_with(prefix)) {
         return (dialect, refused(501, format!("{path} is not available yet")));
     }
@@ -118,7 +134,7 @@ fn refused(status: u16, message: String) -> Fault {
 mod tests {
     use super::*;
 
-    fn post(path: &str) -> Result<Accepted, (Dialect, Fault)> {
+    fn post(path: &str) -> Result<Accepted, Box<Refused>> {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         accept(&Method::POST, path, query)
     }
@@ -142,7 +158,8 @@ mod tests {
 
     #[test]
     fn what_is_not_served_says_so() {
-        let status = |result: Result<Accepted, (Dialect, Fault)>| result.map_err(|(dialect, f)| (dialect, f.status));
+        let status =
+            |result: Result<Accepted, Box<Refused>>| result.map_err(|refused| (refused.dialect, refused.fault.status));
         assert_eq!(status(post("/v1/nonsense")), Err((Dialect::OpenAiChat, Some(404))));
         assert_eq!(status(post("/v1/responses")), Err((Dialect::OpenAiChat, Some(501))));
         assert_eq!(status(post("/v1beta/nonsense")), Err((Dialect::Gemini, Some(404))));

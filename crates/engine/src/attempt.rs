@@ -47,6 +47,8 @@ struct Runner {
     attempt: AttemptGuard,
     /// No useful token by then: another target is started beside it.
     race_at: Option<Tick>,
+    /// Another target was started because this one was silent.
+    late: bool,
     /// No useful token by then: it is given up.
     given_up_at: Tick,
 }
@@ -180,6 +182,7 @@ impl Attempts<'_> {
             request: Arc::clone(self.request),
             target: Arc::clone(&target),
             rendered,
+            secret: target.key(attempt.key).and_then(|key| key.secret.clone()),
             now: now.wall,
         };
         self.guard.attempts += 1;
@@ -189,6 +192,7 @@ impl Attempts<'_> {
             future: Box::pin(job.run(message)),
             attempt: guard,
             race_at: race_after.map(|after| now.mono + after),
+            late: false,
             given_up_at: now.mono + policy.timeouts.first_token,
         });
         self.tried.push(Tried {
@@ -247,6 +251,7 @@ impl Attempts<'_> {
         for runner in &mut self.running {
             if runner.race_at.is_some_and(|race_at| now >= race_at) {
                 runner.race_at = None;
+                runner.late = true;
                 ask = true;
             }
         }
@@ -261,6 +266,10 @@ impl Attempts<'_> {
                 runner.attempt.limits = arrived.limits;
                 runner.attempt.timings.first_token = Some(runner.attempt.elapsed());
                 self.guard.target = Some(Arc::clone(runner.attempt.target()));
+                // Who was late and then beaten has failed as surely as who never answers; a rival that only lost has not.
+                for loser in self.running.iter_mut().filter(|loser| loser.late) {
+                    loser.attempt.failed(&classify::no_first_token());
+                }
                 Some(Won { arrived, attempt: runner.attempt })
             }
             Err(failed) => {

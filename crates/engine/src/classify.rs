@@ -13,7 +13,8 @@ use crate::limits;
 pub fn of_exchange(error: &SendError) -> Fault {
     let (class, phase) = match error.stage {
         Stage::Dns | Stage::Connect | Stage::Tls => (FaultClass::Network, Phase::Connect),
-        Stage::Exchange => (FaultClass::Network, Phase::AwaitHead),
+        // The request had gone out: the host is there, the target did not answer.
+        Stage::Exchange => (FaultClass::Server, Phase::AwaitHead),
         Stage::Body => (FaultClass::Interrupted, Phase::BeforeCommit),
     };
     Fault::new(class, Origin::Provider, phase, error.to_string()).with_detail(error.chain())
@@ -30,7 +31,18 @@ pub fn of_answer(
     body: &[u8],
     now: WallTime,
 ) -> Fault {
-    let fault = codec.decode_fault(status, headers, body);
+    let mut fault = codec.decode_fault(status, headers, body);
+    // Of the few statuses that say exactly one thing, the status is believed before the words of the body.
+    let class = match (status, fault.class) {
+        (402, _) => FaultClass::Billing,
+        (502, FaultClass::Overloaded) => FaultClass::Server,
+        (503 | 529, FaultClass::Server) => FaultClass::Overloaded,
+        (_, class) => class,
+    };
+    if class != fault.class {
+        fault.class = class;
+        fault.scope = class.scope();
+    }
     refine(fault, provider, headers, now)
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase, Usage, WallTime};
+use memchr::memmem;
+use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase, Usage, WallTime};
 use ringmain_dialects::{Codec, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
+use serde::de::IgnoredAny;
 
 use crate::classify;
 use crate::inspect::Inspected;
@@ -28,6 +30,7 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 /// Headers of the caller that are the provider's business.
 const FORWARDED: [&str; 6] =
     ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "http-referer", "x-title"];
+const REDACTED: &str = "[redacted]";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
 
@@ -91,6 +94,8 @@ pub struct Job {
     pub target: Arc<Target>,
     /// What is sent to it.
     pub rendered: Rendered,
+    /// The credential's text, to be taken out of what a provider says of it.
+    pub secret: Option<Arc<str>>,
     /// The date, for what headers say.
     pub now: WallTime,
 }
@@ -115,8 +120,13 @@ impl Job {
         } else {
             self.plain(&head, body).await
         };
-        let failed = |fault: Fault| Failed {
-            fault: classify::refine(fault, &self.target.provider.kind, &head.headers, self.now),
+        let failed = |mut fault: Fault| Failed {
+            fault: {
+                if let Some(secret) = &self.secret {
+                    fault.message = fault.message.replace(&**secret, REDACTED);
+                }
+                classify::refine(fault, &self.target.provider.kind, &head.headers, self.now)
+            },
             reply: None,
             limits,
         };
@@ -138,16 +148,43 @@ impl Job {
         limits: Option<Limits>,
     ) -> Failed {
         let read = tokio::time::timeout(ERROR_PATIENCE, collect(&mut body, ERROR_MAX)).await;
-        let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
+        let bytes = self.without_key(read.ok().and_then(Result::ok).unwrap_or_default());
         let fault = match self.codec() {
+            // A redirect would carry the credential elsewhere: it is not followed, and no answer either.
+            _ if !status.is_client_error() && !status.is_server_error() => {
+                classify::protocol("the provider answered with a redirect", format!("status {status}"))
+            }
             Ok(codec) => {
                 let kind = &self.target.provider.kind;
                 classify::of_answer(codec, kind, status.as_u16(), &headers, &bytes, self.now)
             }
             Err(fault) => fault,
         };
-        let same = self.rendered.is_relay(&self.request) && !bytes.is_empty();
+        // A page from something in front of the provider is not the provider's words.
+        let json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
+        let same = self.rendered.is_relay(&self.request) && json && fault.class != FaultClass::Protocol;
+        let headers = self.headers_without_key(headers);
         Failed { fault, reply: same.then_some(ProviderReply { status, headers, body: bytes }), limits }
+    }
+
+    /// Some providers repeat the key they refuse.
+    fn without_key(&self, bytes: Bytes) -> Bytes {
+        let Some(secret) = &self.secret else { return bytes };
+        if memmem::find(&bytes, secret.as_bytes()).is_none() {
+            return bytes;
+        }
+        String::from_utf8_lossy(&bytes).replace(&**secret, REDACTED).into_bytes().into()
+    }
+
+    fn headers_without_key(&self, mut headers: HeaderMap) -> HeaderMap {
+        if let Some(secret) = &self.secret {
+            for value in headers.values_mut() {
+                if memmem::find(value.as_bytes(), secret.as_bytes()).is_some() {
+                    *value = HeaderValue::from_static(REDACTED);
+                }
+            }
+        }
+        headers
     }
 
     async fn stream(&self, body: AnswerBody) -> Result<Answer, Fault> {
@@ -181,16 +218,19 @@ impl Job {
 
     async fn plain(&self, head: &http::response::Parts, mut body: AnswerBody) -> Result<Answer, Fault> {
         let bytes = collect(&mut body, ANSWER_MAX).await?;
-        let Some(dialect) = self.rendered.dialect else {
-            return Ok(Answer::Plain(self.other_operation(head, bytes)?, None));
-        };
         let codec = self.codec()?;
+        if self.request.facts.operation != Operation::Chat {
+            return Ok(Answer::Plain(self.other_operation(head, bytes)?, None));
+        }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
             return Err(*fault);
         }
         if glance.malformed {
-            return Err(classify::protocol("the provider's answer is unreadable", format!("not a {dialect} answer")));
+            return Err(classify::protocol(
+                "the provider's answer is unreadable",
+                format!("not a {} answer", codec.dialect()),
+            ));
         }
         let used = glance.usage.is_some_and(|usage| usage.output > 0);
         match (glance.refused, self.request.route.policy.on_refusal) {
@@ -236,7 +276,7 @@ impl Job {
         Ok(response)
     }
 
-    /// Embeddings, images, moderations: JSON that is not an error and not nothing.
+    /// Embeddings, images, moderations, counts of tokens: JSON that is not an error and not nothing.
     fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<Bytes, Fault> {
         let object = ringmain_wire::json::Object::parse(&bytes)
             .map_err(|error| classify::protocol("the provider's answer is unreadable", error.to_string()))?;
@@ -245,7 +285,11 @@ impl Job {
             let kind = &self.target.provider.kind;
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
-        if has("data") || has("results") { Ok(bytes) } else { Err(classify::empty()) }
+        if ["data", "results", "input_tokens", "totalTokens"].into_iter().any(has) {
+            Ok(bytes)
+        } else {
+            Err(classify::empty())
+        }
     }
 }
 

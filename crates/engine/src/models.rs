@@ -13,10 +13,11 @@ use crate::reply::{self, Account, ReplyBody};
 #[must_use]
 pub fn list(gateway: &Gateway, dialect: Dialect, headers: &HeaderMap, request: RequestId) -> Response<ReplyBody> {
     let names = names(gateway);
-    // One path serves two vendors' SDKs; Anthropic's always says its version.
+    // One path serves three vendors' SDKs: Anthropic's always says its version, Google's has a header for its key.
     let body = match dialect {
         Dialect::Gemini => gemini(&names),
         _ if headers.contains_key("anthropic-version") => anthropic(&names),
+        _ if headers.contains_key("x-goog-api-key") => gemini(&names),
         _ => openai(&names),
     };
     let account = Account { request, target: None, attempts: 0, route: None, losses: &[] };

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE,
+    TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use ringmain_routing::Stop;
@@ -15,7 +18,9 @@ use crate::reply::{self, Account, ReplyBody};
 use crate::settle::RequestGuard;
 
 /// Headers of a provider's answer that are between it and us.
-const HOP_BY_HOP: [HeaderName; 12] = [
+const HOP_BY_HOP: [HeaderName; 14] = [
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
     CONNECTION,
     CONTENT_LENGTH,
     CONTENT_ENCODING,
@@ -113,6 +118,16 @@ fn seconds(wait: Duration) -> HeaderValue {
 }
 
 fn passed_on(mut headers: HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
     for name in HOP_BY_HOP {
         headers.remove(name);
     }

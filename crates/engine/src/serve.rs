@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::ALLOW;
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use ringmain_core::{Dialect, Fault, Operation, RequestId};
+use ringmain_core::{Operation, RequestId};
 use ringmain_upstream::Upstream;
 
-use crate::accept::accept;
+use crate::accept::{Refused, accept};
 use crate::attempt::attempt;
 use crate::gateway::Gateway;
 use crate::identify::identify;
@@ -26,9 +27,15 @@ where
     let id = gateway.next_id();
     match answer(gateway, upstream, request, id).await {
         Ok(response) => response,
-        Err((dialect, fault)) => {
+        Err(refused) => {
+            let Refused { dialect, fault, allow } = *refused;
             gateway.refused(id, &fault);
-            reply::error(dialect, &fault, &Account { request: id, target: None, attempts: 0, route: None, losses: &[] })
+            let account = Account { request: id, target: None, attempts: 0, route: None, losses: &[] };
+            let mut response = reply::error(dialect, &fault, &account);
+            if let Some(allow) = allow.and_then(|method| HeaderValue::try_from(method.as_str()).ok()) {
+                response.headers_mut().insert(ALLOW, allow);
+            }
+            response
         }
     }
 }
@@ -39,7 +46,7 @@ async fn answer<B>(
     upstream: &Upstream,
     request: Request<B>,
     id: RequestId,
-) -> Result<Response<ReplyBody>, (Dialect, Fault)>
+) -> Result<Response<ReplyBody>, Box<Refused>>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -47,7 +54,7 @@ where
     let (head, body) = request.into_parts();
     let accepted = accept(&head.method, head.uri.path(), head.uri.query())?;
     let dialect = accepted.dialect;
-    let refuse = |fault| (dialect, fault);
+    let refuse = |fault| Box::new(Refused { dialect, fault, allow: None });
 
     identify(&head.headers, gateway.caller_secret().as_deref()).map_err(refuse)?;
     if accepted.operation == Operation::Models {

@@ -55,12 +55,17 @@ pub struct ProviderLink {
     pub keys: Vec<Key>,
 }
 
+/// Shorter keys are placeholders (`none`, `ollama`), and words that an error may hold.
+const SECRET_MIN: usize = 8;
+
 /// One credential, ready to be sent.
 pub struct Key {
     /// Its place in the topology.
     pub ix: KeyIx,
     /// `openai#2`: for logs and records.
     pub label: String,
+    /// Its text, to be found and taken out where a provider repeats it. Too short to be told from a word: `None`.
+    pub(crate) secret: Option<Arc<str>>,
     /// The header it goes in, for each kind of authorisation the provider knows; none for a server that wants none.
     headers: Vec<(Auth, (HeaderName, HeaderValue))>,
 }
@@ -83,7 +88,8 @@ impl Key {
                 headers.push((auth.clone(), header));
             }
         }
-        Self { ix, label, headers }
+        let secret = secret.filter(|secret| secret.len() >= SECRET_MIN).map(Arc::from);
+        Self { ix, label, secret, headers }
     }
 
     /// The header for this kind of authorisation.

@@ -119,6 +119,8 @@ impl Writer {
                 let whole = self.seen.terminal || tap.is_whole(lenient);
                 if whole && *framing == Framing::JsonArray {
                     out.push_back(close(array));
+                } else if whole && !self.seen.terminal && !tap.end_marker().is_empty() {
+                    out.push_back(Bytes::from_static(tap.end_marker()));
                 }
                 whole
             }

@@ -27,12 +27,13 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts until drained. Running out of file descriptors is waited out, not died of.
+/// Accepts until the drain ends: while streams finish, whoever asks must still hear that this process is not ready.
+/// Running out of file descriptors is waited out, not died of.
 pub(crate) async fn accept(listener: TcpListener, workers: &Workers, mut drain: Drain) {
     loop {
         let accepted = tokio::select! {
             biased;
-            () = drain.reached(Stage::Draining) => return,
+            () = drain.reached(Stage::Ending) => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

@@ -77,13 +77,13 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| SendError::new(Stage::Connect, error))?;
-        self.exchange(origin, Connection { sender, driver }, request, false).await
+        self.exchange(origin, Box::new(Connection { sender, driver }), request, false).await
     }
 
     async fn exchange(
         &self,
         origin: &Arc<Origin>,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         request: Request<RequestBody>,
         reused: bool,
     ) -> Result<Exchange, SendError> {
@@ -132,7 +132,7 @@ fn clone(request: &Request<RequestBody>) -> Request<RequestBody> {
 /// The body of an answer, read when asked.
 pub struct AnswerBody {
     incoming: Incoming,
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     pool: Arc<Pool>,
     origin: Arc<Origin>,
 }

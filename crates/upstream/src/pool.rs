@@ -18,7 +18,7 @@ const IDLE_FOR: Duration = Duration::from_secs(25);
 /// Idle connections kept for one origin. The next one is closed instead.
 const IDLE_MAX: usize = 256;
 
-/// One HTTP/1.1 connection: both halves, polled by whoever holds it.
+/// One HTTP/1.1 connection: both halves, polled by whoever holds it. Large, so it is passed on in a box.
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<RequestBody>,
     pub(crate) driver: http1::Connection<TokioIo<Box<dyn Io>>, RequestBody>,
@@ -33,14 +33,17 @@ impl Connection {
     }
 }
 
+/// Idle connections of one origin, and since when; the newest at the back.
+type Idle = VecDeque<(Box<Connection>, Instant)>;
+
 #[derive(Default)]
 pub(crate) struct Pool {
-    idle: Mutex<HashMap<Origin, VecDeque<(Connection, Instant)>>>,
+    idle: Mutex<HashMap<Origin, Idle>>,
 }
 
 impl Pool {
     /// The connection used last that still stands.
-    pub(crate) fn take(&self, origin: &Origin) -> Option<Connection> {
+    pub(crate) fn take(&self, origin: &Origin) -> Option<Box<Connection>> {
         loop {
             let (mut connection, since) = self.lock().get_mut(origin)?.pop_back()?;
             if since.elapsed() < IDLE_FOR && connection.is_usable() {
@@ -49,11 +52,11 @@ impl Pool {
         }
     }
 
-    pub(crate) fn put(&self, origin: &Origin, connection: Connection) {
+    pub(crate) fn put(&self, origin: &Origin, connection: Box<Connection>) {
         let now = Instant::now();
         let mut idle = self.lock();
         if !idle.contains_key(origin) {
-            idle.insert(origin.clone(), VecDeque::new());
+            idle.insert(origin.clone(), Idle::new());
         }
         let Some(connections) = idle.get_mut(origin) else { return };
         while connections.front().is_some_and(|(_, since)| now - *since >= IDLE_FOR) {
@@ -64,7 +67,7 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Origin, VecDeque<(Connection, Instant)>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Origin, Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

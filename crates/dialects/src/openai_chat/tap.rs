@@ -74,6 +74,10 @@ impl Reader {
 }
 
 impl Tap for Reader {
+    fn end_marker(&self) -> &'static [u8] {
+        b"data: [DONE]\n\n"
+    }
+
     fn event(&mut self, name: Option<&str>, data: &[u8]) -> Glance {
         let data = data.trim_ascii();
         if data == DONE {

@@ -1,5 +1,7 @@
 //! A gateway whose providers are pipes in memory: real HTTP on both ends, and time that only moves when all wait.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may stop")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -77,14 +77,16 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
         tokio::spawn(follow(file, Arc::clone(&gateway)));
     }
 
+    let stopped = async {
+        let signal = told_to_stop().await;
+        tracing::info!(signal, connections = workers.open(), "draining");
+        let _ = stage.send(Stage::Draining);
+        drained(&workers, grace).await;
+    };
     tokio::select! {
         () = server::accept(data, &workers, drain.clone()) => {}
-        name = told_to_stop() => {
-            tracing::info!(signal = name, connections = workers.open(), "draining");
-            let _ = stage.send(Stage::Draining);
-        }
+        () = stopped => {}
     }
-    drained(&workers, grace).await;
     gateway.end_streams();
     let _ = stage.send(Stage::Ending);
     tokio::task::spawn_blocking(move || workers.join()).await?;

@@ -38,6 +38,9 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    if drain.stage() >= Stage::Draining {
+        connection.as_mut().graceful_shutdown();
+    }
     loop {
         let next = if drain.stage() == Stage::Serving { Stage::Draining } else { Stage::Ending };
         tokio::select! {

@@ -62,7 +62,9 @@ fn thinking(
         return;
     }
     let mut thinking = Builder::default();
-    thinking.maybe("includeThoughts", reasoning.visible);
+    // Who buys thinking by the token elsewhere is shown it, unless they say otherwise.
+    let bought = !is_native(request) && reasoning.budget_tokens.is_some_and(|tokens| tokens > 0);
+    thinking.maybe("includeThoughts", reasoning.visible.or(bought.then_some(true)));
     let is_pro = profile.model.contains("pro");
     match (reasoning.budget_tokens, reasoning.effort) {
         (budget, Some(effort)) if is_native(request) => {
