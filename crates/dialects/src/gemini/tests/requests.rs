@@ -120,7 +120,7 @@ fn thinking_is_asked_for_in_the_models_own_way() {
         ("gemini-2.5-flash", effort(Effort::None), json!({ "thinkingBudget": 0 })),
         ("gemini-2.5-pro", effort(Effort::None), json!({ "thinkingBudget": 128 })),
         ("gemini-2.5-flash", effort(Effort::Low), json!({ "thinkingBudget": 1024 })),
-        ("gemini-2.5-flash", budget(77), json!({ "thinkingBudget": 77 })),
+        ("gemini-2.5-flash", budget(77), json!({ "includeThoughts": true, "thinkingBudget": 77 })),
     ];
     for (model, reasoning, thinking) in table {
         let mut request = foreign();
