@@ -11,7 +11,7 @@ use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
 use ringmain_upstream::Upstream;
 
 use crate::classify;
-use crate::exchange::{self, Arrived, Failed, Job, ProviderReply};
+use crate::exchange::{Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
@@ -162,11 +162,7 @@ impl Attempts<'_> {
     fn start(&mut self, attempt: Try, now: Now) {
         let Some(target) = self.request.route.targets.get(attempt.candidate).cloned() else { return };
         let guard = AttemptGuard::begin(self.gateway, self.request, &target, attempt, now.mono);
-        let rendered = render::render(self.request, &target).and_then(|mut rendered| {
-            let message = exchange::message(self.request, &target, target.key(attempt.key), &mut rendered)?;
-            Ok((rendered, message))
-        });
-        let (rendered, message) = match rendered {
+        let rendered = match render::render(self.request, &target) {
             Ok(rendered) => rendered,
             Err(fault) => {
                 self.unfit.push((attempt.candidate, fault));
@@ -174,6 +170,7 @@ impl Attempts<'_> {
                 return;
             }
         };
+        let key = target.key(attempt.key);
         let policy = &self.request.route.policy;
         let candidate_race = policy.candidates.get(attempt.candidate).and_then(|candidate| candidate.race_after);
         let race_after = candidate_race.or(policy.timeouts.race_after).filter(|_| self.running.is_empty());
@@ -181,15 +178,16 @@ impl Attempts<'_> {
             upstream: self.upstream.clone(),
             request: Arc::clone(self.request),
             target: Arc::clone(&target),
+            credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
+            secret: key.and_then(|key| key.secret.clone()),
             rendered,
-            secret: target.key(attempt.key).and_then(|key| key.secret.clone()),
             now: now.wall,
         };
         self.guard.attempts += 1;
         self.guard.target = Some(target);
         self.running.push(Runner {
             index: self.tried.len(),
-            future: Box::pin(job.run(message)),
+            future: Box::pin(job.run()),
             attempt: guard,
             race_at: race_after.map(|after| now.mono + after),
             late: false,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use memchr::memmem;
-use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase, Usage, WallTime};
+use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::{Codec, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
@@ -18,7 +18,7 @@ use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
 use crate::render::Rendered;
-use crate::target::{Key, Target};
+use crate::target::Target;
 use crate::writer::Writer;
 
 /// The largest plain answer; a batch of pictures in base64 fits.
@@ -28,8 +28,14 @@ const ERROR_MAX: usize = 64 * 1024;
 /// How long an error answer's body may take.
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 /// Headers of the caller that are the provider's business.
-const FORWARDED: [&str; 6] =
-    ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "http-referer", "x-title"];
+static FORWARDED: [HeaderName; 6] = [
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("http-referer"),
+    HeaderName::from_static("x-title"),
+];
 const REDACTED: &str = "[redacted]";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
@@ -94,6 +100,8 @@ pub struct Job {
     pub target: Arc<Target>,
     /// What is sent to it.
     pub rendered: Rendered,
+    /// The header that lets us in.
+    pub credential: Option<(HeaderName, HeaderValue)>,
     /// The credential's text, to be taken out of what a provider says of it.
     pub secret: Option<Arc<str>>,
     /// The date, for what headers say.
@@ -105,9 +113,9 @@ impl Job {
     ///
     /// # Errors
     /// It failed before the caller saw anything.
-    pub async fn run(mut self, message: Request<RequestBody>) -> Result<Arrived, Failed> {
+    pub async fn run(mut self) -> Result<Arrived, Failed> {
         let connect = self.request.route.policy.timeouts.connect;
-        let sent = self.upstream.send(&self.target.provider.origin, message, connect).await;
+        let sent = self.upstream.send(&self.target.provider.origin, &|| self.message(), connect).await;
         let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;
         let limits = limits::limits(&head.headers, self.now);
         let losses = std::mem::take(&mut self.rendered.losses);
@@ -132,6 +140,35 @@ impl Job {
         };
         let body = answer.map_err(failed)?;
         Ok(Arrived { status: head.status, headers: head.headers, body, relayed, losses, limits })
+    }
+
+    /// The request for the provider. A caller's own credential never goes along.
+    fn message(&self) -> Request<RequestBody> {
+        let (request, provider, rendered) = (&self.request, &self.target.provider, &self.rendered);
+        let mut message = Request::new(RequestBody::new(rendered.parts.iter().cloned()));
+        *message.method_mut() = http::Method::POST;
+        *message.uri_mut() = rendered.uri.clone();
+        let headers = message.headers_mut();
+        headers.reserve(10);
+        headers.insert(HOST, provider.host.clone());
+        headers.insert(CONTENT_TYPE, JSON);
+        let accept = if request.facts.stream { "text/event-stream" } else { "*/*" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(USER_AGENT, AGENT);
+        for (name, value) in &provider.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        if rendered.is_relay(request) {
+            for name in &FORWARDED {
+                if let Some(value) = request.headers.get(name) {
+                    headers.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        if let Some((name, value)) = &self.credential {
+            headers.insert(name.clone(), value.clone());
+        }
+        message
     }
 
     /// The codec of the dialect spoken with the provider. An operation of one shape has OpenAI's errors.
@@ -291,47 +328,6 @@ impl Job {
             Err(classify::empty())
         }
     }
-}
-
-/// The request for the provider. A caller's own credential never goes along.
-///
-/// # Errors
-/// A name that cannot stand in a request line.
-pub fn message(
-    request: &Inspected,
-    target: &Target,
-    key: Option<&Key>,
-    rendered: &mut Rendered,
-) -> Result<Request<RequestBody>, Fault> {
-    let provider = &target.provider;
-    let uri = provider.origin.path(&rendered.path).parse::<http::Uri>().map_err(|_| {
-        let message = format!("model: {} cannot stand in a URL", target.name);
-        Fault::new(FaultClass::BadRequest, Origin::Caller, Phase::Before, message).with_status(400)
-    })?;
-    let body = RequestBody::new(std::mem::take(&mut rendered.parts));
-    let mut message = Request::new(body);
-    *message.method_mut() = http::Method::POST;
-    *message.uri_mut() = uri;
-    let headers = message.headers_mut();
-    headers.reserve(10);
-    headers.insert(HOST, provider.host.clone());
-    headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(ACCEPT, HeaderValue::from_static(if request.facts.stream { "text/event-stream" } else { "*/*" }));
-    headers.insert(USER_AGENT, AGENT);
-    for (name, value) in &provider.headers {
-        headers.insert(name.clone(), value.clone());
-    }
-    if rendered.is_relay(request) {
-        for name in FORWARDED {
-            if let Some(value) = request.headers.get(name) {
-                headers.insert(name, value.clone());
-            }
-        }
-    }
-    if let Some((name, value)) = key.and_then(|key| key.header(&rendered.auth)) {
-        headers.insert(name.clone(), value.clone());
-    }
-    Ok(message)
 }
 
 /// Reads a body of at most `max` bytes.

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ringmain_core::{Capabilities, Fault, FaultClass, Operation, Origin, Phase, RequestFacts, RequestId, Tick};
 use ringmain_dialects::{BodyFacts, Framing, Malformed, ir, registry, shared};
 use ringmain_wire::json::{self, Document, Object};
@@ -12,6 +12,9 @@ use ringmain_wire::json::{self, Document, Object};
 use crate::accept::Accepted;
 use crate::gateway::Gateway;
 use crate::route::Route;
+
+static TIMEOUT: HeaderName = HeaderName::from_static("x-ringmain-timeout");
+static TAG: HeaderName = HeaderName::from_static("x-ringmain-tag");
 
 /// A request that is understood and has a route.
 #[derive(Debug)]
@@ -116,7 +119,7 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
 
 /// `x-ringmain-timeout: 20s`
 fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
-    let Some(value) = headers.get("x-ringmain-timeout") else { return Ok(None) };
+    let Some(value) = headers.get(&TIMEOUT) else { return Ok(None) };
     let parsed = value.to_str().ok().and_then(ringmain_core::time::parse_duration);
     let timeout = parsed.filter(|timeout| !timeout.is_zero());
     let expected = || bad_request("x-ringmain-timeout: expected a duration such as 500ms, 20s or 2m".to_owned());
@@ -125,7 +128,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
 
 /// `x-ringmain-tag: team=search,stage=prod`
 fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
-    let values = headers.get_all("x-ringmain-tag").iter().filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(&TAG).iter().filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(',')).filter_map(|pair| pair.split_once('='));
     pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).take(32).collect()
 }

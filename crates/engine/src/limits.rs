@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ringmain_core::WallTime;
 use ringmain_routing::{Limits, Window};
 
@@ -29,24 +29,29 @@ fn until(date: std::time::SystemTime, now: WallTime) -> Duration {
 }
 
 /// Header names of a limit: what is left, and when it is whole again.
-type Names = (&'static str, &'static str);
+type Names = (HeaderName, HeaderName);
 
-const REQUESTS: [Names; 2] = [
-    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
-    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+static REQUESTS: [Names; 2] = [
+    names("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    names("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
 ];
-const TOKENS: [Names; 4] = [
-    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
-    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
-    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+static TOKENS: [Names; 4] = [
+    names("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    names("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    names("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
+    names("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
 ];
+
+/// Ready names: these are looked up in every answer.
+const fn names(remaining: &'static str, reset: &'static str) -> Names {
+    (HeaderName::from_static(remaining), HeaderName::from_static(reset))
+}
 
 /// What is left of the key's limits: OpenAI's `x-ratelimit-*` and Anthropic's `anthropic-ratelimit-*`.
 #[must_use]
 pub fn limits(headers: &HeaderMap, now: WallTime) -> Option<Limits> {
     let scarcest = |names: &[Names]| {
-        let windows = names.iter().filter_map(|names| window(headers, *names, now));
+        let windows = names.iter().filter_map(|names| window(headers, names, now));
         windows.min_by_key(|window| window.remaining.unwrap_or(u64::MAX))
     };
     let (requests, tokens) = (scarcest(&REQUESTS), scarcest(&TOKENS));
@@ -56,8 +61,8 @@ pub fn limits(headers: &HeaderMap, now: WallTime) -> Option<Limits> {
     Some(Limits { requests: requests.unwrap_or_default(), tokens: tokens.unwrap_or_default() })
 }
 
-fn window(headers: &HeaderMap, (remaining, reset_at): Names, now: WallTime) -> Option<Window> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+fn window(headers: &HeaderMap, (remaining, reset_at): &Names, now: WallTime) -> Option<Window> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let remaining = text(remaining)?.parse().ok();
     Some(Window { remaining, reset: text(reset_at).and_then(|text| reset(text, now)) })
 }

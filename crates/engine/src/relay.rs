@@ -18,7 +18,7 @@ use crate::reply::{self, Account, ReplyBody};
 use crate::settle::RequestGuard;
 
 /// Headers of a provider's answer that are between it and us.
-const HOP_BY_HOP: [HeaderName; 14] = [
+static HOP_BY_HOP: [HeaderName; 14] = [
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     CONNECTION,
@@ -128,7 +128,7 @@ fn passed_on(mut headers: HeaderMap) -> HeaderMap {
     for name in named {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
     headers

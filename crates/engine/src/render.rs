@@ -12,6 +12,7 @@ pub use quirks::Departures;
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::Uri;
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
 use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
@@ -27,8 +28,8 @@ use quirks::Asked;
 pub struct Rendered {
     /// The body in pieces that share the caller's bytes where nothing changed.
     pub parts: Vec<Bytes>,
-    /// Path and query under the base URL.
-    pub path: String,
+    /// Path and query at the provider's host.
+    pub uri: Uri,
     /// The dialect spoken with the provider; `None` for an operation of one shape.
     pub dialect: Option<Dialect>,
     /// How the request is authorised.
@@ -56,7 +57,8 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let endpoint = target
         .endpoint(facts.operation, facts.dialect)
         .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
-    let path = endpoint.path_for(&target.name.model, facts.stream);
+    let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
+    let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
     let (base, mut losses) =
         if relayed { (Cow::Borrowed(&request.document), Vec::new()) } else { translated(request, target, endpoint)? };
@@ -80,7 +82,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         losses.clear();
     }
     let auth = target.provider.kind.auth_at(endpoint).clone();
-    Ok(Rendered { parts: spliced.into_parts(), path, dialect: endpoint.dialect, auth, strip_usage, losses })
+    Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, auth, strip_usage, losses })
 }
 
 fn translated<'a>(

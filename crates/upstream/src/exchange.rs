@@ -54,7 +54,7 @@ impl Upstream {
 
     /// Sends a request and waits for the response head. `connect` bounds DNS, TCP and TLS together.
     ///
-    /// `request`'s URI is in origin form, and it has a `host` header. A kept connection that turns out to be dead before
+    /// `request` makes the request; its URI is in origin form, and it has a `host` header. A kept connection that turns out to be dead before
     /// any answer is replaced by a fresh one, once: the provider closed it while we wrote, and processed nothing.
     ///
     /// # Errors
@@ -62,11 +62,11 @@ impl Upstream {
     pub async fn send(
         &self,
         origin: &Arc<Origin>,
-        request: Request<RequestBody>,
+        request: &(dyn Fn() -> Request<RequestBody> + Sync),
         connect: Duration,
     ) -> Result<Exchange, SendError> {
         if let Some(connection) = self.pool.take(origin) {
-            match self.exchange(origin, connection, clone(&request), true).await {
+            match self.exchange(origin, connection, request(), true).await {
                 Err(error) if died_idle(&error) => {}
                 done => return done,
             }
@@ -77,7 +77,7 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| SendError::new(Stage::Connect, error))?;
-        self.exchange(origin, Box::new(Connection { sender, driver }), request, false).await
+        self.exchange(origin, Box::new(Connection { sender, driver }), request(), false).await
     }
 
     async fn exchange(
@@ -119,14 +119,6 @@ fn is_reset(error: &hyper::Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<std::io::Error>())
         .is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionReset | ConnectionAborted))
-}
-
-fn clone(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(request.body().clone());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// The body of an answer, read when asked.

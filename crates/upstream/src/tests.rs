@@ -24,11 +24,13 @@ fn upstream() -> Upstream {
 }
 
 async fn post(upstream: &Upstream, origin: &Arc<Origin>) -> Result<(u16, bool, Result<Bytes, SendError>), SendError> {
-    let request = Request::post(origin.path("/chat"))
-        .header("host", origin.authority())
-        .body(RequestBody::new([Bytes::from_static(b"he"), Bytes::from_static(b"llo")]))
-        .unwrap();
-    let mut exchange = upstream.send(origin, request, CONNECT).await?;
+    let request = || {
+        Request::post(origin.path("/chat"))
+            .header("host", origin.authority())
+            .body(RequestBody::new([Bytes::from_static(b"he"), Bytes::from_static(b"llo")]))
+            .unwrap()
+    };
+    let mut exchange = upstream.send(origin, &request, CONNECT).await?;
     let mut body = Vec::new();
     while let Some(chunk) = exchange.body.next().await {
         match chunk {
@@ -97,8 +99,9 @@ async fn dropping_an_exchange_closes_the_connection() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await.unwrap();
         stream.read(&mut [0; 8]).await.unwrap_or(0)
     });
-    let request = Request::post("/").header("host", "x").body(RequestBody::from(Bytes::from_static(b"hello"))).unwrap();
-    let mut exchange = upstream().send(&origin, request, CONNECT).await.unwrap();
+    let body = || RequestBody::from(Bytes::from_static(b"hello"));
+    let request = || Request::post("/").header("host", "x").body(body()).unwrap();
+    let mut exchange = upstream().send(&origin, &request, CONNECT).await.unwrap();
     assert_eq!(exchange.body.next().await.unwrap().unwrap().as_ref(), b"ok");
     drop(exchange);
     assert_eq!(server.await.unwrap(), 0, "the provider sees the end of the connection");

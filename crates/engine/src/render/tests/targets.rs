@@ -77,11 +77,11 @@ fn a_model_in_the_path_stays_out_of_the_body() {
     let body = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
     let mut request = request(Gemini, body);
     let plain = render(&request, &target).unwrap();
-    assert_eq!(plain.path, "/v1beta/models/tuned/g%3F%23%C3%A9:generateContent");
+    assert_eq!(plain.uri, "/v1beta/models/tuned/g%3F%23%C3%A9:generateContent");
     assert_eq!((text(&plain).as_str(), plain.strip_usage), (body, false));
     request.facts.stream = true;
     let streamed = render(&request, &target).unwrap();
-    assert_eq!(streamed.path, "/v1beta/models/tuned/g%3F%23%C3%A9:streamGenerateContent?alt=sse");
+    assert_eq!(streamed.uri, "/v1beta/models/tuned/g%3F%23%C3%A9:streamGenerateContent?alt=sse");
     assert_eq!(text(&streamed), body);
 }
 
@@ -100,7 +100,7 @@ fn a_translated_request_gets_the_quirks_too() {
     assert_eq!(text, expected);
     assert_eq!(losses, ["top_k", "temperature"]);
     let rendered = render(&anthropic, &with(Quirks::default())).unwrap();
-    assert_eq!((rendered.path.as_str(), rendered.dialect), ("/chat/completions", Some(OpenAiChat)));
+    assert_eq!((rendered.uri.path(), rendered.dialect), ("/chat/completions", Some(OpenAiChat)));
     assert!(!rendered.is_relay(&anthropic) && !rendered.strip_usage);
 }
 

@@ -196,6 +196,6 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(RequestBody::new([Bytes::from(body)]))?;
-        Ok(self.upstream.send(&self.origin, request, CONNECT).await?)
+        Ok(self.upstream.send(&self.origin, &|| request.clone(), CONNECT).await?)
     }
 }
