@@ -1,7 +1,8 @@
 //! What a request does now: try a target, wait, or stop.
 //!
-//! The class of the last failure says where to go first (the same target, another key, a larger window, the next
-//! target); then come the targets not tried yet, in the order of the plan; then those tried, again, after a backoff.
+//! The class of the last failure says whether the same target is asked once more; then come the ways not tried yet, in
+//! the order of the plan: an untried target, or an unused key of a target whose last failure blamed its key alone. They
+//! are taken at once, beside a running attempt too. Then come those tried, again, after a backoff.
 //! What a failure rules out for this request (a key that was refused, a model that is not there, a window that is too
 //! small) stays ruled out. Retries that need the budget are named in `health/retry_budget.rs`.
 //!

@@ -1,6 +1,7 @@
 //! A small world to decide in: virtual time, one request after the other.
 
 mod classes;
+mod keys;
 mod laws;
 mod scenarios;
 mod shares;

@@ -3,7 +3,7 @@
 use ringmain_core::{Fault, FaultClass, Origin, Tick};
 
 use super::choose::{Request, Use};
-use super::{Step, Stop, Try};
+use super::{Step, Stop};
 use crate::{OnRefusal, Reason, Standing};
 
 impl Request<'_> {
@@ -12,20 +12,21 @@ impl Request<'_> {
         self.untried().map_or_else(|| self.again(), Step::Try)
     }
 
-    /// An attempt still runs: another target beside it, or patience. It alone may still bring the answer, so nothing
-    /// but the deadline stops the request.
+    /// An attempt still runs: another target or key beside it, or patience. It alone may still bring the answer, so
+    /// nothing but the deadline stops the request.
     pub(super) fn race(&self) -> Step {
-        let may_try = self.spent() < self.attempts() && self.terminal().is_none();
-        if may_try && let Some(attempt) = self.untried() {
+        if self.terminal().is_some() {
+            return Step::Wait { until: self.deadline };
+        }
+        if let Some(attempt) = self.untried() {
             return Step::Try(attempt);
         }
-        let back = |at| match self.usable(at) {
-            Use::At(until) if may_try && until > self.now => Some(until),
+        let allowed = self.candidates().filter(|at| self.has_attempt_for(*at) && self.is_fresh_covered(*at));
+        let back = allowed.filter_map(|at| match self.fresh(at) {
+            Use::At(until) if until > self.now => Some(until),
             _ => None,
-        };
-        let untried = self.candidates().filter(|at| self.times(*at) == 0 && self.is_covered(*at));
-        let until = untried.filter_map(back).min().unwrap_or(self.deadline);
-        Step::Wait { until: until.min(self.deadline) }
+        });
+        Step::Wait { until: back.min().unwrap_or(self.deadline).min(self.deadline) }
     }
 
     /// The attempt at `last` in `tried` failed, and none runs.
@@ -34,14 +35,9 @@ impl Request<'_> {
             return Step::Stop(Stop::Return(at));
         }
         let candidate = self.tried.get(last).map_or(0, |tried| tried.candidate);
-        let other_key = self.other_key(candidate, fault.class);
-        // A refused credential is no attempt at the answer: with five keys of which four are dead, two attempts do.
-        let free_key = matches!(fault.class, FaultClass::Auth | FaultClass::Billing) && other_key.is_some();
-        if self.attempts() == 1 || self.spent() - usize::from(free_key) >= self.attempts() {
-            return Step::Stop(Stop::Attempts { fault: self.most_telling().unwrap_or(last) });
-        }
-        if let Some(attempt) = other_key {
-            return Step::Try(attempt);
+        if self.spent(None) >= self.attempts() {
+            let stop = || Step::Stop(Stop::Attempts { fault: self.most_telling().unwrap_or(last) });
+            return self.untried().map_or_else(stop, Step::Try);
         }
         if matches!(fault.class, FaultClass::Server | FaultClass::Interrupted)
             && let Some(step) = self.same_once(candidate, fault)
@@ -61,10 +57,19 @@ impl Request<'_> {
         usize::try_from(self.policy.attempts).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Attempts made, without those whose key was refused and another key of the same target was used instead.
-    fn spent(&self) -> usize {
-        let replaced =
-            |at: usize, candidate: usize| self.tried.iter().skip(at + 1).any(|later| later.candidate == candidate);
+    /// Is an attempt left for this candidate? A refused credential is no attempt at the answer: with five keys of which
+    /// four are dead, two attempts do. But one attempt is one attempt.
+    pub(super) fn has_attempt_for(&self, at: usize) -> bool {
+        self.tried.is_empty() || (self.attempts() > 1 && self.spent(Some(at)) < self.attempts())
+    }
+
+    /// Attempts made, without those whose key was refused and another key of the same target was used instead, or will
+    /// be if `then` is tried next.
+    fn spent(&self, then: Option<usize>) -> usize {
+        let replaced = |at: usize, candidate: usize| {
+            let mut later = self.tried.iter().skip(at + 1).map(|tried| tried.candidate).chain(then);
+            later.any(|later| later == candidate)
+        };
         let refused = self.tried.iter().enumerate().filter(|(at, tried)| {
             let class = tried.result.as_ref().map(|fault| fault.class);
             matches!(class, Some(FaultClass::Auth | FaultClass::Billing)) && replaced(*at, tried.candidate)
@@ -116,24 +121,8 @@ impl Request<'_> {
         failed.max().map(|(_, _, at)| at)
     }
 
-    /// After a failure that blames the key: another key of the same target, at once.
-    fn other_key(&self, candidate: usize, class: FaultClass) -> Option<Try> {
-        if !matches!(class, FaultClass::RateLimit | FaultClass::Billing | FaultClass::Auth)
-            || !self.candidates().any(|at| at == candidate)
-        {
-            return None;
-        }
-        match self.usable(candidate) {
-            Use::Now(attempt) => {
-                let used = self.tried.iter().any(|tried| tried.candidate == candidate && tried.key == attempt.key);
-                (!used).then_some(attempt)
-            }
-            Use::At(_) | Use::No => None,
-        }
-    }
-
     /// After a failure that a second attempt often cures: the same target once more, after a backoff. Not if the
-    /// provider asked for a longer wait and another target can be had at once.
+    /// provider asked for a longer wait and another target or key can be had at once.
     fn same_once(&self, candidate: usize, fault: &Fault) -> Option<Step> {
         let is_cured_by_asking = |class| matches!(class, FaultClass::Server | FaultClass::Interrupted);
         let faults =
@@ -149,18 +138,21 @@ impl Request<'_> {
         Some(if until > self.now { Step::Wait { until } } else { Step::Try(attempt) })
     }
 
-    /// Every usable target has been tried: the one that may be tried again soonest, or the end.
+    /// Every way that is open now has been tried: the one that may be tried again, or opens, soonest; or the end.
     fn again(&self) -> Step {
         let mut soonest: Option<(Tick, usize, Step)> = None;
         let mut no_budget = false;
-        for at in self.candidates() {
-            let (until, step) = match self.usable(at) {
+        let ways = self.candidates().flat_map(|at| {
+            [(at, self.fresh(at), self.is_fresh_covered(at)), (at, self.usable(at), self.is_covered(at))]
+        });
+        for (at, way, is_covered) in ways {
+            let (until, step) = match way {
                 Use::No => continue,
                 // Not all on the stroke of it.
                 Use::At(until) => (until.max(self.again_at(at)) + self.jitter(at, 1), None),
                 Use::Now(attempt) => (self.again_at(at), Some(attempt)),
             };
-            if !self.is_covered(at) {
+            if !is_covered {
                 no_budget = true;
                 continue;
             }

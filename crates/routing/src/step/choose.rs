@@ -18,6 +18,14 @@ pub(super) struct Request<'a> {
     pub(super) seed: Seed,
 }
 
+/// By which of its keys?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    All,
+    /// Only those this request has not used for the candidate.
+    Unused,
+}
+
 /// Can a candidate be used?
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Use {
@@ -67,6 +75,20 @@ impl Request<'_> {
 
     /// May this request use the candidate?
     pub(super) fn usable(&self, at: usize) -> Use {
+        self.usable_by(at, Keys::All)
+    }
+
+    /// May this request use the candidate in a way it has not yet: at all, or, where the last failure blamed the key
+    /// alone, by another key?
+    pub(super) fn fresh(&self, at: usize) -> Use {
+        match self.tried.iter().rev().find(|tried| tried.candidate == at) {
+            None => self.usable(at),
+            Some(Tried { result: Some(fault), .. }) if blames_key(fault) => self.usable_by(at, Keys::Unused),
+            Some(_) => Use::No,
+        }
+    }
+
+    fn usable_by(&self, at: usize, keys: Keys) -> Use {
         let (Some(row), Some(candidate)) = (self.view.rows.get(at), self.policy.candidates.get(at)) else {
             return Use::No;
         };
@@ -77,7 +99,7 @@ impl Request<'_> {
             },
             Standing::Ready | Standing::Probe => None,
         };
-        match (self.key(at), place) {
+        match (self.key(at, keys), place) {
             (Ok(key), None) => Use::Now(Try {
                 candidate: at,
                 target: candidate.target,
@@ -92,7 +114,7 @@ impl Request<'_> {
     }
 
     /// A key by weight, one that this request has not used here if there is one; else when one is back, if ever.
-    fn key(&self, at: usize) -> Result<KeyRow, Option<Tick>> {
+    fn key(&self, at: usize, which: Keys) -> Result<KeyRow, Option<Tick>> {
         let keys = self.view.keys(at);
         if let [only] = keys
             && self.tried.is_empty()
@@ -102,7 +124,8 @@ impl Request<'_> {
         }
         let used = |key: KeyIx| self.tried.iter().any(|tried| tried.candidate == at && tried.key == key);
         let (mut fresh, mut spent, mut back) = (0.0, 0.0, None::<Tick>);
-        for key in keys {
+        let allowed = || keys.iter().filter(|key| which == Keys::All || !used(key.key));
+        for key in allowed() {
             match self.key_back(at, key) {
                 None => {}
                 Some(until) if until > self.now => back = Some(back.map_or(until, |back| back.min(until))),
@@ -113,7 +136,7 @@ impl Request<'_> {
         let of_fresh = fresh > 0.0;
         let mut point = self.seed.nth("key", self.tried.len() as u64).unit() * if of_fresh { fresh } else { spent };
         let mut picked = None;
-        for key in keys {
+        for key in allowed() {
             let is_free = self.key_back(at, key).is_some_and(|until| until <= self.now);
             if is_free && used(key.key) != of_fresh {
                 picked = Some(*key);
@@ -143,13 +166,15 @@ impl Request<'_> {
         Some(back)
     }
 
-    /// The end of the wait before trying a candidate again: a jittered backoff, or what the provider asked.
+    /// The end of the wait before trying a candidate again: a jittered backoff, or what the provider asked. What it
+    /// asked of a key alone holds for that key: see `key_back`.
     pub(super) fn again_at(&self, at: usize) -> Tick {
         let times = self.times(at);
         let mut until = Tick::ZERO;
         for (tried, fault) in self.faults().filter(|(tried, _)| tried.candidate == at) {
             let ended = tried.ended.unwrap_or(tried.started);
-            until = until.max(asked_until(tried, fault)).max(ended + self.jitter(at, times));
+            let asked = if blames_key(fault) { ended } else { asked_until(tried, fault) };
+            until = until.max(asked).max(ended + self.jitter(at, times));
         }
         until
     }
@@ -173,15 +198,25 @@ impl Request<'_> {
         !self.is_paid(at) || self.view.budget >= 1.0
     }
 
-    /// The first candidate not tried yet that can be used now.
+    /// Is there budget for its use in a way not tried yet? Another key in place of one that was refused is free.
+    pub(super) fn is_fresh_covered(&self, at: usize) -> bool {
+        self.times(at) > 0 || self.is_covered(at)
+    }
+
+    /// The first way not tried yet that is open now, in the order of the plan.
     pub(super) fn untried(&self) -> Option<Try> {
-        self.candidates().filter(|at| self.times(*at) == 0 && self.is_covered(*at)).find_map(|at| {
-            match self.usable(at) {
-                Use::Now(attempt) => Some(attempt),
-                Use::At(_) | Use::No => None,
-            }
+        let mut allowed = self.candidates().filter(|at| self.has_attempt_for(*at) && self.is_fresh_covered(*at));
+        allowed.find_map(|at| match self.fresh(at) {
+            Use::Now(attempt) => Some(attempt),
+            Use::At(_) | Use::No => None,
         })
     }
+}
+
+/// Does the failure say something of the key alone, so that another key may serve?
+fn blames_key(fault: &Fault) -> bool {
+    matches!(fault.class, FaultClass::RateLimit | FaultClass::Billing | FaultClass::Auth)
+        && matches!(fault.scope, FaultScope::Key | FaultScope::KeyModel)
 }
 
 /// When the time that the provider asked for ends; the end of the attempt if it asked for none.
