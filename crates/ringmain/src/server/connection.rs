@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,18 +30,19 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
         let (gateway, upstream) = (&gateway, &upstream);
         let stage = health.stage();
         async move {
-            Ok::<_, Infallible>(match probe(request.uri().path(), stage) {
+            let mut response = match probe(request.uri().path(), stage) {
                 Some(answer) => answer,
                 None => ringmain_engine::serve(gateway, upstream, request).await,
-            })
+            };
+            if stage >= Stage::Draining {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    if drain.stage() >= Stage::Draining {
-        connection.as_mut().graceful_shutdown();
-    }
     loop {
         let next = if drain.stage() == Stage::Serving { Stage::Draining } else { Stage::Ending };
         tokio::select! {
