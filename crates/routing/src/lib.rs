@@ -5,12 +5,14 @@
 //! plan(policy, facts, view, now, seed)             -> Plan   every candidate with its verdict, and the order
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
+//! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
 //! The same functions decide in production, in `explain`, in simulation and in replay.
 //!
 //! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
-//! same probe; then `observe` when an attempt ended, and a fresh `view` before each further `next`.
+//! same probe; `committed` at an attempt's first useful token, `observe` when it ended, and a fresh `view` before each
+//! further `next`.
 
 mod balance;
 pub mod health;
@@ -22,7 +24,7 @@ mod verdict;
 mod view;
 
 pub use health::Health;
-pub use observe::{Limits, Observation, Seen, Window, begin, observe};
+pub use observe::{Limits, Observation, Seen, Window, begin, committed, observe};
 pub use plan::{Plan, plan};
 pub use policy::{Backoff, Balance, BreakerPolicy, Candidate, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget};
 pub use policy::{TargetIx, Timeouts};

@@ -82,6 +82,23 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
     }
 }
 
+/// An attempt reached its first useful token at `now`; `started` is when [`begin`] was told of it. If it is a probe, what
+/// it probes is back from now on, however long the answer takes; its end then counts as any attempt's. For any other
+/// attempt, and told again, it changes nothing. Need not be called; [`observe`] must be, after it.
+pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: Tick, now: Now) {
+    if !attempt.probe {
+        return;
+    }
+    if let Some(host) = health.host(attempt.host) {
+        host.committed(started, now.mono);
+    }
+    if let Some(target) = health.target(attempt.target) {
+        target.breaker.committed(started, now.mono);
+        target.out.committed(started);
+    }
+    for_key(health, attempt, |out| out.committed(started));
+}
+
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
     let Observation { attempt, started, seen, limits } = observation;

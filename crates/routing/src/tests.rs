@@ -3,6 +3,7 @@
 mod classes;
 mod keys;
 mod laws;
+mod probes;
 mod scenarios;
 mod shares;
 

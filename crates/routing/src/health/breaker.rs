@@ -5,11 +5,12 @@
 //! Finagle's `FailureAccrualPolicy` and linkerd's unified breaker; comparing a target with its peers, as in Envoy's
 //! outlier detection, needs more peers than a route has). It stays open for a time that doubles, half of it drawn at
 //! random, so that instances do not come back in step. Then exactly one request finds out: a health check that costs
-//! nothing and tests the real thing. A good probe closes it and the share rises over `ramp`, since a target that just
-//! came back is cold; a failure before the ramp is over opens it for twice as long.
+//! nothing and tests the real thing. A good probe closes it, by its first useful token (a stream may take minutes to
+//! end), and the share rises over `ramp`, since a target that just came back is cold; opening again before the ramp is
+//! over lasts twice as long.
 //!
-//! An answer counts only if its attempt began in the present state: what was sent before the breaker opened says
-//! nothing about the target now.
+//! An answer counts only if its attempt began in the present state, or was the probe that led to it: what was sent
+//! before the breaker opened says nothing about the target now.
 
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ enum State {
     Closed,
     Ramping {
         since: Tick,
+        /// When the probe that closed it began. Nothing else passed from then until `since`.
+        probe: Tick,
     },
     Open {
         until: Tick,
@@ -61,7 +64,7 @@ impl Breaker {
     pub(crate) fn admission(&self, policy: &BreakerPolicy, lease: Duration, now: Tick) -> Admission {
         match self.state {
             State::Closed => Admission::Pass { ramp: 1.0 },
-            State::Ramping { since } => {
+            State::Ramping { since, .. } => {
                 let (risen, whole) = (now.since(since).as_secs_f64(), policy.ramp.as_secs_f64());
                 Admission::Pass { ramp: if risen < whole { (risen / whole).max(RAMP_FROM) } else { 1.0 } }
             }
@@ -85,12 +88,20 @@ impl Breaker {
         }
     }
 
-    pub(crate) fn succeeded(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick) {
-        if self.is_probe(started) {
-            self.state = State::Ramping { since: now };
+    /// The attempt brings an answer. If it is the probe, that closes the breaker; its end counts as any other's then.
+    /// Says whether it was.
+    pub(crate) fn committed(&mut self, started: Tick, now: Tick) -> bool {
+        let is_probe = self.is_probe(started);
+        if is_probe {
+            self.state = State::Ramping { since: now, probe: started };
             self.in_a_row = 0;
             self.window.clear();
-        } else if self.counts(policy, started, now) {
+        }
+        is_probe
+    }
+
+    pub(crate) fn succeeded(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick) {
+        if !self.committed(started, now) && self.counts(policy, started, now) {
             self.in_a_row = 0;
             self.window.add(GOOD, policy.window, now);
         }
@@ -135,12 +146,12 @@ impl Breaker {
         match self.state {
             State::Closed => true,
             State::Open { .. } => false,
-            State::Ramping { since } => {
+            State::Ramping { since, probe } => {
                 if now.since(since) >= policy.ramp {
                     self.state = State::Closed;
                     self.openings = 0;
                 }
-                started >= since
+                started >= probe
             }
         }
     }

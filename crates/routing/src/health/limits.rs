@@ -75,6 +75,13 @@ impl Out {
         }
     }
 
+    /// The attempt brings an answer. If it is the probe, the credential, account or model is good again.
+    pub(crate) fn committed(&mut self, started: Tick) {
+        if self.mark.is_some_and(|mark| mark.probe == Some(started)) {
+            self.mark = None;
+        }
+    }
+
     /// The attempt says nothing; if it was the probe, the next request is.
     pub(crate) fn release(&mut self, started: Tick) {
         if let Some(mark) = &mut self.mark

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ringmain_core::{Fault, FaultClass, FaultScope, Seed, Tick};
 
+use super::keys::Made;
 use super::{End, World, asks, fault, policy, secs};
 use crate::health::breaker::{Admission, Breaker};
 use crate::health::retry_budget::Account;
@@ -40,6 +41,17 @@ fn passing_fault() -> impl Strategy<Value = Fault> {
     )
 }
 
+/// Failures that blame the key alone.
+fn key_fault() -> impl Strategy<Value = Fault> {
+    let classes = [FaultClass::RateLimit, FaultClass::Billing, FaultClass::Auth];
+    let scopes = [FaultScope::Key, FaultScope::KeyModel];
+    let parts = (prop::sample::select(classes.to_vec()), prop::sample::select(scopes.to_vec()));
+    (parts, prop::option::of(0..100_u64)).prop_map(|((class, scope), wait)| {
+        let fault = wait.map_or_else(|| fault(class), |wait| asks(class, secs(wait)));
+        Fault { scope, ..fault }
+    })
+}
+
 fn any_fault() -> impl Strategy<Value = Fault> {
     prop_oneof![9 => passing_fault(), 1 => (11..15_usize).prop_map(|class| fault(CLASSES[class]))]
 }
@@ -48,6 +60,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 enum Move {
     Pass(u64),
     Begin,
+    Commit(usize),
     Good(usize),
     Bad(usize),
     NotNow(usize),
@@ -59,6 +72,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         (0..8_000_u64).prop_map(Move::Pass),
         Just(Move::Begin),
         Just(Move::Begin),
+        (0..8_usize).prop_map(Move::Commit),
         (0..8_usize).prop_map(Move::Good),
         (0..8_usize).prop_map(Move::Bad),
         (0..8_usize).prop_map(Move::Bad),
@@ -79,7 +93,8 @@ fn passes(admission: Admission) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One probe at most; nobody passes while it is open; N failures in a row open it.
+    /// One probe at most; nobody passes while it is open; N failures in a row open it. A probe that committed is an
+    /// attempt like any other.
     #[test]
     fn breaker(moves in moves(), seed: u64) {
         let policy = policy(&[1]).breaker;
@@ -106,6 +121,15 @@ proptest! {
                     }
                     Admission::Probing => prop_assert!(running.iter().any(|(_, probe)| *probe), "a lost probe"),
                     Admission::Open { until } => prop_assert!(until > now && until <= now + policy.open_for_max),
+                },
+                Move::Commit(n) => if !running.is_empty() {
+                    let n = n % running.len();
+                    let (started, probe) = (running[n].0, std::mem::take(&mut running[n].1));
+                    let before = breaker.clone();
+                    prop_assert_eq!(breaker.committed(started, now), probe);
+                    prop_assert!(!probe || passes(breaker.admission(&policy, lease, now)));
+                    prop_assert!(probe || breaker == before);
+                    prop_assert!(!breaker.committed(started, now), "a probe is good once");
                 },
                 Move::Good(n) => if let Some((started, probe)) = pick(&mut running, n) {
                     breaker.succeeded(&policy, started, now);
@@ -164,14 +188,17 @@ proptest! {
         }
     }
 
-    /// Whatever has failed: while an untried healthy candidate, an attempt and time are left, something is tried, now
-    /// or (the same target once more) within a backoff. And every request ends, within its attempts.
+    /// Whatever has failed: while an untried healthy candidate or an untried usable key of one that failed for its keys
+    /// only, an attempt and time are left, something is tried, now or (the same target once more) within a backoff. And
+    /// every request ends, within its attempts.
     #[test]
     fn failover_lives(
-        keys in prop::collection::vec(1..3_usize, 2..6),
+        keys in prop::collection::vec(1..4_usize, 2..6),
         weighted: bool,
+        good_key in 0..3_usize,
         history in prop::collection::vec((0..6_usize, any_fault(), 0..3_000_u64), 0..40),
         answers in prop::collection::vec(passing_fault(), 1..10),
+        of_keys in prop::collection::vec(key_fault(), 1..5),
         spent: bool,
         healthy in 0..6_usize,
     ) {
@@ -179,7 +206,8 @@ proptest! {
         let healthy = healthy % keys.len();
         if weighted { world.policy.balance = Balance::Weighted; }
         if spent { world.policy.retry_budget = RetryBudget { share: 0.0, per_second: 0.0 }; }
-        world.policy.attempts = 20;
+        world.policy.attempts = 30;
+        let good_key = world.policy.candidates[healthy].keys[good_key % keys[healthy]].key;
         for (candidate, fault, millis) in history {
             let candidate = candidate % keys.len();
             if candidate == healthy { continue; }
@@ -192,10 +220,58 @@ proptest! {
         let mut turn = 0;
         let told = world.request(|attempt, _| {
             turn += 1;
-            if attempt.candidate == healthy { Ok(()) } else { Err(answers[turn % answers.len()].clone()) }
+            match attempt.candidate == healthy {
+                true if attempt.key == good_key => Ok(()),
+                true => Err(of_keys[turn % of_keys.len()].clone()),
+                false => Err(answers[turn % answers.len()].clone()),
+            }
         });
         prop_assert_eq!(&told.end, &End::Served(healthy), "{:?}", told);
-        prop_assert!(told.attempts.len() <= 20);
+        prop_assert!(told.attempts.len() <= 30);
+        let waits = told.at.windows(2).map(|two| two[1].since(two[0]));
+        prop_assert!(waits.max().is_none_or(|longest| longest <= secs(4)), "a backoff at most: {:?}", told);
+    }
+
+    /// The same, at any moment of a request of which some attempts still run.
+    #[test]
+    fn a_race_lives(
+        keys in prop::collection::vec(1..4_usize, 2..5),
+        drawn in prop::collection::vec((0..5_usize, 0..3_usize, prop::option::weighted(0.7, passing_fault())), 0..8),
+        of_keys in prop::collection::vec(key_fault(), 1..5),
+        spent: bool,
+        healthy in 0..5_usize,
+    ) {
+        let mut world = World::new(policy(&keys));
+        world.policy.attempts = 30;
+        world.policy.breaker.failures = 3;
+        if spent { world.policy.retry_budget = RetryBudget { share: 0.0, per_second: 0.0 }; }
+        let healthy = healthy % keys.len();
+        let (mut used, mut made) = (Vec::new(), Vec::<Made>::new());
+        for (candidate, key, result) in drawn {
+            let candidate = candidate % keys.len();
+            if candidate != healthy {
+                // None is asked beside itself, or before the time that it asked for.
+                let may_be = made.iter().all(|(at, _, result)| {
+                    *at != candidate || result.as_ref().is_some_and(|fault| fault.retry_after.is_none())
+                });
+                if may_be { made.push((candidate, key % keys[candidate], result)); }
+            } else if key + 1 < keys[healthy] && !used.contains(&key) {
+                // Its last key is the one that is left.
+                used.push(key);
+                made.push((candidate, key, Some(of_keys[key % of_keys.len()].clone())));
+            }
+        }
+        let step = world.after(&made);
+        let may_wait = made.iter().all(|(_, _, result)| result.is_some());
+        let backoff = world.now + secs(8);
+        match step {
+            Step::Try(attempt) => {
+                let mut keys = used.iter().map(|key| world.policy.candidates[healthy].keys[*key].key);
+                prop_assert!(attempt.candidate != healthy || !keys.any(|key| key == attempt.key));
+            }
+            Step::Wait { until } => prop_assert!(may_wait && until <= backoff, "{:?}", made),
+            Step::Stop(stop) => prop_assert!(false, "{:?} after {:?}", stop, made),
+        }
     }
 
     /// Any request at all ends within its attempts (refused keys aside) and its time.
