@@ -262,7 +262,7 @@ impl Attempts<'_> {
         match result {
             Ok(arrived) => {
                 runner.attempt.limits = arrived.limits;
-                runner.attempt.timings.first_token = Some(runner.attempt.elapsed());
+                runner.attempt.committed();
                 self.guard.target = Some(Arc::clone(runner.attempt.target()));
                 // Who was late and then beaten has failed as surely as who never answers; a rival that only lost has not.
                 for loser in self.running.iter_mut().filter(|loser| loser.late) {

@@ -76,6 +76,16 @@ impl AttemptGuard {
         self.gateway.clock.now().mono.since(self.started)
     }
 
+    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on.
+    pub fn committed(&mut self) {
+        self.timings.first_token = Some(self.elapsed());
+        if self.attempt.probe {
+            let now = self.gateway.clock.now();
+            let policy = &self.request.route.policy;
+            ringmain_routing::committed(&mut self.gateway.health(), policy, &self.attempt, self.started, now);
+        }
+    }
+
     /// A stream event was unreadable and skipped.
     pub fn skipped_event(&self) {
         emit(&EventSkipped { request: self.request.id, target: &self.target.meter });
