@@ -157,21 +157,21 @@ pub(crate) static DEFAULTS: &[Setting] = &[
     now(
         "affinity",
         Shape::Words(&[
-            word("prefix"),
+            word_later("prefix", "it will keep a conversation where its prompt cache is warm"),
             word_later("session", "it will keep the requests of one `x-ringmain-session` together"),
             word("off"),
         ]),
         "prefix",
-        "`prefix`: a conversation stays where its prompt cache is warm, while that target is fit.",
+        "`prefix`: a conversation stays where its prompt cache is warm, while that target is fit. Until it is available: `off`.",
     ),
     now(
         "resume",
         Shape::Words(&[
-            word("auto"),
-            word_later("off", "it will end a stream that dies with an error event even where it could go on"),
+            word_later("auto", "it will continue a stream that dies mid-answer elsewhere, where that is safe"),
+            word("off"),
         ]),
         "auto",
-        "A stream that dies mid-answer is continued elsewhere where that is safe.",
+        "A stream that dies mid-answer is continued elsewhere where that is safe. Until it is available: `off`.",
     ),
     now(
         "on_refusal",
@@ -232,7 +232,7 @@ static STATE: &[Setting] = &[
         "database",
         Shape::Text,
         "sqlite:ringmain.db",
-        "it will hold keys, budgets, usage and requests; until then they are kept in memory",
+        "it will hold keys, budgets, usage and requests; until then nothing is stored",
     ),
     later(
         "shared",

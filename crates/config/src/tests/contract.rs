@@ -19,6 +19,10 @@ fn the_contract_is_read() {
         ("RM0007", "providers.openai.keys[1].tpm"),
         ("RM0007", "providers.bedrock"),
         ("RM0007", "routes[1].shift"),
+        ("RM0007", "defaults.affinity"),
+        ("RM0007", "defaults.resume"),
+        ("RM0007", "state.database"),
+        ("RM0007", "state.analytics"),
         ("RM0007", "telemetry.otlp"),
     ];
     let got: Vec<_> = loaded.diagnostics.iter().map(|d| (d.code.as_str(), d.path.as_str())).collect();

@@ -194,18 +194,26 @@ const CASES: &[Case] = &[
         &[
             "W RM0007 1:22 `defaults.balance: fastest` is not available yet: it will prefer the target that answers soonest",
             "W RM0007 1:41 `defaults.affinity: session` is not available yet: it will keep",
-            "W RM0007 1:58 `defaults.resume: off` is not available yet: it will end",
             "W RM0007 1:72 `defaults.hedge.after` is not available yet: it will race",
         ],
     ),
     (
         "state: { database: 'postgres://x', shared: memory, analytics: database }",
-        &["W RM0007 1:10 `state.database` is not available yet: it will hold"],
+        &[
+            "W RM0007 1:10 `state.database` is not available yet: it will hold",
+            "W RM0007 1:52 `state.analytics` is not available yet: it will be",
+        ],
     ),
     (
-        "state: { database: 'sqlite:ringmain.db' }\ndefaults: { affinity: prefix, resume: auto, hedge: { after: off } }",
-        &[],
+        "state: { database: 'sqlite:ringmain.db', shared: memory }\ndefaults: { affinity: prefix, resume: auto }",
+        &[
+            "W RM0007 1:10 `state.database` is not available yet: it will hold",
+            "W RM0007 2:23 `defaults.affinity: prefix` is not available yet: it will keep a conversation",
+            "W RM0007 2:39 `defaults.resume: auto` is not available yet: it will continue",
+        ],
     ),
+    ("defaults: { affinity: off, resume: off, hedge: { after: off } }", &[]),
+    ("state: { shared: memory }", &[]),
     ("routes: [{ name: a, targets: [openai/gpt-4o] }, null]", &["E RM0004 1:49 `routes[1]` is empty"]),
     (
         "providers: { bedrock: { region: us-east-1 } }",
