@@ -11,6 +11,7 @@ use super::usage::WireUsage;
 use super::{OWN, block_decode, fault, stop_reason};
 use crate::codec::{Cut, Malformed, StreamDecoder};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::shared::borrowed::borrowed;
 
 /// One event as it is written; which fields are there depends on the type.
 #[derive(Debug, Deserialize)]
@@ -85,7 +86,7 @@ impl StreamDecoder for Decoder {
         if self.ended || data.is_empty() {
             return Ok(());
         }
-        let wire: Wire<'_> = serde_json::from_slice(data).map_err(|error| malformed(&error))?;
+        let wire: Wire<'_> = borrowed(data).map_err(|error| malformed(&error))?;
         let kind = if wire.kind.is_empty() { name.unwrap_or_default() } else { &wire.kind };
         match kind {
             "message_start" => self.message_start(wire.message, out),

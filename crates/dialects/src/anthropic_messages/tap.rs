@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::fault;
 use super::usage::WireUsage;
 use crate::codec::{Framing, Glance, Tap};
+use crate::shared::borrowed::borrowed;
 
 /// Follows one answer.
 #[derive(Debug, Default)]
@@ -108,7 +109,7 @@ impl Tap for MessagesTap {
         if data.is_empty() {
             return Glance::default();
         }
-        let Ok(wire) = serde_json::from_slice::<Wire<'_>>(data) else { return malformed() };
+        let Ok(wire) = borrowed::<Wire<'_>>(data) else { return malformed() };
         let mut glance = Glance::default();
         match if wire.kind.is_empty() { name.unwrap_or_default() } else { &wire.kind } {
             "message_start" => match wire.message {
@@ -136,7 +137,7 @@ impl Tap for MessagesTap {
     }
 
     fn body(&mut self, body: &[u8]) -> Glance {
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(body) else { return malformed() };
+        let Ok(message) = borrowed::<Message<'_>>(body) else { return malformed() };
         let mut glance = Glance { terminal: true, ..Glance::default() };
         if message.kind == "error" {
             let Ok(value) = serde_json::from_slice(body) else { return malformed() };

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::usage::Counts;
 use super::{fault, finish};
 use crate::codec::{Framing, Glance, Tap};
+use crate::shared::borrowed::borrowed;
 
 /// What a chunk, or a whole answer, says.
 #[derive(Debug, Default, Deserialize)]
@@ -80,7 +81,7 @@ pub(super) struct GeminiTap {
 
 impl GeminiTap {
     fn read(&mut self, json: &[u8]) -> Glance {
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(json) else {
+        let Ok(chunk) = borrowed::<Chunk<'_>>(json) else {
             return Glance { malformed: true, ..Glance::default() };
         };
         let mut glance = Glance { usage: chunk.usage_metadata.and_then(|counts| counts.usage()), ..Glance::default() };

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::codec::Malformed;
+use crate::shared::borrowed::borrowed;
 
 /// A string that is borrowed where it has no escapes, inside an `Option` too.
 #[derive(Debug, Clone)]
@@ -203,7 +204,7 @@ impl<'a> Chunk<'a> {
     /// # Errors
     /// Not JSON, or not of this dialect.
     pub(super) fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
-        serde_json::from_slice(data).map_err(|error| unreadable(&error))
+        borrowed(data).map_err(|error| unreadable(&error))
     }
 
     /// The usage, wherever this provider puts it.

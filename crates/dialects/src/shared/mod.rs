@@ -1,5 +1,6 @@
 //! What several codecs need.
 
+pub mod borrowed;
 pub mod estimate;
 pub mod fields;
 pub mod sequencer;
