@@ -128,17 +128,13 @@ impl Job {
         } else {
             self.plain(&head, body).await
         };
-        let failed = |mut fault: Fault| Failed {
-            fault: {
-                if let Some(secret) = &self.secret {
-                    fault.message = fault.message.replace(&**secret, REDACTED);
-                }
-                classify::refine(fault, &self.target.provider.kind, &head.headers, self.now)
-            },
-            reply: None,
-            limits,
-        };
-        let body = answer.map_err(failed)?;
+        let body = answer.map_err(|mut fault| {
+            if let Some(secret) = &self.secret {
+                fault.message = fault.message.replace(&**secret, REDACTED);
+            }
+            let fault = classify::refine(fault, &self.target.provider.kind, &head.headers, self.now);
+            Failed { fault, reply: None, limits }
+        })?;
         Ok(Arrived { status: head.status, headers: head.headers, body, relayed, losses, limits })
     }
 
