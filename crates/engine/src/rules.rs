@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
-use ringmain_core::RequestFacts;
+use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::KeyIx;
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
@@ -25,7 +25,8 @@ pub struct Rules {
     /// What a caller must show; `None` where any caller is served.
     pub caller_secret: Option<Arc<str>>,
     routes: Vec<Arc<Route>>,
-    direct: Mutex<HashMap<String, Arc<Route>>>,
+    /// By what is asked and of which model: one name may stand for models of several kinds.
+    direct: Mutex<HashMap<(Operation, String), Arc<Route>>>,
     links: Vec<Option<Arc<ProviderLink>>>,
     topology: Arc<Mutex<Topology>>,
 }
@@ -61,7 +62,8 @@ impl Rules {
     /// Nothing serves the model.
     pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap, metrics: &Metrics) -> Result<Arc<Route>, NoRoute> {
         // What names a model directly is looked up by its text; only the first request of a model is resolved.
-        let known = self.direct().get(&facts.model).cloned();
+        let asked = (facts.operation, facts.model.clone());
+        let known = self.direct().get(&asked).cloned();
         if let Some(route) = known {
             return Ok(route);
         }
@@ -80,14 +82,14 @@ impl Rules {
                     if direct.len() >= DIRECT_ROUTES_MAX {
                         direct.clear();
                     }
-                    direct.insert(facts.model.clone(), Arc::clone(&route));
+                    direct.insert(asked, Arc::clone(&route));
                 }
                 Ok(route)
             }
         }
     }
 
-    fn direct(&self) -> MutexGuard<'_, HashMap<String, Arc<Route>>> {
+    fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Arc<Route>>> {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,5 +143,51 @@ impl Rules {
             keys: keys.collect(),
             kind: Arc::clone(&provider.kind),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringmain_catalog::Catalog;
+    use ringmain_config::Sources;
+    use ringmain_core::{Capabilities, Dialect};
+
+    use super::*;
+
+    struct OneKey;
+
+    impl Sources for OneKey {
+        fn var(&self, name: &str) -> Option<String> {
+            (name == "OPENAI_API_KEY").then(|| "sk-test".to_owned())
+        }
+
+        fn file(&self, _: &str) -> Result<String, String> {
+            Err("there are no files here".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_model_named_for_one_operation_is_looked_up_anew_for_another() {
+        let loaded = ringmain_config::from_environment(&OneKey, &Catalog::embedded().unwrap());
+        let metrics = Metrics::new();
+        let rules = Rules::bind(loaded.config.unwrap(), None, &metrics);
+        let ask = |operation| {
+            let facts = RequestFacts {
+                operation,
+                dialect: Dialect::OpenAiChat,
+                model: "gpt-4o".to_owned(),
+                stream: false,
+                needs: Capabilities::NONE,
+                input_tokens: 1,
+                max_output_tokens: None,
+                timeout: None,
+                tags: Vec::new(),
+            };
+            rules.route(&facts, &HeaderMap::new(), &metrics).map(|route| route.policy.candidates.len())
+        };
+        assert_eq!(ask(Operation::Chat).unwrap(), 1);
+        assert_eq!(ask(Operation::Chat).unwrap(), 1);
+        let refused = ask(Operation::Embeddings).unwrap_err().to_string();
+        assert!(refused.contains("does not do embeddings"), "{refused}");
     }
 }

@@ -68,7 +68,7 @@ static PROVIDER: &[Setting] = &[
         "The one dialect to speak. Default: the caller's where it can, else its kind's.",
     ),
     now("region", Shape::Text, "", "The cloud region, where the kind has one."),
-    now("ca_file", Shape::Text, "", "A file of PEM certificates to trust for it, beside the system's."),
+    later("ca_file", Shape::Text, "", "it will be a file of PEM certificates to trust beside the system's"),
 ];
 
 static KEY: &[Setting] = &[
