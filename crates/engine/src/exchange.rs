@@ -119,7 +119,7 @@ impl Job {
         let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;
         let limits = limits::limits(&head.headers, self.now);
         let losses = std::mem::take(&mut self.rendered.losses);
-        let relayed = self.rendered.is_relay(&self.request);
+        let relayed = self.rendered.relayed;
         if !head.status.is_success() {
             return Err(self.refused(head.status, head.headers, body, limits).await);
         }
@@ -154,7 +154,7 @@ impl Job {
         for (name, value) in &provider.headers {
             headers.insert(name.clone(), value.clone());
         }
-        if rendered.is_relay(request) {
+        if rendered.relayed {
             for name in &FORWARDED {
                 if let Some(value) = request.headers.get(name) {
                     headers.insert(name.clone(), value.clone());
@@ -195,7 +195,7 @@ impl Job {
         };
         // A page from something in front of the provider is not the provider's words.
         let json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
-        let same = self.rendered.is_relay(&self.request) && json && fault.class != FaultClass::Protocol;
+        let same = self.rendered.relayed && json && fault.class != FaultClass::Protocol;
         let headers = self.headers_without_key(headers);
         Failed { fault, reply: same.then_some(ProviderReply { status, headers, body: bytes }), limits }
     }
@@ -223,7 +223,7 @@ impl Job {
     async fn stream(&self, body: AnswerBody) -> Result<Answer, Fault> {
         let codec = self.codec()?;
         let request = &self.request;
-        let writer = if self.rendered.is_relay(request) {
+        let writer = if self.rendered.relayed {
             Writer::relay(codec, self.rendered.strip_usage, request.framing)
         } else {
             Writer::translate(codec.stream_decoder(), self.callers_codec()?.stream_encoder(&self.stream_start()))
@@ -275,7 +275,7 @@ impl Job {
         if self.request.facts.stream {
             return self.as_stream(codec, &bytes, glance.usage);
         }
-        if self.rendered.is_relay(&self.request) {
+        if self.rendered.relayed {
             return Ok(Answer::Plain(bytes, glance.usage));
         }
         let response = self.decode(codec, &bytes)?;

@@ -107,14 +107,10 @@ fn provider_error(reply: ProviderReply, fault: &Fault, account: &Account<'_>) ->
     *response.status_mut() = reply.status;
     *response.headers_mut() = passed_on(reply.headers);
     if let Some(wait) = fault.retry_after {
-        response.headers_mut().entry(http::header::RETRY_AFTER).or_insert_with(|| seconds(wait));
+        response.headers_mut().entry(http::header::RETRY_AFTER).or_insert_with(|| reply::retry_after(wait));
     }
     account.write(response.headers_mut());
     response
-}
-
-fn seconds(wait: Duration) -> HeaderValue {
-    HeaderValue::from((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
 }
 
 fn passed_on(mut headers: HeaderMap) -> HeaderMap {

@@ -32,20 +32,14 @@ pub struct Rendered {
     pub uri: Uri,
     /// The dialect spoken with the provider; `None` for an operation of one shape.
     pub dialect: Option<Dialect>,
+    /// The caller speaks the same: the provider's bytes are the caller's.
+    pub relayed: bool,
     /// How the request is authorised.
     pub auth: Auth,
     /// The provider may tell usage at the end of the stream though the caller did not ask for it.
     pub strip_usage: bool,
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
-}
-
-impl Rendered {
-    /// Are the provider's bytes the caller's?
-    #[must_use]
-    pub fn is_relay(&self, request: &Inspected) -> bool {
-        self.dialect.is_none_or(|dialect| dialect == request.facts.dialect)
-    }
 }
 
 /// Renders the request for `target`.
@@ -82,7 +76,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         losses.clear();
     }
     let auth = target.provider.kind.auth_at(endpoint).clone();
-    Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, auth, strip_usage, losses })
+    Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, relayed, auth, strip_usage, losses })
 }
 
 fn translated<'a>(

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
@@ -143,11 +144,16 @@ pub fn error(dialect: Dialect, fault: &Fault, account: &Account<'_>) -> Response
         }
     }
     if let Some(wait) = fault.retry_after {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert(RETRY_AFTER, retry_after(wait));
     }
     account.write(headers);
     response
+}
+
+/// A wait as `retry-after` says it: whole seconds, rounded up, at least one.
+#[must_use]
+pub fn retry_after(wait: Duration) -> HeaderValue {
+    HeaderValue::from((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
 }
 
 /// A whole JSON answer of our own making.

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::dns::Resolver;
 use crate::error::{SendError, Stage};
 use crate::origin::Origin;
-use crate::tls::{self, Roots};
+use crate::tls;
 
 /// A byte stream in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -36,18 +36,11 @@ pub trait Dial: Send + Sync + fmt::Debug {
 #[derive(Debug, Default)]
 pub struct NetDialer {
     resolver: Resolver,
-    roots: Roots,
     /// Made at the first TLS connection: reading the system's roots takes milliseconds that a start-up should not pay.
     tls: OnceLock<Arc<ClientConfig>>,
 }
 
 impl NetDialer {
-    /// A dialer that trusts these roots.
-    #[must_use]
-    pub fn new(roots: Roots) -> Self {
-        Self { roots, ..Self::default() }
-    }
-
     async fn open(&self, origin: &Origin) -> Result<Box<dyn Io>, SendError> {
         let addresses = self
             .resolver
@@ -60,7 +53,7 @@ impl NetDialer {
             return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(origin.host().to_owned()).map_err(|error| SendError::new(Stage::Tls, error))?;
-        let config = self.tls.get_or_init(|| tls::client_config(&self.roots));
+        let config = self.tls.get_or_init(tls::client_config);
         let stream = TlsConnector::from(Arc::clone(config))
             .connect(name, stream)
             .await

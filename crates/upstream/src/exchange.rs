@@ -176,12 +176,6 @@ impl AnswerBody {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// How many bytes are to come, where the head said so.
-    #[must_use]
-    pub fn exact_len(&self) -> Option<u64> {
-        self.incoming.size_hint().exact()
-    }
-
     fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(connection) = &mut self.connection
             && Pin::new(&mut connection.driver).poll(cx).is_ready()

@@ -21,7 +21,6 @@ pub use dial::{Dial, Dialed, Io, NetDialer};
 pub use error::{SendError, Stage};
 pub use exchange::{AnswerBody, Exchange, Upstream};
 pub use origin::{BadOrigin, Origin};
-pub use tls::Roots;
 
 #[cfg(test)]
 mod tests;

@@ -4,22 +4,10 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 
-/// Which certificates are trusted.
-#[derive(Debug, Clone, Default)]
-pub enum Roots {
-    /// The system's; Mozilla's list where there are none (a container without `ca-certificates`).
-    #[default]
-    System,
-    /// Mozilla's list, as built in.
-    Mozilla,
-}
-
-/// The TLS settings for these roots. HTTP/1.1 only: one slow stream never holds up another on the same connection.
-pub(crate) fn client_config(roots: &Roots) -> Arc<ClientConfig> {
+/// The TLS settings. HTTP/1.1 only: one slow stream never holds up another on the same connection.
+pub(crate) fn client_config() -> Arc<ClientConfig> {
     let mut store = RootCertStore::empty();
-    if matches!(roots, Roots::System) {
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }

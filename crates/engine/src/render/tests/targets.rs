@@ -101,7 +101,7 @@ fn a_translated_request_gets_the_quirks_too() {
     assert_eq!(losses, ["top_k", "temperature"]);
     let rendered = render(&anthropic, &with(Quirks::default())).unwrap();
     assert_eq!((rendered.uri.path(), rendered.dialect), ("/chat/completions", Some(OpenAiChat)));
-    assert!(!rendered.is_relay(&anthropic) && !rendered.strip_usage);
+    assert!(!rendered.relayed && !rendered.strip_usage);
 }
 
 #[test]
