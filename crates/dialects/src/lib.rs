@@ -16,6 +16,7 @@ pub mod gemini;
 pub mod ir;
 pub mod loss;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod registry;
 pub mod shared;
 #[cfg(test)]

@@ -34,6 +34,9 @@ pub struct Request {
     pub include_usage: bool,
     /// An opaque id of the application's user.
     pub end_user: Option<String>,
+    /// Fields that point to what only the provider they were written for remembers (`previous_response_id`). A target of
+    /// another dialect would answer without it, so it is not asked.
+    pub remembered: Vec<String>,
     /// What this representation has no word for.
     pub extras: Vec<Extra>,
 }
@@ -56,6 +59,7 @@ impl Request {
             stream: false,
             include_usage: false,
             end_user: None,
+            remembered: Vec::new(),
             extras: Vec::new(),
         }
     }

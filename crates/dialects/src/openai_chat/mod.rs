@@ -6,7 +6,6 @@
 
 mod calls;
 mod chunk;
-mod fault;
 mod finish;
 mod inspect;
 mod messages_decode;
@@ -33,6 +32,7 @@ use crate::codec::{
     Unsupported,
 };
 use crate::ir;
+use crate::shared::openai_errors as fault;
 
 /// The codec of [`Dialect::OpenAiChat`].
 #[derive(Debug, Clone, Copy)]

@@ -3,5 +3,7 @@
 pub mod borrowed;
 pub mod estimate;
 pub mod fields;
+pub mod media;
+pub(crate) mod openai_errors;
 pub mod sequencer;
 pub mod status;

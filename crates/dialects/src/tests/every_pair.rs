@@ -13,7 +13,7 @@ use crate::ir::{BlockKind, Event, Finish, Media, MediaSource, Request, Response,
 use crate::registry::codec;
 
 /// The dialects with a codec, and the recorded APIs that speak them.
-const SPOKEN: [(Dialect, &[&str]); 3] = [
+const SPOKEN: [(Dialect, &[&str]); 4] = [
     (
         Dialect::OpenAiChat,
         &[
@@ -40,6 +40,17 @@ const SPOKEN: [(Dialect, &[&str]); 3] = [
             "snowflake.chat",
             "writer.chat",
             "zai.chat",
+        ],
+    ),
+    (
+        Dialect::OpenAiResponses,
+        &[
+            "azure.responses",
+            "bedrock_openai.responses",
+            "deepseek.responses",
+            "openai.responses",
+            "openrouter.responses",
+            "xai.responses",
         ],
     ),
     (Dialect::AnthropicMessages, &["anthropic.messages"]),

@@ -1,4 +1,4 @@
-//! Error answers, in and out.
+//! OpenAI's error object, in and out: the dialects of its API share it, and the many providers that follow it.
 
 use ringmain_core::{Fault, FaultClass, FaultScope, Origin, Phase};
 use serde_json::{Value, json};
@@ -25,6 +25,9 @@ const CODES: &[(&str, FaultClass)] = &[
     ("content_policy_violation", FaultClass::Refusal),
     ("responsibleaipolicyviolation", FaultClass::Refusal),
     ("moderation_blocked", FaultClass::Refusal),
+    ("invalid_prompt", FaultClass::Refusal),
+    ("bio_policy", FaultClass::Refusal),
+    ("image_content_policy_violation", FaultClass::Refusal),
     ("model_not_found", FaultClass::Gone),
     ("deploymentnotfound", FaultClass::Gone),
     ("model_decommissioned", FaultClass::Gone),
@@ -86,7 +89,7 @@ struct Words {
 }
 
 /// What a provider's error answer means.
-pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
+pub(crate) fn decode(status: u16, body: &[u8]) -> Fault {
     let words = serde_json::from_slice(body)
         .map(words)
         .unwrap_or_else(|_| Words { message: cut(String::from_utf8_lossy(body).trim()), ..Words::default() });
@@ -95,7 +98,7 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
 }
 
 /// What an error inside a stream means.
-pub(super) fn of_stream(data: &[u8], phase: Phase) -> Fault {
+pub(crate) fn of_stream(data: &[u8], phase: Phase) -> Fault {
     fault(serde_json::from_slice(data).map(words).unwrap_or_default(), None, phase)
 }
 
@@ -182,7 +185,7 @@ fn cut(message: &str) -> String {
 }
 
 /// An error answer for a caller.
-pub(super) fn encode(fault: &Fault, request_id: &str) -> ErrorReply {
+pub(crate) fn encode(fault: &Fault, request_id: &str) -> ErrorReply {
     // OpenAI says 400 where the prompt is too long, and its SDK has no exception for 413.
     let unsaid = fault.status.is_none() && fault.class == FaultClass::Context;
     let status = if unsaid { 400 } else { status_of(fault) };
@@ -191,7 +194,7 @@ pub(super) fn encode(fault: &Fault, request_id: &str) -> ErrorReply {
 }
 
 /// The error object, as an answer and inside a stream.
-pub(super) fn body(fault: &Fault) -> Vec<u8> {
+pub(crate) fn body(fault: &Fault) -> Vec<u8> {
     let (kind, usual, own) = match fault.class {
         FaultClass::RateLimit => ("rate_limit_error", Some("rate_limit_exceeded"), false),
         FaultClass::Billing => ("insufficient_quota", Some("insufficient_quota"), true),

@@ -1,0 +1,260 @@
+//! Instructions and turns as the items of a request's input.
+
+use serde_json::{Value, json};
+
+use super::{OWN, parts, seal};
+use crate::codec::Unsupported;
+use crate::ir::{Block, BlockKind, Media, MediaSource, Request, Role, Turn};
+use crate::loss::Loss;
+
+/// A call's id may be this long.
+const MAX_CALL_ID: usize = 64;
+/// How OpenAI's sealed thinking begins (a Fernet token). What came back through another dialect and begins otherwise is
+/// another vendor's, and would be refused with the request.
+const SEALED: &str = "gAAAA";
+
+/// Writes the leading instructions as one text.
+pub(super) fn instructions(request: &Request, losses: &mut Vec<Loss>) -> String {
+    let mut out = Out::new(request, losses);
+    "system".clone_into(&mut out.path);
+    out.text_only(&request.system)
+}
+
+/// Writes the turns.
+///
+/// # Errors
+/// Media that this dialect has no place for.
+pub(super) fn encode(request: &Request, losses: &mut Vec<Loss>) -> Result<Vec<Value>, Unsupported> {
+    let mut out = Out::new(request, losses);
+    for (nth, turn) in request.turns.iter().enumerate() {
+        out.path = format!("messages[{nth}]");
+        if turn.name.is_some() {
+            out.dropped("name");
+        }
+        match turn.role {
+            Role::System => {
+                let text = out.text_only(&turn.blocks);
+                out.items.push(json!({ "role": "system", "content": text }));
+            }
+            Role::User => out.user(turn)?,
+            Role::Assistant => out.assistant(turn),
+        }
+    }
+    Ok(out.items)
+}
+
+struct Out<'a> {
+    items: Vec<Value>,
+    losses: &'a mut Vec<Loss>,
+    /// The caller wrote in this dialect.
+    own: bool,
+    /// The turn being written, for losses.
+    path: String,
+}
+
+impl<'a> Out<'a> {
+    fn new(request: &Request, losses: &'a mut Vec<Loss>) -> Self {
+        Self { items: Vec::new(), losses, own: request.dialect == OWN, path: String::new() }
+    }
+
+    fn dropped(&mut self, what: &str) {
+        self.losses.push(Loss::dropped(format!("{}.{what}", self.path)));
+    }
+
+    /// Breakpoints are for the newest models alone, and caching needs none here.
+    fn mark(&mut self, block: &Block) {
+        if block.cache.is_some() && !self.own {
+            self.dropped("cache_control");
+        }
+    }
+
+    /// The text of blocks, for places that hold nothing else.
+    fn text_only(&mut self, blocks: &[Block]) -> String {
+        let mut texts = Vec::new();
+        for block in blocks {
+            self.mark(block);
+            match &block.kind {
+                BlockKind::Text { text, .. } | BlockKind::Refusal { text } => texts.push(text.as_str()),
+                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => texts.push(text.as_str()),
+                _ => self.dropped("content"),
+            }
+        }
+        texts.join("\n\n")
+    }
+
+    /// A user's turn: results are items of their own, and come before what is said, as the calls they answer do.
+    fn user(&mut self, turn: &Turn) -> Result<(), Unsupported> {
+        let mut said = Vec::new();
+        let mut any_item = false;
+        for block in &turn.blocks {
+            self.mark(block);
+            match &block.kind {
+                BlockKind::ToolResult { id, content, is_error, .. } => {
+                    any_item = true;
+                    let output = self.content(content)?;
+                    self.items.push(json!({
+                        "type": "function_call_output",
+                        "call_id": call_id(id),
+                        "output": plain(output),
+                    }));
+                    if *is_error {
+                        self.dropped("is_error");
+                    }
+                }
+                BlockKind::Opaque { dialect, value } if *dialect == OWN && is_item(value) => {
+                    any_item = true;
+                    self.items.push(value.clone());
+                }
+                _ => said.extend(self.part(block)?),
+            }
+        }
+        if !said.is_empty() || !any_item {
+            self.items.push(json!({ "role": "user", "content": plain(said) }));
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, blocks: &[Block]) -> Result<Vec<Value>, Unsupported> {
+        let mut parts = Vec::new();
+        for block in blocks {
+            self.mark(block);
+            parts.extend(self.part(block)?);
+        }
+        Ok(parts)
+    }
+
+    /// A part of what the user says, or of a result; `None` where it is a loss.
+    fn part(&mut self, block: &Block) -> Result<Option<Value>, Unsupported> {
+        let mut part = match &block.kind {
+            BlockKind::Text { text, .. } | BlockKind::Refusal { text } => {
+                Some(json!({ "type": "input_text", "text": text }))
+            }
+            kind => parts::write(kind, self.own, &self.path)?,
+        };
+        match (&mut part, &block.kind) {
+            (None, _) => self.dropped("content"),
+            (_, BlockKind::Document(Media { source: MediaSource::Text(_), .. })) => {
+                self.losses.push(Loss::approximated(format!("{}.document", self.path)));
+            }
+            (_, BlockKind::Document(Media { source: MediaSource::Base64(_), name: None, .. })) if !self.own => {
+                self.losses.push(Loss::defaulted(format!("{}.filename", self.path)));
+            }
+            (Some(part), _) if self.own && block.cache.is_some() => {
+                part["prompt_cache_breakpoint"] = json!({ "mode": "explicit" });
+            }
+            _ => {}
+        }
+        Ok(part)
+    }
+
+    fn assistant(&mut self, turn: &Turn) {
+        let mut said = Vec::new();
+        for block in &turn.blocks {
+            self.mark(block);
+            match &block.kind {
+                BlockKind::Text { text, .. } if text.is_empty() => {}
+                BlockKind::Text { text, citations } => {
+                    let mut part = json!({ "type": "output_text", "text": text });
+                    if self.own && !citations.is_empty() {
+                        part["annotations"] = citations.clone().into();
+                    } else if !citations.is_empty() {
+                        self.dropped("citations");
+                    }
+                    said.push(part);
+                }
+                BlockKind::Refusal { text } => said.push(json!({ "type": "refusal", "refusal": text })),
+                _ => {
+                    self.say(&mut said);
+                    self.assistant_item(block);
+                }
+            }
+        }
+        self.say(&mut said);
+    }
+
+    /// Writes what was said so far as one message.
+    fn say(&mut self, said: &mut Vec<Value>) {
+        if !said.is_empty() {
+            let content = plain(std::mem::take(said));
+            self.items.push(json!({ "role": "assistant", "content": content }));
+        }
+    }
+
+    fn assistant_item(&mut self, block: &Block) {
+        match &block.kind {
+            BlockKind::ToolCall { id, name, arguments, signature } => {
+                let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+                self.items.push(json!({
+                    "type": "function_call",
+                    "call_id": call_id(id),
+                    "name": name,
+                    "arguments": arguments,
+                }));
+                if signature.is_some() {
+                    self.dropped("tool_calls.signature");
+                }
+            }
+            BlockKind::Reasoning { text, redacted, .. } => {
+                let sealed = redacted.as_deref().filter(|content| self.own || content.starts_with(SEALED));
+                let text = Some(text).filter(|text| !text.is_empty());
+                // Thinking without its seal proves nothing, and only the caller's own dialect may have a use for it.
+                if sealed.is_none() && !(self.own && text.is_some()) {
+                    return self.dropped("reasoning");
+                }
+                let summary: Vec<_> =
+                    text.map(|text| json!({ "type": "summary_text", "text": text })).into_iter().collect();
+                let mut item = json!({ "type": "reasoning", "summary": summary });
+                if let Some(content) = seal::of_reasoning(None, sealed) {
+                    item["encrypted_content"] = content.into();
+                }
+                self.items.push(item);
+            }
+            BlockKind::Opaque { dialect, value } if *dialect == OWN && is_item(value) => self.items.push(value.clone()),
+            _ => self.dropped("content"),
+        }
+    }
+}
+
+/// An item of the input, not a part of one.
+fn is_item(value: &Value) -> bool {
+    !value.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("input_"))
+}
+
+/// The shorter form where there is only text.
+fn plain(mut parts: Vec<Value>) -> Value {
+    let text = |part: &Value| part.get("text").is_some() && part.as_object().is_some_and(|part| part.len() == 2);
+    match parts.as_mut_slice() {
+        [] => "".into(),
+        [part] if text(part) => part.get_mut("text").map_or(Value::Null, Value::take),
+        _ => parts.into(),
+    }
+}
+
+/// An id as the API takes it. A longer one is shortened, the same always to the same, so that a call and its result
+/// still meet.
+fn call_id(id: &str) -> String {
+    if (1..=MAX_CALL_ID).contains(&id.len()) {
+        return id.to_owned();
+    }
+    // FNV-1a: two ids that begin alike stay apart.
+    let hash = id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let room = MAX_CALL_ID - 17;
+    format!("{}_{hash:016x}", &id[..id.floor_char_boundary(room)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_ids_are_shortened_apart() {
+        let (one, other) = (format!("{}1", "x".repeat(90)), format!("{}2", "x".repeat(90)));
+        assert_eq!(call_id("call_1"), "call_1");
+        assert_eq!(call_id(&one).len(), 64);
+        assert_eq!(call_id(&one), call_id(&one));
+        assert_ne!(call_id(&one), call_id(&other));
+        assert!(!call_id("").is_empty());
+    }
+}

@@ -1,0 +1,374 @@
+//! Events to a caller's stream.
+
+use ringmain_core::{Fault, Usage};
+use ringmain_wire::sse;
+use serde_json::{Value, json};
+
+use super::response_encode::{
+    Ids, Shell, annotation, call_item, message_item, reasoning_item, refusal_part, summary_part, text_part, whole_item,
+};
+use super::{fault, finish, seal};
+use crate::codec::{StreamEncoder, StreamStart};
+use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
+use crate::shared::sequencer::Sequencer;
+
+/// Writes one stream.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    sequencer: Sequencer,
+    writer: Writer,
+}
+
+/// Writes events whose blocks come one after the other. Holds the answer: the last event repeats it.
+#[derive(Debug)]
+struct Writer {
+    id: String,
+    model: String,
+    created: u64,
+    ids: Ids,
+    /// The number of the next event.
+    sequence: u64,
+    /// The items that are done. The open one's index is their number.
+    items: Vec<Value>,
+    /// The message that is open; text and refusals that follow each other are parts of one.
+    message: Option<Message>,
+    open: Open,
+    usage: Option<Usage>,
+}
+
+#[derive(Debug)]
+struct Message {
+    id: String,
+    parts: Vec<Value>,
+}
+
+/// The block that is open.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Nothing,
+    Text {
+        text: String,
+        annotations: Vec<Value>,
+    },
+    Refusal {
+        text: String,
+    },
+    /// Begins on the wire with its first word or seal.
+    Reasoning {
+        id: String,
+        text: String,
+        signature: String,
+        redacted: String,
+    },
+    /// Begins on the wire with its arguments: a signature that came before is an item before it.
+    Call {
+        id: String,
+        call_id: String,
+        name: String,
+        arguments: String,
+        signature: String,
+    },
+}
+
+impl Encoder {
+    pub(super) fn new(start: &StreamStart) -> Self {
+        let writer = Writer {
+            id: start.id.clone(),
+            model: start.model.clone(),
+            created: start.created,
+            ids: Ids::new(&start.id),
+            sequence: 0,
+            items: Vec::new(),
+            message: None,
+            open: Open::Nothing,
+            usage: None,
+        };
+        Self { sequencer: Sequencer::default(), writer }
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let Self { sequencer, writer } = self;
+        sequencer.event(event, &mut |event| writer.event(event, out));
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        sse::encode_comment("ping", out);
+    }
+}
+
+impl Writer {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, model, created } => {
+                if !id.is_empty() {
+                    id.clone_into(&mut self.id);
+                    self.ids = Ids::new(id);
+                }
+                if !model.is_empty() {
+                    model.clone_into(&mut self.model);
+                }
+                self.created = created.unwrap_or(self.created);
+                for kind in ["response.created", "response.in_progress"] {
+                    let response = self.shell().write("in_progress", Vec::new(), None);
+                    self.send(kind, json!({ "response": response }), out);
+                }
+            }
+            Event::BlockStart { head, .. } => self.begin(head, out),
+            Event::Delta { delta, .. } => self.delta(delta, out),
+            Event::BlockStop { .. } => self.stop(out),
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Finish(reason) => {
+                let (reason, _) = finish::write(reason);
+                let status = if reason.is_some() { "incomplete" } else { "completed" };
+                self.close_message(status, out);
+                let items = std::mem::take(&mut self.items);
+                let mut response = self.shell().write(status, items, self.usage.as_ref());
+                response["incomplete_details"] = finish::details(reason);
+                self.send(&format!("response.{status}"), json!({ "response": response }), out);
+            }
+            Event::Error(found) => {
+                let items = std::mem::take(&mut self.items);
+                failure(&self.shell(), found, self.sequence, items, out);
+            }
+        }
+    }
+
+    fn shell(&self) -> Shell<'_> {
+        Shell { id: &self.id, model: &self.model, created: self.created }
+    }
+
+    fn send(&mut self, kind: &str, event: Value, out: &mut Vec<u8>) {
+        frame(kind, self.sequence, event, out);
+        self.sequence += 1;
+    }
+
+    /// An event about the open item.
+    fn item_event(&mut self, kind: &str, item_id: &str, mut event: Value, out: &mut Vec<u8>) {
+        event["item_id"] = item_id.into();
+        event["output_index"] = self.items.len().into();
+        self.send(kind, event, out);
+    }
+
+    /// An event about the open part of the open message.
+    fn part_event(&mut self, kind: &str, mut event: Value, out: &mut Vec<u8>) {
+        let Some(message) = &self.message else { return };
+        event["content_index"] = message.parts.len().into();
+        let id = message.id.clone();
+        self.item_event(kind, &id, event, out);
+    }
+
+    fn added(&mut self, item: &Value, out: &mut Vec<u8>) {
+        let event = json!({ "output_index": self.items.len(), "item": item });
+        self.send("response.output_item.added", event, out);
+    }
+
+    fn done(&mut self, item: Value, out: &mut Vec<u8>) {
+        let event = json!({ "output_index": self.items.len(), "item": item });
+        self.send("response.output_item.done", event, out);
+        self.items.push(item);
+    }
+
+    fn begin(&mut self, head: &BlockHead, out: &mut Vec<u8>) {
+        match head {
+            BlockHead::Text => {
+                self.begin_part(&text_part("", Vec::new()), out);
+                self.open = Open::Text { text: String::new(), annotations: Vec::new() };
+            }
+            BlockHead::Refusal => {
+                self.begin_part(&refusal_part(""), out);
+                self.open = Open::Refusal { text: String::new() };
+            }
+            BlockHead::Reasoning => {
+                self.close_message("completed", out);
+                let none = String::new;
+                self.open = Open::Reasoning { id: none(), text: none(), signature: none(), redacted: none() };
+            }
+            BlockHead::ToolCall { id: call_id, name } => {
+                self.close_message("completed", out);
+                let (call_id, name, none) = (call_id.clone(), name.clone(), String::new);
+                self.open = Open::Call { id: none(), call_id, name, arguments: none(), signature: none() };
+            }
+            BlockHead::Whole(block) => self.whole(block, out),
+        }
+    }
+
+    /// Begins a part of the message, and with the first one the message.
+    fn begin_part(&mut self, part: &Value, out: &mut Vec<u8>) {
+        if self.message.is_none() {
+            let id = self.ids.next("msg");
+            self.added(&message_item(&id, Vec::new(), "in_progress"), out);
+            self.message = Some(Message { id, parts: Vec::new() });
+        }
+        self.part_event("response.content_part.added", json!({ "part": part }), out);
+    }
+
+    /// A block that comes at once is written and closed at once, if there is a form for it at all.
+    fn whole(&mut self, block: &Block, out: &mut Vec<u8>) {
+        match &block.kind {
+            BlockKind::Text { text, .. } => {
+                self.begin(&BlockHead::Text, out);
+                self.delta(&Delta::Text(text.clone()), out);
+                self.stop(out);
+            }
+            BlockKind::Reasoning { text, signature, redacted } => {
+                self.begin(&BlockHead::Reasoning, out);
+                self.delta(&Delta::Reasoning(text.clone()), out);
+                let seals = [signature.clone().map(Delta::Signature), redacted.clone().map(Delta::Redacted)];
+                seals.iter().flatten().for_each(|seal| self.delta(seal, out));
+                self.stop(out);
+            }
+            _ => {
+                self.close_message("completed", out);
+                if let Some(item) = whole_item(block, &mut self.ids) {
+                    self.added(&item, out);
+                    self.done(item, out);
+                }
+            }
+        }
+    }
+
+    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        match (&mut self.open, delta) {
+            (Open::Text { text, .. }, Delta::Text(more)) => {
+                text.push_str(more);
+                self.part_event("response.output_text.delta", json!({ "delta": more, "logprobs": [] }), out);
+            }
+            (Open::Text { annotations, .. }, Delta::Citation(citation)) => {
+                // A stream has no place to report losses: its headers are long gone.
+                let Some(annotation) = annotation(citation) else { return };
+                let event = json!({ "annotation": annotation, "annotation_index": annotations.len() });
+                annotations.push(annotation);
+                self.part_event("response.output_text.annotation.added", event, out);
+            }
+            (Open::Refusal { text }, Delta::Refusal(more)) => {
+                text.push_str(more);
+                self.part_event("response.refusal.delta", json!({ "delta": more }), out);
+            }
+            (Open::Call { .. }, Delta::Arguments(more)) if !more.is_empty() => self.arguments(more, out),
+            (Open::Reasoning { signature, .. } | Open::Call { signature, .. }, Delta::Signature(more)) => {
+                signature.push_str(more);
+            }
+            (Open::Reasoning { redacted, .. }, Delta::Redacted(more)) => redacted.push_str(more),
+            (Open::Reasoning { .. }, Delta::Reasoning(more)) if !more.is_empty() => self.thought(more, out),
+            _ => {}
+        }
+    }
+
+    fn thought(&mut self, more: &str, out: &mut Vec<u8>) {
+        let Open::Reasoning { id, text, .. } = &mut self.open else { return };
+        let begins = text.is_empty();
+        text.push_str(more);
+        if begins {
+            *id = self.ids.next("rs");
+        }
+        let id = id.clone();
+        if begins {
+            self.added(&reasoning_item(&id, "", None), out);
+            let event = json!({ "summary_index": 0, "part": summary_part("") });
+            self.item_event("response.reasoning_summary_part.added", &id, event, out);
+        }
+        let event = json!({ "summary_index": 0, "delta": more });
+        self.item_event("response.reasoning_summary_text.delta", &id, event, out);
+    }
+
+    fn arguments(&mut self, more: &str, out: &mut Vec<u8>) {
+        let Open::Call { id, call_id, name, arguments, signature } = &mut self.open else { return };
+        let begins = id.is_empty();
+        arguments.push_str(more);
+        let sealed = Some(std::mem::take(signature)).filter(|proof| begins && !proof.is_empty());
+        let sealed = sealed.map(|proof| seal::of_call(call_id, &proof));
+        let (call_id, name) = (call_id.clone(), name.clone());
+        if begins {
+            self.reasoning_stop(String::new(), "", sealed, out);
+            let item_id = self.ids.next("fc");
+            self.added(&call_item(&item_id, &call_id, &name, "", "in_progress"), out);
+            if let Open::Call { id, .. } = &mut self.open {
+                *id = item_id;
+            }
+        }
+        if let Open::Call { id, .. } = &self.open {
+            let id = id.clone();
+            self.item_event("response.function_call_arguments.delta", &id, json!({ "delta": more }), out);
+        }
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
+        if matches!(&self.open, Open::Call { arguments, .. } if arguments.trim().is_empty()) {
+            // Callers parse the arguments; nothing at all would not be JSON.
+            self.arguments("{}", out);
+        }
+
+        match std::mem::take(&mut self.open) {
+            Open::Nothing => {}
+            Open::Text { text, annotations } => {
+                self.part_event("response.output_text.done", json!({ "text": text, "logprobs": [] }), out);
+                self.end_part(text_part(&text, annotations), out);
+            }
+            Open::Refusal { text } => {
+                self.part_event("response.refusal.done", json!({ "refusal": text }), out);
+                self.end_part(refusal_part(&text), out);
+            }
+            Open::Reasoning { id, text, signature, redacted } => {
+                let given = |seal: String| Some(seal).filter(|seal| !seal.is_empty());
+                let sealed = seal::of_reasoning(given(signature).as_deref(), given(redacted).as_deref());
+                self.reasoning_stop(id, &text, sealed, out);
+            }
+            Open::Call { id, call_id, name, arguments, signature } => {
+                let event = json!({ "name": name, "arguments": arguments });
+                self.item_event("response.function_call_arguments.done", &id, event, out);
+                self.done(call_item(&id, &call_id, &name, &arguments, "completed"), out);
+                if !signature.is_empty() {
+                    self.reasoning_stop(String::new(), "", Some(seal::of_call(&call_id, &signature)), out);
+                }
+            }
+        }
+    }
+
+    fn end_part(&mut self, part: Value, out: &mut Vec<u8>) {
+        self.part_event("response.content_part.done", json!({ "part": part }), out);
+        if let Some(message) = &mut self.message {
+            message.parts.push(part);
+        }
+    }
+
+    fn reasoning_stop(&mut self, id: String, text: &str, sealed: Option<String>, out: &mut Vec<u8>) {
+        if text.is_empty() && sealed.is_none() {
+            return;
+        }
+        let id = if id.is_empty() { self.ids.next("rs") } else { id };
+        if text.is_empty() {
+            self.added(&reasoning_item(&id, "", None), out);
+        } else {
+            let event = json!({ "summary_index": 0, "text": text });
+            self.item_event("response.reasoning_summary_text.done", &id, event, out);
+            let event = json!({ "summary_index": 0, "part": summary_part(text) });
+            self.item_event("response.reasoning_summary_part.done", &id, event, out);
+        }
+        self.done(reasoning_item(&id, text, sealed), out);
+    }
+
+    /// Closes the message: something else follows, or nothing.
+    fn close_message(&mut self, status: &str, out: &mut Vec<u8>) {
+        if let Some(Message { id, parts }) = self.message.take() {
+            self.done(message_item(&id, parts, status), out);
+        }
+    }
+}
+
+/// Ends a stream with an error: the event that SDKs raise on, and the one that says the answer failed.
+pub(super) fn failure(shell: &Shell<'_>, found: &Fault, sequence: u64, items: Vec<Value>, out: &mut Vec<u8>) {
+    frame("error", sequence, fault::event(found), out);
+    let mut response = shell.write("failed", items, None);
+    response["error"] = fault::in_response(found);
+    frame("response.failed", sequence + 1, json!({ "response": response }), out);
+}
+
+/// Appends an event, whose other members are in `event`.
+fn frame(kind: &str, sequence: u64, mut event: Value, out: &mut Vec<u8>) {
+    event["type"] = kind.into();
+    event["sequence_number"] = sequence.into();
+    sse::encode(Some(kind), event.to_string().as_bytes(), out);
+}
