@@ -15,3 +15,10 @@ pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
         Dialect::BedrockConverse | Dialect::CohereV2 => None,
     }
 }
+
+/// Does a request of this dialect hold what an answer of a model elsewhere left in it, and what a provider of this
+/// dialect would refuse? It is to be encoded anew even for a target of its own dialect.
+#[must_use]
+pub fn holds_foreign(dialect: Dialect, body: &[u8]) -> bool {
+    dialect == Dialect::OpenAiResponses && crate::openai_responses::holds_foreign(body)
+}

@@ -29,6 +29,7 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
     let accepted = match path {
         "/v1/chat/completions" => openai(Operation::Chat),
+        "/v1/responses" => plain(Operation::Chat, Dialect::OpenAiResponses),
         "/v1/messages" => plain(Operation::Chat, Dialect::AnthropicMessages),
         "/v1/messages/count_tokens" => plain(Operation::CountTokens, Dialect::AnthropicMessages),
         "/v1/embeddings" => openai(Operation::Embeddings),
@@ -101,7 +102,7 @@ fn unescape(text: &str) -> String {
 
 /// Paths of the data plane that are promised and not served yet.
 const LATER: [(&str, Dialect); 10] = [
-    ("/v1/responses", Dialect::OpenAiChat),
+    ("/v1/responses/", Dialect::OpenAiResponses),
     ("/v2/chat", Dialect::CohereV2),
     ("/v1/images/edits", Dialect::OpenAiChat),
     ("/v1/audio/", Dialect::OpenAiChat),
@@ -143,6 +144,8 @@ mod tests {
     fn paths() {
         let accepted = post("/v1/messages").unwrap();
         assert_eq!((accepted.operation, accepted.dialect), (Operation::Chat, Dialect::AnthropicMessages));
+        let accepted = post("/v1/responses").unwrap();
+        assert_eq!((accepted.operation, accepted.dialect), (Operation::Chat, Dialect::OpenAiResponses));
         let table = [
             ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro", false, Framing::JsonArray),
             ("/v1/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro", true, Framing::JsonArray),
@@ -161,7 +164,7 @@ mod tests {
         let status =
             |result: Result<Accepted, Box<Refused>>| result.map_err(|refused| (refused.dialect, refused.fault.status));
         assert_eq!(status(post("/v1/nonsense")), Err((Dialect::OpenAiChat, Some(404))));
-        assert_eq!(status(post("/v1/responses")), Err((Dialect::OpenAiChat, Some(501))));
+        assert_eq!(status(post("/v1/responses/resp_1/cancel")), Err((Dialect::OpenAiResponses, Some(501))));
         assert_eq!(status(post("/v1beta/nonsense")), Err((Dialect::Gemini, Some(404))));
         let get = accept(&Method::GET, "/v1/messages", None);
         assert_eq!(status(get), Err((Dialect::AnthropicMessages, Some(405))));

@@ -57,6 +57,31 @@ pub fn refine(mut fault: Fault, provider: &Provider, headers: &HeaderMap, now: W
     fault
 }
 
+/// Words of servers and of what stands in front of them for a path that is not there.
+const NO_SUCH_PATH: [&str; 7] = [
+    "404 page not found",
+    "cannot post ",
+    "file not found",
+    "invalid url",
+    "no route",
+    "not found",
+    "unknown request url",
+];
+
+/// Does it mean that there is nothing at this path at all, rather than no such model?
+#[must_use]
+pub fn is_no_such_path(fault: &Fault) -> bool {
+    let said = fault.message.trim().to_ascii_lowercase();
+    match fault.status {
+        Some(405 | 501) => true,
+        Some(404) => {
+            let page = said.starts_with('<') || said.starts_with("http status");
+            page || NO_SUCH_PATH.iter().any(|words| said.starts_with(words)) && !said.contains("model")
+        }
+        _ => false,
+    }
+}
+
 /// A success with nothing in it.
 #[must_use]
 pub fn empty() -> Fault {

@@ -17,7 +17,7 @@ use crate::classify;
 use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
-use crate::render::Rendered;
+use crate::render::{Rendered, render};
 use crate::target::Target;
 use crate::writer::Writer;
 
@@ -114,6 +114,31 @@ impl Job {
     /// # Errors
     /// It failed before the caller saw anything.
     pub async fn run(mut self) -> Result<Arrived, Failed> {
+        match self.once().await {
+            Err(failed) if self.lacks_dialect(&failed.fault) => {
+                let rendered = render(&self.request, &self.target)?;
+                // A credential was chosen for one way to be let in.
+                if rendered.auth != self.rendered.auth {
+                    return Err(failed);
+                }
+                self.rendered = rendered;
+                self.once().await
+            }
+            result => result,
+        }
+    }
+
+    /// The server has nothing at the path of the caller's dialect, and another dialect it may have. The target is not to
+    /// blame: it was never asked.
+    fn lacks_dialect(&self, fault: &Fault) -> bool {
+        let facts = &self.request.facts;
+        self.rendered.relayed
+            && facts.operation == Operation::Chat
+            && classify::is_no_such_path(fault)
+            && self.target.forgo(facts.operation, facts.dialect)
+    }
+
+    async fn once(&mut self) -> Result<Arrived, Failed> {
         let connect = self.request.route.policy.timeouts.connect;
         let sent = self.upstream.send(&self.target.provider.origin, &|| self.message(), connect).await;
         let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;

@@ -54,8 +54,13 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
     let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
-    let (base, mut losses) =
-        if relayed { (Cow::Borrowed(&request.document), Vec::new()) } else { translated(request, target, endpoint)? };
+    // What earlier answers hold of models elsewhere, a provider of the caller's own dialect would refuse.
+    let foreign = endpoint.dialect.is_some_and(|dialect| registry::holds_foreign(dialect, request.document.body()));
+    let (base, mut losses) = if relayed && !foreign {
+        (Cow::Borrowed(&request.document), Vec::new())
+    } else {
+        translated(request, target, endpoint)?
+    };
     let strip_usage =
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
     let asked = Asked { document: &base, endpoint, facts, relayed };
@@ -87,6 +92,11 @@ fn translated<'a>(
     let codec = endpoint.dialect.and_then(registry::codec);
     let codec = codec.ok_or_else(|| cannot(format!("{} speaks a dialect that is not available yet", target.name)))?;
     let mut decoded = Cow::Borrowed(request.decoded()?);
+    if let Some(field) = decoded.remembered.first().filter(|_| decoded.dialect != codec.dialect()) {
+        let why =
+            format!("only the provider it was made for knows it, and {} is asked in another dialect", target.name);
+        return Err(cannot(format!("{field} cannot be carried: {why}")));
+    }
     if decoded.stream != request.facts.stream || (request.facts.stream && !decoded.include_usage) {
         let decoded = decoded.to_mut();
         decoded.stream = request.facts.stream;

@@ -12,7 +12,7 @@ use ringmain_upstream::Origin;
 use secrecy::ExposeSecret;
 
 use crate::route::Route;
-use crate::target::{Key, ProviderLink, Target};
+use crate::target::{Absent, Key, ProviderLink, Target};
 
 /// Routes made for models that callers named directly, kept at most; then they are forgotten and made again.
 const DIRECT_ROUTES_MAX: usize = 4096;
@@ -141,6 +141,7 @@ impl Rules {
             headers: provider.kind.headers.iter().filter_map(header).collect(),
             dialect: provider.dialect,
             keys: keys.collect(),
+            absent: Absent::default(),
             kind: Arc::clone(&provider.kind),
         }))
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
@@ -53,6 +54,26 @@ pub struct ProviderLink {
     pub dialect: Option<Dialect>,
     /// Its credentials.
     pub keys: Vec<Key>,
+    /// The dialects its server turned out not to have.
+    pub absent: Absent,
+}
+
+/// Dialects that a server turned out not to have, though its kind does: many servers are compatible in part.
+#[derive(Debug, Default)]
+pub struct Absent(AtomicU8);
+
+impl Absent {
+    const fn bit(dialect: Dialect) -> u8 {
+        1 << dialect as u8
+    }
+
+    fn has(&self, dialect: Dialect) -> bool {
+        self.0.load(Ordering::Relaxed) & Self::bit(dialect) != 0
+    }
+
+    fn add(&self, dialect: Dialect) {
+        self.0.fetch_or(Self::bit(dialect), Ordering::Relaxed);
+    }
 }
 
 /// Shorter keys are placeholders (`none`, `ollama`), and words that an error may hold.
@@ -140,12 +161,25 @@ impl Target {
             endpoint.operation == operation
                 && endpoint.dialect.is_none_or(|dialect| ringmain_dialects::registry::codec(dialect).is_some())
                 && self.provider.dialect.is_none_or(|pinned| endpoint.dialect.is_none_or(|spoken| spoken == pinned))
+                && !endpoint.dialect.is_some_and(|dialect| self.provider.absent.has(dialect))
         };
         let same = kind.endpoints.iter().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
         same.or_else(|| {
             let translates = matches!(operation, Operation::Chat);
             kind.endpoints.iter().find(|endpoint| spoken(endpoint) && (translates || endpoint.dialect.is_none()))
         })
+    }
+
+    /// Its server has no endpoint of the caller's dialect: from now on it is asked in its kind's preferred one, for as
+    /// long as these rules are in force. False where this is the preferred one already: every server has that.
+    #[must_use]
+    pub fn forgo(&self, operation: Operation, dialect: Dialect) -> bool {
+        let preferred = self.provider.kind.endpoint(operation, None).and_then(|endpoint| endpoint.dialect);
+        let another = self.provider.dialect.is_none() && preferred.is_some_and(|preferred| preferred != dialect);
+        if another {
+            self.provider.absent.add(dialect);
+        }
+        another
     }
 
     /// What it costs, where the catalog knows.

@@ -19,7 +19,7 @@ use ringmain_wire::json::{Document, Object};
 
 use crate::inspect::Inspected;
 use crate::route::Route;
-use crate::target::{Key, ProviderLink, Target};
+use crate::target::{Absent, Key, ProviderLink, Target};
 
 /// A chat endpoint of each dialect; Gemini's has the model in its path.
 pub(crate) fn chat(dialect: Dialect) -> Endpoint {
@@ -73,6 +73,7 @@ pub(crate) fn link(kind: Provider, pinned: Option<Dialect>) -> Arc<ProviderLink>
         headers: Vec::new(),
         dialect: pinned,
         keys: vec![key],
+        absent: Absent::default(),
         kind: Arc::new(kind),
     })
 }

@@ -29,6 +29,7 @@ impl Vendor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
     Chat,
+    Responses,
     Messages,
     CountTokens,
     Generate,
@@ -48,7 +49,9 @@ impl Endpoint {
             Self::Messages | Self::CountTokens => Vendor::Anthropic,
             Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
             Self::Models(vendor) => vendor,
-            Self::Chat | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => Vendor::OpenAi,
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
+                Vendor::OpenAi
+            }
         }
     }
 }
@@ -86,8 +89,9 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
 
 /// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
 /// so it is the end of the path that counts.
-const ENDINGS: [(&str, Endpoint); 6] = [
+const ENDINGS: [(&str, Endpoint); 7] = [
     ("/chat/completions", Endpoint::Chat),
+    ("/responses", Endpoint::Responses),
     ("/messages", Endpoint::Messages),
     ("/messages/count_tokens", Endpoint::CountTokens),
     ("/embeddings", Endpoint::Embeddings),
@@ -154,6 +158,8 @@ mod tests {
             ("/v1/chat/completions", "openai", Endpoint::Chat, None),
             ("/p/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
             ("/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
+            ("/v1/responses", "openai", Endpoint::Responses, None),
+            ("/p/azure/openai/v1/responses", "azure", Endpoint::Responses, None),
             ("/v1/messages", "anthropic", Endpoint::Messages, None),
             ("/p/x/v1/messages/count_tokens", "x", Endpoint::CountTokens, None),
             ("/v1beta/models/g-1:generateContent", "gemini", Endpoint::Generate, Some("g-1")),

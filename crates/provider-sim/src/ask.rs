@@ -3,6 +3,7 @@
 mod anthropic;
 mod gemini;
 mod openai;
+mod responses;
 
 use serde_json::{Value, value::RawValue};
 
@@ -12,6 +13,7 @@ use crate::schema::{Fill, instance};
 pub(crate) use anthropic::{count_tokens as anthropic_count_tokens, parse as anthropic};
 pub(crate) use gemini::{count_tokens as gemini_count_tokens, parse as gemini};
 pub(crate) use openai::parse as openai;
+pub(crate) use responses::parse as responses;
 
 /// What makes one answer differ from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +22,8 @@ pub(crate) struct Ask {
     pub(crate) stream: bool,
     /// Gemini without `alt=sse`: the stream is one JSON array.
     pub(crate) array: bool,
+    /// OpenAI Responses: the answer is a list of items.
+    pub(crate) items: bool,
     pub(crate) model: String,
     /// The last user message that has text.
     pub(crate) text: String,

@@ -6,6 +6,7 @@ mod extras;
 mod gemini;
 mod openai;
 mod png;
+mod responses;
 mod template;
 
 use crate::api::Vendor;
@@ -167,6 +168,8 @@ pub(crate) fn render(shape: &Shape) -> Template {
     let answer = Answer::of(shape);
     let ask = &shape.ask;
     match (ask.vendor, ask.stream) {
+        (Vendor::OpenAi, false) if ask.items => responses::plain(ask, &answer),
+        (Vendor::OpenAi, true) if ask.items => responses::stream(ask, &answer),
         (Vendor::OpenAi, false) => openai::plain(ask, &answer),
         (Vendor::OpenAi, true) => openai::stream(ask, &answer),
         (Vendor::Anthropic, false) => anthropic::plain(ask, &answer),

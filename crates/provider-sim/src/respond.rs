@@ -164,6 +164,7 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked 
     let model = || in_path.clone().unwrap_or_default();
     match target.endpoint {
         Endpoint::Chat => chat(ask::openai(body, target.label == Vendor::OpenAi.as_str())),
+        Endpoint::Responses => chat(ask::responses(body, target.label == Vendor::OpenAi.as_str())),
         Endpoint::Messages => chat(ask::anthropic(body)),
         Endpoint::CountTokens => {
             named(ask::anthropic_count_tokens(body).map(|(model, count)| (model, reply::count_tokens(count))))
@@ -323,6 +324,13 @@ impl Turn<'_> {
             _ => String::new(),
         };
         let (malformed, error) = match vendor {
+            Vendor::OpenAi if self.target.endpoint == Endpoint::Responses => (
+                "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"del\n\n",
+                format!(
+                    "event: error\ndata: {}\n\n",
+                    error.replacen('{', r#"{"type":"error","sequence_number":99,"#, 1)
+                ),
+            ),
             Vendor::OpenAi => {
                 ("data: {\"id\":\"chatcmpl-0\",\"choices\":[{\"delta\":{\"cont\n\n", format!("data: {error}\n\n"))
             }

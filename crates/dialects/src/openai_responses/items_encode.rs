@@ -194,6 +194,8 @@ impl<'a> Out<'a> {
                     self.dropped("tool_calls.signature");
                 }
             }
+            // Proven by another vendor's token: nothing a provider of this dialect would take.
+            BlockKind::Reasoning { signature: Some(_), redacted: None, .. } => self.dropped("reasoning"),
             BlockKind::Reasoning { text, redacted, .. } => {
                 let sealed = redacted.as_deref().filter(|content| self.own || content.starts_with(SEALED));
                 let text = Some(text).filter(|text| !text.is_empty());

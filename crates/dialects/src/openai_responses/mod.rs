@@ -40,6 +40,11 @@ use crate::ir;
 /// The dialect whose opaque blocks go back as they are.
 const OWN: Dialect = Dialect::OpenAiResponses;
 
+/// Does a request hold proofs of models elsewhere, which an earlier answer had in its reasoning items?
+pub(crate) fn holds_foreign(body: &[u8]) -> bool {
+    seal::is_in(body)
+}
+
 /// The codec of [`Dialect::OpenAiResponses`].
 #[derive(Debug, Clone, Copy)]
 pub struct OpenAiResponses;

@@ -5,7 +5,14 @@
 //! thinking text, or that of one tool call, in a reasoning item of its own. The mark tells them from the provider's own
 //! content, and keeps them from being sent to one that would refuse them.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::ir::{Block, BlockKind};
+
+/// How a marked field begins in JSON.
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"ringmain:"));
 
 /// A signature of the item's own text follows.
 const SIGNATURE: &str = "ringmain:signature:";
@@ -26,6 +33,11 @@ pub(super) enum Sealed {
         /// The proof.
         signature: String,
     },
+}
+
+/// Is there any of our marks in this JSON? Other text that looks like one is found too.
+pub(super) fn is_in(json: &[u8]) -> bool {
+    MARK.find(json).is_some()
 }
 
 /// Reads the field.
@@ -75,5 +87,7 @@ mod tests {
         assert_eq!(read(&proof), Sealed::Signature("EqQ=".into()));
         assert_eq!(read(&of_call("a:b", "s+/=")), Sealed::Call { id: "a:b".into(), signature: "s+/=".into() });
         assert_eq!(of_reasoning(None, None), None);
+        assert!(is_in(format!("{{\"encrypted_content\":\"{proof}\"}}").as_bytes()));
+        assert!(!is_in(br#"{"encrypted_content":"gAAAA"}"#));
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Ask, Invalid> {
         vendor: Vendor::Anthropic,
         stream: request.stream.unwrap_or(false),
         array: false,
+        items: false,
         input_tokens: input_tokens(&request),
         json: format.and_then(|format| format.get("schema")).map(structured),
         model: request.model,

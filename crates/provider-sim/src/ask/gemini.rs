@@ -36,6 +36,7 @@ pub(crate) fn parse(body: &[u8], model: String, stream: bool, array: bool) -> Re
         vendor: Vendor::Gemini,
         stream,
         array,
+        items: false,
         model,
         text: gist.text,
         images: gist.images,

@@ -51,6 +51,7 @@ pub(crate) fn parse(body: &[u8], hides_reasoning: bool) -> Result<Ask, Invalid> 
         vendor: Vendor::OpenAi,
         stream,
         array: false,
+        items: false,
         model: request.model,
         text: gist.text,
         images: gist.images,

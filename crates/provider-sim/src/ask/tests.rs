@@ -2,6 +2,26 @@ use serde_json::json;
 
 use super::*;
 
+/// The gist of a Responses request is that of the same conversation in Chat Completions.
+#[test]
+fn items_are_read_as_messages() {
+    let body = |input: Value| {
+        let tools = json!([{"type": "function", "name": "f"}]);
+        responses(json!({"model": "m", "input": input, "tools": tools}).to_string().as_bytes(), true)
+    };
+    let parts =
+        json!([{"type": "input_text", "text": "hi "}, {"type": "input_image"}, {"type": "input_text", "text": "you"}]);
+    let ask = body(json!([{"role": "developer", "content": "s"}, {"role": "user", "content": parts}])).unwrap();
+    assert_eq!((ask.text.as_str(), ask.images), ("hi you", 1));
+    assert_eq!(body(json!("q")).unwrap().text, "q");
+    let call =
+        json!([{"role": "user", "content": "call:"}, {"type": "function_call"}, {"type": "function_call_output"}]);
+    assert_eq!(body(json!("call:")).unwrap().calls.len(), 1);
+    assert_eq!(body(call).unwrap().calls.len(), 0);
+    assert!(body(json!([{"type": "reasoning", "encrypted_content": "other"}])).is_err());
+    assert!(body(json!([])).is_err());
+}
+
 fn ask(vendor: Vendor, body: &Value) -> Ask {
     let body = body.to_string();
     match vendor {

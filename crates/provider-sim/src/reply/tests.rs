@@ -43,18 +43,24 @@ fn text_at(events: &[Value], pointer: &str) -> String {
 fn streams_say_the_expected_text_and_reasoning() {
     let chat = br#"{"model":"m","stream":true,"reasoning_effort":"low","messages":[{"role":"user","content":"q"}]}"#;
     let messages = br#"{"model":"m","stream":true,"max_tokens":99,"thinking":{"type":"enabled"},"messages":[{"role":"user","content":"q"}]}"#;
+    let items = br#"{"model":"m","stream":true,"reasoning":{"effort":"low","summary":"auto"},"input":"q"}"#;
     let generate =
         br#"{"contents":[{"parts":[{"text":"q"}]}],"generationConfig":{"thinkingConfig":{"includeThoughts":true}}}"#;
     let cases = [
         (ask::openai(chat, false).unwrap(), "/choices/0/delta/content", "/choices/0/delta/reasoning_content"),
+        (ask::responses(items, true).unwrap(), "/delta", "/delta"),
         (ask::anthropic(messages).unwrap(), "/delta/text", "/delta/thinking"),
         (ask::gemini(generate, "m".to_owned(), true, false).unwrap(), "/candidates/0/content/parts/0/text", ""),
     ];
     for (ask, text, reasoning) in cases {
-        let vendor = ask.vendor;
+        let vendor = (ask.vendor, ask.items);
         let events = data(&render(&shape(ask)).reply(1, true));
         let want = expected_text("q", 16);
-        if reasoning.is_empty() {
+        if vendor.1 {
+            let of = |name: &str| events.iter().filter(|event| event["type"] == name).cloned().collect::<Vec<_>>();
+            assert_eq!(text_at(&of("response.output_text.delta"), text), want);
+            assert_eq!(text_at(&of("response.reasoning_summary_text.delta"), reasoning), expected_reasoning("q"));
+        } else if reasoning.is_empty() {
             assert_eq!(text_at(&events, text), expected_reasoning("q") + &want, "{vendor:?}");
         } else {
             assert_eq!(text_at(&events, text), want, "{vendor:?}");
