@@ -113,3 +113,27 @@ pub fn interrupted(what: &str) -> Fault {
     fault.scope = FaultScope::Target;
     fault
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_path_is_no_missing_model() {
+        let table = [
+            (404, "Not Found", true),
+            (404, "404 page not found", true),
+            (404, "<html>404</html>", true),
+            (404, "Invalid URL (POST /v1/responses)", true),
+            (405, "Method Not Allowed", true),
+            (404, "The model `x` does not exist", false),
+            (404, "Not found the model x", false),
+            (404, "Previous response with id 'resp_1' not found.", false),
+            (400, "Not Found", false),
+        ];
+        for (status, message, missing) in table {
+            let fault = Fault::new(FaultClass::Gone, Origin::Provider, Phase::AwaitHead, message).with_status(status);
+            assert_eq!(is_no_such_path(&fault), missing, "{status} {message}");
+        }
+    }
+}

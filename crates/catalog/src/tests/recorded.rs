@@ -38,6 +38,7 @@ fn endpoints_are_where_clients_found_them() {
         ("mistral.audio_transcriptions", "mistral", Transcription, None, false),
         ("groq.chat", "groq", Chat, None, false),
         ("deepseek.chat", "deepseek", Chat, None, false),
+        ("deepseek.responses", "deepseek", Chat, Some(Dialect::OpenAiResponses), false),
         ("xai.chat", "xai", Chat, Some(Dialect::OpenAiChat), false),
         ("xai.responses", "xai", Chat, Some(Dialect::OpenAiResponses), false),
         ("xai.images", "xai", ImageEdits, None, false),

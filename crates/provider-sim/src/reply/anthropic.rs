@@ -7,7 +7,7 @@ use super::{Answer, Finish, Kind, Template, chunks};
 use crate::ask::Ask;
 
 /// Opaque to clients, who send it back as it is.
-const SIGNATURE: &str = "RXFrQkNrZ0lDaEFDR0FJcVFTSU1zaW11bGF0ZWQ=";
+const SIGNATURE: &str = "EqkBCkgIChABGAIqQSIMc2ltdWxhdGVk";
 
 const fn finish(finish: Finish) -> &'static str {
     match finish {

@@ -140,3 +140,41 @@ fn mistral_takes_what_openai_takes() {
     let (text, losses) = rendered(&request(OpenAiChat, body), &target("mistral/mistral-large-latest"));
     assert_eq!((text.as_str(), losses), (expected, vec!["logit_bias".to_owned()]));
 }
+
+#[test]
+fn what_only_its_provider_remembers_is_told_to_nobody_else() {
+    let asked = request(OpenAiResponses, r#"{"model":"m","input":"x","previous_response_id":"resp_1"}"#);
+    let at = |dialect| target_at(kind(vec![chat(dialect)], Quirks::default()), "m");
+    let fault = render(&asked, &at(AnthropicMessages)).unwrap_err();
+    assert_eq!(fault.status, Some(400));
+    assert!(fault.message.starts_with("previous_response_id cannot be carried"), "{}", fault.message);
+    assert_eq!(text(&render(&asked, &at(OpenAiResponses)).unwrap()), text_of(&asked));
+}
+
+fn text_of(request: &crate::inspect::Inspected) -> String {
+    String::from_utf8(request.document.body().to_vec()).unwrap()
+}
+
+#[test]
+fn proofs_of_models_elsewhere_stay_out_of_a_relayed_request() {
+    let body = r#"{"model":"m","input":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"ringmain:signature:E"},{"role":"user","content":"x"}]}"#;
+    let target = target_at(kind(vec![chat(OpenAiResponses)], Quirks::default()), "m");
+    let rendered = render(&request(OpenAiResponses, body), &target).unwrap();
+    assert!(rendered.relayed, "the answer is the caller's as it comes");
+    assert!(!text(&rendered).contains("ringmain"), "{}", text(&rendered));
+    assert_eq!(rendered.losses.iter().map(|loss| loss.field.as_str()).collect::<Vec<_>>(), ["messages[0].reasoning"]);
+}
+
+#[test]
+fn a_server_without_the_callers_dialect_is_asked_in_the_preferred_one() {
+    let both = || kind(vec![chat(OpenAiChat), chat(OpenAiResponses)], Quirks::default());
+    let spoken = |target: &crate::target::Target| target.endpoint(Operation::Chat, OpenAiResponses)?.dialect;
+    let target = target_at(both(), "m");
+    assert_eq!(spoken(&target), Some(OpenAiResponses));
+    assert!(!target.forgo(Operation::Chat, OpenAiChat), "every server has the preferred one");
+    assert!(target.forgo(Operation::Chat, OpenAiResponses));
+    assert_eq!(spoken(&target), Some(OpenAiChat));
+    let pinned = target_of(link(both(), Some(OpenAiResponses)), "m", None);
+    assert!(!pinned.forgo(Operation::Chat, OpenAiResponses));
+    assert_eq!(spoken(&pinned), Some(OpenAiResponses));
+}
