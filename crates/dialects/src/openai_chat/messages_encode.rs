@@ -1,13 +1,12 @@
 //! Instructions and turns as messages.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ringmain_core::Dialect;
 use serde_json::{Map, Value, json};
 
 use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, Media, MediaSource, Request, Role, Turn};
 use crate::loss::Loss;
+use crate::shared::media::image_url;
 
 /// The dialect whose opaque blocks go back as they are.
 pub(super) const OWN: Dialect = Dialect::OpenAiChat;
@@ -269,28 +268,5 @@ fn plain(mut parts: Vec<Value>) -> Value {
             part.get_mut("text").map_or(Value::Null, Value::take)
         }
         Some(_) => parts.into(),
-    }
-}
-
-/// A picture as a URL; `None` where its bytes are elsewhere.
-pub(super) fn image_url(media: &Media) -> Option<String> {
-    match &media.source {
-        MediaSource::Url(url) => Some(url.clone()),
-        MediaSource::Base64(data) => {
-            let kind = media.media_type.as_deref().unwrap_or_else(|| sniffed(data));
-            Some(format!("data:{kind};base64,{data}"))
-        }
-        MediaSource::Text(_) | MediaSource::File { .. } => None,
-    }
-}
-
-/// The type of a picture by its first bytes.
-fn sniffed(data: &str) -> &'static str {
-    let head = data.get(..16).and_then(|head| STANDARD.decode(head).ok()).unwrap_or_default();
-    match head.as_slice() {
-        [0xff, 0xd8, ..] => "image/jpeg",
-        [b'G', b'I', b'F', ..] => "image/gif",
-        [b'R', b'I', b'F', b'F', ..] => "image/webp",
-        _ => "image/png",
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::codec::Malformed;
 use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource};
 use crate::shared::fields::Fields;
+use crate::shared::media::{data_url, located, media};
 
 /// Reads content. What is not understood inside a part goes to `rest`; a whole part that is not goes on as opaque.
 ///
@@ -108,24 +109,6 @@ fn thinking(fields: &mut Fields) -> Result<BlockKind, Malformed> {
     };
     fields.value("closed");
     Ok(BlockKind::Reasoning { text, signature: fields.string("signature")?, redacted: None })
-}
-
-fn media(source: MediaSource, media_type: Option<String>) -> Media {
-    Media { source, media_type, name: None, detail: None }
-}
-
-/// A URL; where it is a `data:` URL in base64, what it holds.
-fn located(url: &str) -> Media {
-    data_url(url).unwrap_or_else(|| media(MediaSource::Url(url.to_owned()), None))
-}
-
-fn data_url(url: &str) -> Option<Media> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let mut words = head.split(';');
-    let media_type = words.next().filter(|word| !word.is_empty()).map(str::to_owned);
-    words
-        .any(|word| word.eq_ignore_ascii_case("base64"))
-        .then(|| media(MediaSource::Base64(data.to_owned()), media_type))
 }
 
 fn audio_media(audio: &mut Fields) -> Result<Media, Malformed> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::media::image_url;
 
 use super::{finish, messages_encode, response_decode, usage};
 
@@ -117,7 +118,7 @@ pub(super) fn own_call(block: &Block) -> Option<&Value> {
 pub(super) fn image(block: &Block) -> Option<Value> {
     match &block.kind {
         BlockKind::Image(media) => {
-            let url = messages_encode::image_url(media)?;
+            let url = image_url(media)?;
             Some(json!({ "type": "image_url", "image_url": { "url": url } }))
         }
         _ => None,
