@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod cache;
+mod cohere;
 mod extras;
 mod gemini;
 mod openai;
@@ -13,7 +14,9 @@ use crate::ask::{Ask, Begun, Call, Reasoning, Structured};
 use crate::text::{answer_words, reasoning_words};
 
 pub(crate) use cache::Templates;
-pub(crate) use extras::{count_tokens, embeddings, gemini_count_tokens, images, models, moderations};
+pub(crate) use extras::{
+    cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations, rerank,
+};
 pub(crate) use png::square as png;
 pub(crate) use template::{Kind, Reply, Template};
 
@@ -173,6 +176,8 @@ pub(crate) fn render(shape: &Shape) -> Template {
         (Vendor::Anthropic, true) => anthropic::stream(ask, &answer),
         (Vendor::Gemini, false) => gemini::plain(ask, &answer),
         (Vendor::Gemini, true) => gemini::stream(ask, &answer),
+        (Vendor::Cohere, false) => cohere::plain(ask, &answer),
+        (Vendor::Cohere, true) => cohere::stream(ask, &answer),
     }
 }
 
