@@ -12,6 +12,7 @@
 
 pub mod anthropic_messages;
 pub mod codec;
+pub mod cohere_v2;
 pub mod gemini;
 pub mod ir;
 pub mod loss;

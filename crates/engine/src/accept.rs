@@ -27,11 +27,16 @@ pub struct Accepted {
 pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accepted, Box<Refused>> {
     let plain = |operation, dialect| Accepted { operation, dialect, model: None, stream: None, framing: Framing::Sse };
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
+    let cohere = |operation| plain(operation, Dialect::CohereV2);
     let accepted = match path {
         "/v1/chat/completions" => openai(Operation::Chat),
         "/v1/responses" => plain(Operation::Chat, Dialect::OpenAiResponses),
         "/v1/messages" => plain(Operation::Chat, Dialect::AnthropicMessages),
         "/v1/messages/count_tokens" => plain(Operation::CountTokens, Dialect::AnthropicMessages),
+        "/v2/chat" => cohere(Operation::Chat),
+        "/v2/embed" => cohere(Operation::Embeddings),
+        // Cohere's shape, which others who rerank have taken over.
+        "/v1/rerank" | "/v2/rerank" => cohere(Operation::Rerank),
         "/v1/embeddings" => openai(Operation::Embeddings),
         "/v1/images/generations" => openai(Operation::Images),
         "/v1/moderations" => openai(Operation::Moderation),
@@ -101,13 +106,10 @@ fn unescape(text: &str) -> String {
 }
 
 /// Paths of the data plane that are promised and not served yet.
-const LATER: [(&str, Dialect); 10] = [
+const LATER: [(&str, Dialect); 7] = [
     ("/v1/responses/", Dialect::OpenAiResponses),
-    ("/v2/chat", Dialect::CohereV2),
     ("/v1/images/edits", Dialect::OpenAiChat),
     ("/v1/audio/", Dialect::OpenAiChat),
-    ("/v1/rerank", Dialect::OpenAiChat),
-    ("/v2/rerank", Dialect::CohereV2),
     ("/model/", Dialect::BedrockConverse),
     ("/providers/", Dialect::OpenAiChat),
     ("/v1/completions", Dialect::OpenAiChat),
@@ -123,7 +125,11 @@ fn dialect_and_fault(path: &str) -> (Dialect, Fault) {
     if let Some((_, dialect)) = LATER.into_iter().find(|(prefix, _)| path.starts_with(prefix)) {
         return (dialect, refused(501, format!("{path} is not available yet")));
     }
-    let dialect = if path.starts_with("/v1beta/") { Dialect::Gemini } else { Dialect::OpenAiChat };
+    let dialect = match path {
+        _ if path.starts_with("/v1beta/") => Dialect::Gemini,
+        _ if path.starts_with("/v2/") => Dialect::CohereV2,
+        _ => Dialect::OpenAiChat,
+    };
     (dialect, refused(404, format!("nothing is served at {path}; see the README for the list of endpoints")))
 }
 
@@ -146,6 +152,16 @@ mod tests {
         assert_eq!((accepted.operation, accepted.dialect), (Operation::Chat, Dialect::AnthropicMessages));
         let accepted = post("/v1/responses").unwrap();
         assert_eq!((accepted.operation, accepted.dialect), (Operation::Chat, Dialect::OpenAiResponses));
+        let of_cohere =
+            [("/v2/chat", Operation::Chat), ("/v2/embed", Operation::Embeddings), ("/v1/rerank", Operation::Rerank)];
+        for (path, operation) in of_cohere {
+            let accepted = post(path).unwrap();
+            assert_eq!(
+                (accepted.operation, accepted.dialect, accepted.stream),
+                (operation, Dialect::CohereV2, None),
+                "{path}"
+            );
+        }
         let table = [
             ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro", false, Framing::JsonArray),
             ("/v1/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro", true, Framing::JsonArray),
@@ -166,6 +182,7 @@ mod tests {
         assert_eq!(status(post("/v1/nonsense")), Err((Dialect::OpenAiChat, Some(404))));
         assert_eq!(status(post("/v1/responses/resp_1/cancel")), Err((Dialect::OpenAiResponses, Some(501))));
         assert_eq!(status(post("/v1beta/nonsense")), Err((Dialect::Gemini, Some(404))));
+        assert_eq!(status(post("/v2/nonsense")), Err((Dialect::CohereV2, Some(404))));
         let get = accept(&Method::GET, "/v1/messages", None);
         assert_eq!(status(get), Err((Dialect::AnthropicMessages, Some(405))));
     }

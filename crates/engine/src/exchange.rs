@@ -343,7 +343,7 @@ impl Job {
             let kind = &self.target.provider.kind;
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
-        if ["data", "results", "input_tokens", "totalTokens"].into_iter().any(has) {
+        if ["data", "results", "embeddings", "input_tokens", "totalTokens"].into_iter().any(has) {
             Ok(bytes)
         } else {
             Err(classify::empty())

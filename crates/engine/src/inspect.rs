@@ -105,14 +105,14 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
     {
         return codec.inspect(object);
     }
-    // The other operations share OpenAI's top level: a model, and content that is only measured.
+    // The other operations share their top level: a model, and content that is only measured.
     let model = match object.get("model").map(json::as_str) {
         None => None,
         Some(Some(model)) => Some(model.into_owned()),
         Some(None) => return Err(Malformed::new("model", "expected a string")),
     };
-    let content = object.get("input").or_else(|| object.get("prompt"));
-    let input_tokens = content.map_or(0, |raw| shared::estimate::tokens(raw.get().as_bytes()));
+    let content = ["input", "prompt", "texts", "query", "documents"].into_iter().filter_map(|field| object.get(field));
+    let input_tokens = content.map(|raw| shared::estimate::tokens(raw.get().as_bytes())).sum();
     let stream = object.get("stream").and_then(json::as_bool).unwrap_or(false);
     Ok(BodyFacts { model, stream, input_tokens, needs: Capabilities::NONE, ..BodyFacts::default() })
 }

@@ -13,11 +13,13 @@ use crate::reply::{self, Account, ReplyBody};
 #[must_use]
 pub fn list(gateway: &Gateway, dialect: Dialect, headers: &HeaderMap, request: RequestId) -> Response<ReplyBody> {
     let names = names(gateway);
-    // One path serves three vendors' SDKs: Anthropic's always says its version, Google's has a header for its key.
+    // One path serves four vendors' SDKs: Anthropic's always says its version, Google's has a header for its key,
+    // Cohere's says its name.
     let body = match dialect {
         Dialect::Gemini => gemini(&names),
         _ if headers.contains_key("anthropic-version") => anthropic(&names),
         _ if headers.contains_key("x-goog-api-key") => gemini(&names),
+        _ if headers.get("x-fern-sdk-name").is_some_and(|name| name == "cohere") => cohere(&names),
         _ => openai(&names),
     };
     let account = Account { request, target: None, attempts: 0, route: None, losses: &[] };
@@ -51,5 +53,10 @@ fn anthropic(names: &BTreeSet<(String, String)>) -> Value {
 fn gemini(names: &BTreeSet<(String, String)>) -> Value {
     let methods = ["generateContent", "streamGenerateContent"];
     let model = |(id, _): &(String, String)| json!({"name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": methods});
+    json!({"models": names.iter().map(model).collect::<Vec<_>>()})
+}
+
+fn cohere(names: &BTreeSet<(String, String)>) -> Value {
+    let model = |(id, _): &(String, String)| json!({"name": id, "endpoints": ["chat"], "is_deprecated": false});
     json!({"models": names.iter().map(model).collect::<Vec<_>>()})
 }

@@ -166,7 +166,10 @@ impl Target {
         let same = kind.endpoints.iter().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
         same.or_else(|| {
             let translates = matches!(operation, Operation::Chat);
-            kind.endpoints.iter().find(|endpoint| spoken(endpoint) && (translates || endpoint.dialect.is_none()))
+            // Embeddings without a dialect are asked for in OpenAI's shape, which Cohere's callers do not write.
+            let shaped = operation != Operation::Embeddings || dialect != Dialect::CohereV2;
+            let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none() && shaped;
+            kind.endpoints.iter().filter(spoken).find(fits)
         })
     }
 

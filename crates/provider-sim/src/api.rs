@@ -11,6 +11,8 @@ pub enum Vendor {
     Anthropic,
     /// Google Gemini.
     Gemini,
+    /// Cohere.
+    Cohere,
 }
 
 impl Vendor {
@@ -21,6 +23,7 @@ impl Vendor {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Cohere => "cohere",
         }
     }
 }
@@ -35,6 +38,9 @@ pub(crate) enum Endpoint {
     Generate,
     StreamGenerate,
     GeminiCountTokens,
+    CohereChat,
+    CohereEmbed,
+    Rerank,
     Embeddings,
     Images,
     Moderations,
@@ -48,6 +54,7 @@ impl Endpoint {
         match self {
             Self::Messages | Self::CountTokens => Vendor::Anthropic,
             Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
+            Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Models(vendor) => vendor,
             Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
                 Vendor::OpenAi
@@ -83,13 +90,13 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
             None => (Some(rest), "/"),
         };
     }
-    let versioned = rest.starts_with("v1/") || rest.starts_with("v1beta/");
+    let versioned = ["v1/", "v1beta/", "v2/"].iter().any(|version| rest.starts_with(version));
     if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
 }
 
 /// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
 /// so it is the end of the path that counts.
-const ENDINGS: [(&str, Endpoint); 7] = [
+const ENDINGS: [(&str, Endpoint); 10] = [
     ("/chat/completions", Endpoint::Chat),
     ("/responses", Endpoint::Responses),
     ("/messages", Endpoint::Messages),
@@ -97,6 +104,9 @@ const ENDINGS: [(&str, Endpoint); 7] = [
     ("/embeddings", Endpoint::Embeddings),
     ("/images/generations", Endpoint::Images),
     ("/moderations", Endpoint::Moderations),
+    ("/v2/chat", Endpoint::CohereChat),
+    ("/v2/embed", Endpoint::CohereEmbed),
+    ("/rerank", Endpoint::Rerank),
 ];
 
 fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str>) {
@@ -107,6 +117,9 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
         "/v1beta/models" => (Endpoint::Models(Vendor::Gemini), None),
         "/v1/models" if headers.contains_key("anthropic-version") => (Endpoint::Models(Vendor::Anthropic), None),
         "/v1/models" if headers.contains_key("x-goog-api-key") => (Endpoint::Models(Vendor::Gemini), None),
+        "/v1/models" if headers.get("x-fern-sdk-name").is_some_and(|name| name == "cohere") => {
+            (Endpoint::Models(Vendor::Cohere), None)
+        }
         "/v1/models" => (Endpoint::Models(Vendor::OpenAi), None),
         other => gemini(other).map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
     }
@@ -175,6 +188,9 @@ mod tests {
             ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
             ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),
             ("/v1beta/models", "gemini", Endpoint::Models(Vendor::Gemini), None),
+            ("/v2/chat", "cohere", Endpoint::CohereChat, None),
+            ("/p/c/v2/embed", "c", Endpoint::CohereEmbed, None),
+            ("/c/v2/rerank", "c", Endpoint::Rerank, None),
             ("/p/x", "x", Endpoint::Unknown, None),
             ("/", "openai", Endpoint::Unknown, None),
         ];

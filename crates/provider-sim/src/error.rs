@@ -24,18 +24,20 @@ const fn status(kind: ErrorKind, vendor: Vendor) -> u16 {
         ErrorKind::InsufficientQuota => match vendor {
             Vendor::Anthropic => 400,
             Vendor::OpenAi | Vendor::Gemini => 429,
+            Vendor::Cohere => 402,
         },
         ErrorKind::InvalidKey => match vendor {
             Vendor::Gemini => 400,
-            Vendor::OpenAi | Vendor::Anthropic => 401,
+            Vendor::OpenAi | Vendor::Anthropic | Vendor::Cohere => 401,
         },
         ErrorKind::ContentFilter => match vendor {
             Vendor::Gemini => 200,
+            Vendor::Cohere => 498,
             Vendor::OpenAi | Vendor::Anthropic => 400,
         },
         ErrorKind::Overloaded => match vendor {
             Vendor::Anthropic => 529,
-            Vendor::OpenAi | Vendor::Gemini => 503,
+            Vendor::OpenAi | Vendor::Gemini | Vendor::Cohere => 503,
         },
         ErrorKind::PaymentRequired => 402,
         ErrorKind::Unauthorized => 401,
@@ -81,6 +83,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
     let text = match kind {
         ErrorKind::InsufficientQuota => match vendor {
             Vendor::Anthropic => "Your credit balance is too low to access the Anthropic API",
+            Vendor::Cohere => "This account has reached its billing limit.",
             Vendor::OpenAi | Vendor::Gemini => {
                 "You exceeded your current quota, please check your plan and billing details."
             }
@@ -90,6 +93,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::OpenAi => "Incorrect API key provided",
             Vendor::Anthropic => "invalid x-api-key",
             Vendor::Gemini => "API key not valid. Please pass a valid API key.",
+            Vendor::Cohere => "invalid api token",
         },
         ErrorKind::Unauthorized => "Authentication failed",
         ErrorKind::Forbidden => "This key may not use this resource",
@@ -98,6 +102,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
                 Vendor::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
                 Vendor::Anthropic => format!("model: {model}"),
                 Vendor::Gemini => format!("models/{model} is not found for API version v1beta"),
+                Vendor::Cohere => format!("model '{model}' not found, make sure the correct model ID was used"),
             };
         }
         ErrorKind::Gone => return format!("The model `{model}` has been retired."),
@@ -109,11 +114,13 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             }
             Vendor::Anthropic => "prompt is too long: 212345 tokens > 200000 maximum",
             Vendor::Gemini => "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
+            Vendor::Cohere => "too many tokens: size limit exceeded by 3072 tokens.",
         },
         ErrorKind::BadRequest => "The request is not valid",
         ErrorKind::Unprocessable => "The request could not be processed",
         ErrorKind::ContentFilter => match vendor {
             Vendor::Anthropic => "Output blocked by content filtering policy",
+            Vendor::Cohere => "invalid token: the request holds a deny-listed token",
             Vendor::OpenAi | Vendor::Gemini => {
                 "The request was rejected by the safety system: content policy violation"
             }
@@ -125,7 +132,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
         ErrorKind::Overloaded => match vendor {
             Vendor::OpenAi => "The engine is currently overloaded, please try again later",
             Vendor::Anthropic => "Overloaded",
-            Vendor::Gemini => "The model is overloaded. Please try again later.",
+            Vendor::Gemini | Vendor::Cohere => "The model is overloaded. Please try again later.",
         },
         ErrorKind::PrefillRejected => {
             "This model does not support assistant message prefill. The conversation must end with a user message."
@@ -205,6 +212,13 @@ pub(crate) fn refusal(kind: ErrorKind, vendor: Vendor, model: &str, detail: Opti
             let error = json!({"type": anthropic_type(kind), "message": message});
             json!({"type": "error", "error": error, "request_id": format!("req_{id:016x}")})
         }
+        Vendor::Cohere => {
+            let mut body = json!({"id": format!("{id:016x}"), "message": message});
+            if kind == ErrorKind::ContextLength {
+                body["error_type"] = json!("TOO_MANY_TOKENS");
+            }
+            body
+        }
         Vendor::Gemini if kind == ErrorKind::ContentFilter => json!({
             "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
             "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
@@ -248,7 +262,7 @@ pub(crate) fn rate_limited(retry: RetryAfter, vendor: Vendor, model: &str, id: u
     refusal
 }
 
-/// What the vendor says of a key's remaining requests. Gemini says nothing.
+/// What the vendor says of a key's remaining requests. Gemini says nothing, and Cohere only of a trial key.
 pub(crate) fn quota_headers(headers: &mut HeaderMap, vendor: Vendor, limit: u32, left: u32, reset: Duration) {
     match vendor {
         Vendor::OpenAi => {
@@ -260,6 +274,10 @@ pub(crate) fn quota_headers(headers: &mut HeaderMap, vendor: Vendor, limit: u32,
             put(headers, "anthropic-ratelimit-requests-limit", &limit.to_string());
             put(headers, "anthropic-ratelimit-requests-remaining", &left.to_string());
             put(headers, "anthropic-ratelimit-requests-reset", &rfc3339(SystemTime::now() + reset));
+        }
+        Vendor::Cohere => {
+            put(headers, "x-trial-endpoint-call-limit", &limit.to_string());
+            put(headers, "x-trial-endpoint-call-remaining", &left.to_string());
         }
         Vendor::Gemini => {}
     }
@@ -314,6 +332,7 @@ mod tests {
             (ErrorKind::InvalidKey, Vendor::Gemini, 400, "/error/details/0/reason", "API_KEY_INVALID"),
             (ErrorKind::ContentFilter, Vendor::Gemini, 200, "/promptFeedback/blockReason", "PROHIBITED_CONTENT"),
             (ErrorKind::ContextLength, Vendor::OpenAi, 400, "/error/code", "context_length_exceeded"),
+            (ErrorKind::ContextLength, Vendor::Cohere, 400, "/error_type", "TOO_MANY_TOKENS"),
         ];
         for (kind, vendor, status, pointer, want) in cases {
             let refusal = refusal(kind, vendor, "m", None, 1);

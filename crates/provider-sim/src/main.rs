@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use ringmain_provider_sim::{FAULTS, Script, Sim, SimConfig};
 
-/// Play OpenAI, Anthropic and Gemini servers on this machine, with faults on demand.
+/// Play OpenAI, Anthropic, Gemini and Cohere servers on this machine, with faults on demand.
 ///
 /// Give a client http://ADDRESS/p/LABEL (OpenAI clients: http://ADDRESS/p/LABEL/v1) as its base URL; each LABEL is a
 /// provider of its own in the script, the log and the control API under /_sim/. Without /p/LABEL the label is the

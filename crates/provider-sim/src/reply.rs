@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod cache;
+mod cohere;
 mod extras;
 mod gemini;
 mod openai;
@@ -14,7 +15,9 @@ use crate::ask::{Ask, Begun, Call, Reasoning, Structured};
 use crate::text::{answer_words, reasoning_words};
 
 pub(crate) use cache::Templates;
-pub(crate) use extras::{count_tokens, embeddings, gemini_count_tokens, images, models, moderations};
+pub(crate) use extras::{
+    cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations, rerank,
+};
 pub(crate) use png::square as png;
 pub(crate) use template::{Kind, Reply, Template};
 
@@ -176,6 +179,8 @@ pub(crate) fn render(shape: &Shape) -> Template {
         (Vendor::Anthropic, true) => anthropic::stream(ask, &answer),
         (Vendor::Gemini, false) => gemini::plain(ask, &answer),
         (Vendor::Gemini, true) => gemini::stream(ask, &answer),
+        (Vendor::Cohere, false) => cohere::plain(ask, &answer),
+        (Vendor::Cohere, true) => cohere::stream(ask, &answer),
     }
 }
 

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::{Endpoint, Target, Vendor, locate, percent_decode, query_value};
 use crate::ask::{self, Ask, Invalid};
@@ -177,6 +177,9 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked 
         Endpoint::GeminiCountTokens => {
             named(ask::gemini_count_tokens(body).map(|count| (model(), reply::gemini_count_tokens(count))))
         }
+        Endpoint::CohereChat => chat(ask::cohere(body)),
+        Endpoint::CohereEmbed => named(reply::cohere_embed(body, state.id())),
+        Endpoint::Rerank => named(reply::rerank(body, state.id())),
         Endpoint::Embeddings => named(reply::embeddings(body)),
         Endpoint::Images => {
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
@@ -320,7 +323,7 @@ impl Turn<'_> {
     fn spoilers(&self, vendor: Vendor, array: bool, id: u64) -> Spoilers {
         let model = self.asked.model.as_deref().unwrap_or_default();
         let error = match self.chosen.behavior.fault {
-            Some(Fault::ErrorEvent { error, .. }) => refusal(error, vendor, model, None, id).body.to_string(),
+            Some(Fault::ErrorEvent { error, .. }) => in_stream(vendor, &refusal(error, vendor, model, None, id).body),
             _ => String::new(),
         };
         let (malformed, error) = match vendor {
@@ -337,6 +340,10 @@ impl Turn<'_> {
             Vendor::Anthropic => (
                 "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"del\n\n",
                 format!("event: error\ndata: {error}\n\n"),
+            ),
+            Vendor::Cohere => (
+                "event: content-delta\ndata: {\"type\":\"content-delta\",\"index\":0,\"del\n\n",
+                format!("event: message-end\ndata: {error}\n\n"),
             ),
             Vendor::Gemini if array => (",\r\n{\"candidates\": [oops]}", format!("[{error}]")),
             Vendor::Gemini => ("data: {\"candidates\": [{\"cont\r\n\r\n", format!("data: {error}\r\n\r\n")),
@@ -376,6 +383,17 @@ fn replay(recording: &Recording, behavior: &Behavior, receipt: Receipt) -> Respo
     response
 }
 
+/// A refusal's body as an event of a stream.
+fn in_stream(vendor: Vendor, body: &Value) -> String {
+    match vendor {
+        Vendor::Cohere => {
+            let delta = json!({"finish_reason": "ERROR", "error": body.get("message")});
+            json!({"type": "message-end", "delta": delta}).to_string()
+        }
+        Vendor::OpenAi | Vendor::Anthropic | Vendor::Gemini => body.to_string(),
+    }
+}
+
 /// Request ids, and what is left of the key's quota where it has one.
 fn vendor_headers(headers: &mut HeaderMap, vendor: Vendor, id: u64, quota: Option<Quota>) {
     let name = match vendor {
@@ -385,6 +403,7 @@ fn vendor_headers(headers: &mut HeaderMap, vendor: Vendor, id: u64, quota: Optio
             "x-request-id"
         }
         Vendor::Anthropic => "request-id",
+        Vendor::Cohere => "x-debug-trace-id",
         Vendor::Gemini => {
             headers.insert("server-timing", HeaderValue::from_static("gfet4t7; dur=1"));
             return;

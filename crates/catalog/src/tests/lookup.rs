@@ -98,7 +98,10 @@ fn endpoints_and_keys() {
     assert_eq!(gemini.auth_at(gemini.endpoint(Operation::Embeddings, None).unwrap()), &Auth::Bearer);
     let anthropic = catalog.provider("anthropic").unwrap();
     assert_eq!(anthropic.headers, [("anthropic-version".to_owned(), "2023-06-01".to_owned())]);
-    assert!(!catalog.provider("cohere").unwrap().is_available());
+    let cohere = catalog.provider("cohere").unwrap();
+    assert!(cohere.is_available());
+    assert_eq!(cohere.dialects().collect::<Vec<_>>(), [Dialect::CohereV2]);
+    assert_eq!(cohere.endpoint(Operation::Embeddings, None).unwrap().dialect, Some(Dialect::CohereV2));
 }
 
 #[test]

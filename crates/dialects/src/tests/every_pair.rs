@@ -9,7 +9,7 @@ use super::{Frame, Recording, decode, encode, folded, frames, frames_of, recordi
 use crate::LossKind;
 use crate::codec::{Codec, StreamStart, TargetProfile};
 use crate::ir::fold::unfold;
-use crate::ir::{BlockKind, Event, Finish, Media, MediaSource, Request, Response, Role};
+use crate::ir::{BlockKind, Event, Finish, Media, MediaSource, Request, Response, Role, ToolChoice};
 use crate::registry::codec;
 
 /// The dialects with a codec, and the recorded APIs that speak them.
@@ -55,6 +55,7 @@ const SPOKEN: [(Dialect, &[&str]); 4] = [
     ),
     (Dialect::AnthropicMessages, &["anthropic.messages"]),
     (Dialect::Gemini, &["gemini.generate", "gemini.stream", "vertex.generate", "vertex.stream"]),
+    (Dialect::CohereV2, &["cohere.chat"]),
 ];
 
 fn codec_of(dialect: Dialect) -> &'static dyn Codec {
@@ -250,7 +251,7 @@ fn requests_cross_every_pair() {
             let same =
                 if inlined || begun { back_words.contains(&words(&request)) } else { back_words == words(&request) };
             assert!(same, "{} to {to}: {back_words} is not {}", recording.id, words(&request));
-            assert_eq!(tools(&back), tools(&request), "{} to {to}", recording.id);
+            assert_eq!(tools(&back), offered(&request, &back), "{} to {to}", recording.id);
             *passed.entry((from, to)).or_default() += 1;
         }
     });
@@ -275,6 +276,14 @@ fn sorted(text: &str) -> String {
     let mut all: Vec<char> = text.chars().collect();
     all.sort_unstable();
     all.into_iter().collect()
+}
+
+/// The tools that are to arrive: where a dialect cannot demand one of many, that one alone.
+fn offered(request: &Request, back: &Request) -> Vec<String> {
+    match &request.tool_choice {
+        Some(ToolChoice::Named(name)) if back.tool_choice == Some(ToolChoice::Required) => vec![name.clone()],
+        _ => tools(request),
+    }
 }
 
 fn tools(request: &Request) -> Vec<String> {

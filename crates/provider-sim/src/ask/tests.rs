@@ -28,6 +28,7 @@ fn ask(vendor: Vendor, body: &Value) -> Ask {
         Vendor::OpenAi => openai(body.as_bytes(), true),
         Vendor::Anthropic => anthropic(body.as_bytes()),
         Vendor::Gemini => gemini(body.as_bytes(), "m".to_owned(), false, false),
+        Vendor::Cohere => cohere(body.as_bytes()),
     }
     .unwrap_or_else(|invalid| panic!("{}", invalid.0))
 }

@@ -69,6 +69,64 @@ pub(crate) fn embeddings(body: &[u8]) -> Result<(String, Value), Invalid> {
     Ok((request.model, body))
 }
 
+#[derive(Deserialize)]
+struct CohereEmbed {
+    model: String,
+    texts: Vec<String>,
+    output_dimension: Option<usize>,
+}
+
+/// The same as Cohere asks and answers it: floats alone.
+pub(crate) fn cohere_embed(body: &[u8], id: u64) -> Result<(String, Value), Invalid> {
+    let request: CohereEmbed = serde_json::from_slice(body)?;
+    let dimensions = request.output_dimension.unwrap_or(1536);
+    if request.texts.is_empty() || request.texts.len() > MAX_ITEMS || !(1..=MAX_DIMENSIONS).contains(&dimensions) {
+        return Err(Invalid(format!("invalid request: texts must hold 1 to {MAX_ITEMS} texts")));
+    }
+    let vectors: Vec<Vec<f32>> = request.texts.iter().map(|text| embed(text, dimensions)).collect();
+    let tokens: usize = request.texts.iter().map(|text| text.len().div_ceil(4)).sum();
+    let body = json!({
+        "id": format!("{id:016x}"),
+        "texts": request.texts,
+        "embeddings": {"float": vectors},
+        "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": tokens}},
+        "response_type": "embeddings_by_type",
+    });
+    Ok((request.model, body))
+}
+
+#[derive(Deserialize)]
+struct Rerank {
+    model: String,
+    query: String,
+    documents: Vec<Value>,
+    top_n: Option<usize>,
+}
+
+/// The model that was asked for, and the documents by how many of the query's words they hold.
+pub(crate) fn rerank(body: &[u8], id: u64) -> Result<(String, Value), Invalid> {
+    let request: Rerank = serde_json::from_slice(body)?;
+    if request.documents.is_empty() || request.documents.len() > MAX_ITEMS {
+        return Err(Invalid(format!("invalid request: documents must hold 1 to {MAX_ITEMS} documents")));
+    }
+    let words: Vec<String> = request.query.split_whitespace().map(str::to_lowercase).collect();
+    let found = |document: &Value| {
+        let text = document.to_string().to_lowercase();
+        words.iter().filter(|word| text.contains(word.as_str())).count()
+    };
+    let mut order: Vec<(usize, usize)> = request.documents.iter().map(found).enumerate().collect();
+    order.sort_by_key(|(_, found)| std::cmp::Reverse(*found));
+    let score = |found: usize| (found as f64 + 0.5) / (words.len() as f64 + 1.0);
+    let results: Vec<Value> = order
+        .iter()
+        .take(request.top_n.unwrap_or(order.len()))
+        .map(|(index, found)| json!({"index": index, "relevance_score": score(*found)}))
+        .collect();
+    let meta = json!({"api_version": {"version": "2"}, "billed_units": {"search_units": 1}});
+    let body = json!({"id": format!("{id:016x}"), "results": results, "meta": meta});
+    Ok((request.model, body))
+}
+
 /// Each word and each text as a whole votes for a few dimensions; the sum has length one.
 fn embed(text: &str, dimensions: usize) -> Vec<f32> {
     let mut vector = vec![0.0_f32; dimensions];
@@ -205,6 +263,11 @@ pub(crate) fn models(vendor: Vendor) -> Value {
             let model = |id: &&str| json!({"type": "model", "id": id, "display_name": id, "created_at": "2026-01-02T00:00:00Z"});
             let data: Vec<_> = ids.iter().map(model).collect();
             json!({"data": data, "has_more": false, "first_id": ids[0], "last_id": ids[ids.len() - 1]})
+        }
+        Vendor::Cohere => {
+            let model = |(name, endpoint): &(&str, &str)| json!({"name": name, "endpoints": [endpoint], "context_length": 256_000});
+            let models = [("command-a-03-2025", "chat"), ("embed-v4.0", "embed"), ("rerank-v3.5", "rerank")];
+            json!({"models": models.iter().map(model).collect::<Vec<_>>()})
         }
         Vendor::Gemini => {
             let model = |id: &&str| {

@@ -11,7 +11,12 @@ async fn sim() -> Sim {
 #[tokio::test]
 async fn every_dialect_says_the_expected_text_plain_and_streamed() {
     let sim = sim().await;
-    let places = ["/choices/0/message/content", "/content/0/text", "/candidates/0/content/parts/0/text"];
+    let places = [
+        "/choices/0/message/content",
+        "/content/0/text",
+        "/candidates/0/content/parts/0/text",
+        "/message/content/0/text",
+    ];
     for (vendor, place) in VENDORS.into_iter().zip(places) {
         let plain = post_chat(&sim, vendor, "m-1", "hello", false).await;
         assert_eq!((plain.status, plain.end), (200, End::Whole), "{vendor}");
@@ -43,6 +48,12 @@ async fn streams_have_their_vendors_event_sequence() {
     assert_eq!(names[..4], ["message_start", "content_block_start", "ping", "content_block_delta"]);
     assert_eq!(names[names.len() - 3..], ["content_block_stop", "message_delta", "message_stop"]);
     assert!(!anthropic.text().contains("[DONE]"));
+
+    let cohere = post_chat(&sim, "cohere", "m", "x", true).await.text();
+    let names: Vec<&str> = cohere.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(names[..3], ["message-start", "content-start", "content-delta"]);
+    assert_eq!(names[names.len() - 2..], ["content-end", "message-end"]);
+    assert!(cohere.ends_with("data: [DONE]\n\n"));
 
     let gemini = post_chat(&sim, "gemini", "m", "x", true).await.events();
     assert!(gemini.iter().all(|event| event["usageMetadata"]["promptTokenCount"].is_number()));
@@ -106,6 +117,13 @@ async fn tools_images_reasoning_and_schemas() {
         json!({"city": "Zürich 東京"})
     );
 
+    let tools = json!([{"type": "function", "function": {"name": "a", "parameters": parameters}}]);
+    let body = json!({"model": "m", "stream": true, "tools": tools, "tool_choice": "REQUIRED", "messages": [{"role": "user", "content": "plan:"}]});
+    let seen = ask(&sim, "POST", "/v2/chat", "", &body.to_string()).await;
+    let arguments = seen.joined("/delta/message/tool_calls/function/arguments");
+    assert_eq!(serde_json::from_str::<Value>(&arguments).unwrap(), json!({"city": "Zürich 東京"}));
+    assert_eq!(seen.joined("/delta/message/tool_plan"), "I will use a.");
+
     let schema = json!({"type": "json_schema", "json_schema": {"name": "s", "schema": parameters}});
     let body = json!({"model": "m", "response_format": schema, "messages": [{"role": "user", "content": "x"}]});
     let seen = ask(&sim, "POST", "/v1/chat/completions", "", &body.to_string()).await.json();
@@ -138,6 +156,12 @@ async fn the_other_endpoints_answer() {
     assert!(count["totalTokens"].as_u64().unwrap() > 0);
     let embedded = post("/v1/embeddings", json!({"model": "m", "input": ["a", "b"], "dimensions": 8})).await;
     assert_eq!(embedded["data"][1]["embedding"].as_array().unwrap().len(), 8);
+    let embedded = post("/v2/embed", json!({"model": "m", "texts": ["a", "b"], "output_dimension": 8})).await;
+    assert_eq!(embedded["embeddings"]["float"][1].as_array().unwrap().len(), 8);
+    let documents = json!(["Paris is in France", "Ruby is a language"]);
+    let ranked =
+        post("/v2/rerank", json!({"model": "m", "query": "ruby language", "documents": documents, "top_n": 1})).await;
+    assert_eq!((&ranked["results"][0]["index"], ranked["results"].as_array().unwrap().len()), (&json!(1), 1));
     let flagged = post("/v1/moderations", json!({"input": "flagme"})).await;
     assert_eq!(flagged["results"][0]["flagged"], true);
     let drawn = post("/v1/images/generations", json!({"model": "gpt-image-1", "prompt": "a"})).await;
@@ -150,6 +174,7 @@ async fn the_other_endpoints_answer() {
         ("/v1/models", "", "/data/0/object"),
         ("/v1/models", "anthropic-version: 2023-06-01\r\n", "/data/0/display_name"),
         ("/v1beta/models", "", "/models/0/displayName"),
+        ("/v1/models", "x-fern-sdk-name: cohere\r\n", "/models/0/endpoints"),
     ] {
         assert!(ask(&sim, "GET", path, headers, "").await.json().pointer(place).is_some(), "{path}");
     }

@@ -72,12 +72,13 @@ async fn the_log_says_how_answers_ended() {
         ("openai", "healthy", Some(200)),
         ("anthropic", "healthy", Some(200)),
         ("gemini", "refuse", None),
+        ("cohere", "healthy", Some(200)),
         ("openai", "cut=5", Some(200)),
     ];
     assert_eq!(ended, want);
     assert!(matches!(log[0].ended, Ended::Completed { .. }));
     assert!(matches!(log[2].ended, Ended::BrokenOff { .. }));
-    assert!(matches!(log[3].ended, Ended::BrokenOff { .. }));
+    assert!(matches!(log[4].ended, Ended::BrokenOff { .. }));
     assert!(log[0].stream && log[0].bytes > 0 && log[0].body.starts_with(b"{"));
 }
 
@@ -151,6 +152,9 @@ async fn recorded_requests_are_understood() {
         "gemini.generate",
         "gemini.stream",
         "gemini.count_tokens",
+        "cohere.chat",
+        "cohere.embed",
+        "cohere.rerank",
     ];
     let mut understood = 0;
     for api in apis {

@@ -158,6 +158,10 @@ pub(crate) fn chat(vendor: &str, model: &str, text: &str, stream: bool) -> (Stri
                 r#"{{"model":"{model}","max_tokens":99,"stream":{stream},"messages":[{{"role":"user","content":{text}}}]}}"#
             ),
         ),
+        "cohere" => (
+            "/v2/chat".to_owned(),
+            format!(r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":{text}}}]}}"#),
+        ),
         _ => {
             let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
             (
@@ -178,8 +182,9 @@ pub(crate) fn delta(vendor: &str) -> &'static str {
     match vendor {
         "openai" => "/choices/0/delta/content",
         "anthropic" => "/delta/text",
+        "cohere" => "/delta/message/content/text",
         _ => "/candidates/0/content/parts/0/text",
     }
 }
 
-pub(crate) const VENDORS: [&str; 3] = ["openai", "anthropic", "gemini"];
+pub(crate) const VENDORS: [&str; 4] = ["openai", "anthropic", "gemini", "cohere"];

@@ -1,0 +1,231 @@
+//! Events to a caller's stream.
+
+use ringmain_core::Usage;
+use ringmain_wire::sse;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::response_encode::NO_ID;
+use super::{OWN, citations, fault, finish, usage};
+use crate::codec::{StreamEncoder, StreamStart};
+use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::shared::sequencer::Sequencer;
+
+/// Writes a stream, one block after the other.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    sequencer: Sequencer,
+    writer: Writer,
+}
+
+/// Writes events whose blocks come one after the other. Content, calls and citations are counted apart.
+#[derive(Debug)]
+struct Writer {
+    id: String,
+    content: u32,
+    calls: u32,
+    citations: u32,
+    open: Option<Open>,
+    usage: Option<Usage>,
+    refused: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Text,
+    /// Begins on the wire with its first words: sealed thinking has none.
+    Thinking {
+        begun: bool,
+    },
+    /// Have arguments come?
+    Call {
+        any: bool,
+    },
+}
+
+/// The piece that thousands of a stream are.
+#[derive(Debug, Serialize)]
+struct ContentDelta<'a> {
+    r#type: &'static str,
+    index: u32,
+    delta: InMessage<Piece<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct InMessage<T> {
+    message: T,
+}
+
+#[derive(Debug, Serialize)]
+struct Piece<'a> {
+    content: Words<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Words<'a> {
+    Text(&'a str),
+    Thinking(&'a str),
+}
+
+impl Encoder {
+    pub(super) fn new(start: &StreamStart) -> Self {
+        let id = if start.id.is_empty() { NO_ID.to_owned() } else { start.id.clone() };
+        let writer = Writer { id, content: 0, calls: 0, citations: 0, open: None, usage: None, refused: false };
+        Self { sequencer: Sequencer::default(), writer }
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let Self { sequencer, writer } = self;
+        sequencer.event(event, &mut |event| writer.event(event, out));
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        sse::encode_comment("ping", out);
+    }
+}
+
+impl Writer {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, .. } => {
+                if !id.is_empty() {
+                    self.id.clone_from(id);
+                }
+                let message =
+                    json!({ "role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": [] });
+                let delta = json!({ "message": message });
+                frame(out, "message-start", &json!({ "id": self.id, "type": "message-start", "delta": delta }));
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::BlockStart { head, .. } => self.begin(head, out),
+            Event::Delta { delta, .. } => self.more(delta, out),
+            Event::BlockStop { .. } => self.stop(out),
+            Event::Finish(finish) => self.finish(finish, out),
+            Event::Error(found) => fault::encode_event(found, self.usage.as_ref().map(usage::write), out),
+        }
+    }
+
+    fn begin(&mut self, head: &BlockHead, out: &mut Vec<u8>) {
+        match head {
+            BlockHead::Text => self.begin_text(out),
+            BlockHead::Refusal => {
+                self.refused = true;
+                self.begin_text(out);
+            }
+            BlockHead::Reasoning => self.open = Some(Open::Thinking { begun: false }),
+            BlockHead::ToolCall { id, name } => {
+                let function = json!({ "name": name, "arguments": "" });
+                self.call("tool-call-start", &json!({ "id": id, "type": "function", "function": function }), out);
+                self.open = Some(Open::Call { any: false });
+            }
+            BlockHead::Whole(block) => self.whole(block, out),
+        }
+    }
+
+    fn begin_text(&mut self, out: &mut Vec<u8>) {
+        self.content_start(&json!({ "type": "text", "text": "" }), out);
+        self.open = Some(Open::Text);
+    }
+
+    fn content_start(&self, content: &Value, out: &mut Vec<u8>) {
+        self.send("content-start", self.content, &json!({ "content": content }), out);
+    }
+
+    fn call(&self, name: &'static str, call: &Value, out: &mut Vec<u8>) {
+        self.send(name, self.calls, &json!({ "tool_calls": call }), out);
+    }
+
+    fn send(&self, name: &'static str, index: u32, message: &Value, out: &mut Vec<u8>) {
+        frame(out, name, &json!({ "type": name, "index": index, "delta": { "message": message } }));
+    }
+
+    fn content_delta(&self, content: Words<'_>, out: &mut Vec<u8>) {
+        let delta = InMessage { message: Piece { content } };
+        frame(out, "content-delta", &ContentDelta { r#type: "content-delta", index: self.content, delta });
+    }
+
+    fn more(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Text(text) | Delta::Refusal(text) => self.content_delta(Words::Text(text), out),
+            Delta::Reasoning(text) => {
+                if self.open == (Some(Open::Thinking { begun: false })) {
+                    self.content_start(&json!({ "type": "thinking", "thinking": "" }), out);
+                    self.open = Some(Open::Thinking { begun: true });
+                }
+                self.content_delta(Words::Thinking(text), out);
+            }
+            Delta::Arguments(text) if text.is_empty() => {}
+            Delta::Arguments(text) => {
+                self.open = Some(Open::Call { any: true });
+                self.call("tool-call-delta", &json!({ "function": { "arguments": text } }), out);
+            }
+            Delta::Citation(citation) => {
+                if let Some(citation) = citations::write(citation, self.content) {
+                    self.send("citation-start", self.citations, &json!({ "citations": citation }), out);
+                    frame(out, "citation-end", &json!({ "type": "citation-end", "index": self.citations }));
+                    self.citations += 1;
+                }
+            }
+            // No place for it, and nothing here could send it back.
+            Delta::Signature(_) | Delta::Redacted(_) => {}
+        }
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
+        match self.open.take() {
+            None | Some(Open::Thinking { begun: false }) => {}
+            Some(Open::Text | Open::Thinking { begun: true }) => {
+                frame(out, "content-end", &json!({ "type": "content-end", "index": self.content }));
+                self.content += 1;
+            }
+            Some(Open::Call { any }) => {
+                if !any {
+                    self.call("tool-call-delta", &json!({ "function": { "arguments": "{}" } }), out);
+                }
+                frame(out, "tool-call-end", &json!({ "type": "tool-call-end", "index": self.calls }));
+                self.calls += 1;
+            }
+        }
+    }
+
+    /// A block that comes at once, if there is a form for it.
+    fn whole(&mut self, block: &Block, out: &mut Vec<u8>) {
+        match &block.kind {
+            BlockKind::Text { text, .. } if !text.is_empty() => {
+                self.begin_text(out);
+                self.content_delta(Words::Text(text), out);
+            }
+            BlockKind::Reasoning { text, .. } if !text.is_empty() => {
+                self.open = Some(Open::Thinking { begun: false });
+                self.more(&Delta::Reasoning(text.clone()), out);
+            }
+            BlockKind::Opaque { dialect, value } if *dialect == OWN => {
+                self.content_start(value, out);
+                self.open = Some(Open::Text);
+            }
+            // A stream has no place to report losses: its headers are long gone.
+            _ => {}
+        }
+    }
+
+    fn finish(&self, finish: &Finish, out: &mut Vec<u8>) {
+        let (reason, _) = finish::write(finish, self.refused);
+        let mut delta = json!({ "finish_reason": reason });
+        if let Some(counts) = &self.usage {
+            delta["usage"] = usage::write(counts);
+        }
+        frame(out, "message-end", &json!({ "type": "message-end", "delta": delta }));
+    }
+}
+
+fn frame(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    // Writing these values to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, value);
+    out.extend_from_slice(b"\n\n");
+}
