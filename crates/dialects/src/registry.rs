@@ -11,6 +11,7 @@ pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
         Dialect::OpenAiChat => Some(&crate::openai_chat::OpenAiChat),
         Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
         Dialect::Gemini => Some(&crate::gemini::Gemini),
-        Dialect::OpenAiResponses | Dialect::BedrockConverse | Dialect::CohereV2 => None,
+        Dialect::BedrockConverse => Some(&crate::bedrock_converse::BedrockConverse),
+        Dialect::OpenAiResponses | Dialect::CohereV2 => None,
     }
 }

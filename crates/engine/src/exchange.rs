@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
-use ringmain_dialects::{Codec, Loss, StreamStart, ir, registry};
+use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
@@ -123,7 +123,7 @@ impl Job {
         if !head.status.is_success() {
             return Err(self.refused(head.status, head.headers, body, limits).await);
         }
-        let answer = if self.request.facts.stream && is_stream(&head.headers) {
+        let answer = if self.request.facts.stream && is_stream(&head.headers, self.framing()) {
             self.stream(body).await
         } else {
             self.plain(&head, body).await
@@ -148,7 +148,7 @@ impl Job {
         headers.reserve(10);
         headers.insert(HOST, provider.host.clone());
         headers.insert(CONTENT_TYPE, JSON);
-        let accept = if request.facts.stream { "text/event-stream" } else { "*/*" };
+        let accept = if request.facts.stream { self.framing().content_type() } else { "*/*" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(USER_AGENT, AGENT);
         for (name, value) in &provider.headers {
@@ -171,6 +171,11 @@ impl Job {
     fn codec(&self) -> Result<&'static dyn Codec, Fault> {
         let dialect = self.rendered.dialect.unwrap_or(Dialect::OpenAiChat);
         registry::codec(dialect).ok_or_else(|| classify::protocol("no codec for the provider's dialect", ""))
+    }
+
+    /// How the provider delimits a stream.
+    fn framing(&self) -> Framing {
+        Framing::of_provider(self.rendered.dialect.unwrap_or(Dialect::OpenAiChat))
     }
 
     async fn refused(
@@ -230,7 +235,8 @@ impl Job {
         };
         let policy = &request.route.policy;
         let lenient = self.target.ends_without_done;
-        let live = Live::new(body, writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
+        let live =
+            Live::new(body, self.framing(), writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
         Ok(Answer::Live(Box::new(live)))
     }
 
@@ -318,7 +324,7 @@ impl Job {
             let kind = &self.target.provider.kind;
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
-        if ["data", "results", "input_tokens", "totalTokens"].into_iter().any(has) {
+        if ["data", "results", "input_tokens", "inputTokens", "totalTokens"].into_iter().any(has) {
             Ok(bytes)
         } else {
             Err(classify::empty())
@@ -348,8 +354,8 @@ async fn collect(body: &mut AnswerBody, max: usize) -> Result<Bytes, Fault> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
-    let plain = |value: &HeaderValue| value.as_bytes().starts_with(b"application/json");
-    !headers.get(CONTENT_TYPE).is_some_and(plain) && !headers.contains_key(CONTENT_LENGTH)
-        || headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+fn is_stream(headers: &HeaderMap, framing: Framing) -> bool {
+    let says =
+        |wanted: &str| headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(wanted.as_bytes()));
+    !says("application/json") && !headers.contains_key(CONTENT_LENGTH) || says(framing.content_type())
 }

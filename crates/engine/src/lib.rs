@@ -11,6 +11,7 @@ pub mod attempt;
 pub mod classify;
 pub mod clock;
 pub mod exchange;
+pub mod frames;
 pub mod gateway;
 pub mod identify;
 pub mod inspect;

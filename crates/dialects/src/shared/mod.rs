@@ -1,7 +1,10 @@
 //! What several codecs need.
 
+pub mod arguments;
 pub mod borrowed;
+pub mod claude_version;
 pub mod estimate;
 pub mod fields;
+pub mod put_back;
 pub mod sequencer;
 pub mod status;
