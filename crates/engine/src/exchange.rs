@@ -10,7 +10,7 @@ use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
-use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
+use ringmain_upstream::{AnswerBody, AwsCredentials, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
 
 use crate::classify;
@@ -18,6 +18,7 @@ use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
 use crate::render::Rendered;
+use crate::sign::Signer;
 use crate::target::Target;
 use crate::writer::Writer;
 
@@ -102,6 +103,8 @@ pub struct Job {
     pub rendered: Rendered,
     /// The header that lets us in.
     pub credential: Option<(HeaderName, HeaderValue)>,
+    /// What signs the request, where it must be signed.
+    pub signer: Option<Arc<Signer>>,
     /// The credential's text, to be taken out of what a provider says of it.
     pub secret: Option<Arc<str>>,
     /// The date, for what headers say.
@@ -115,7 +118,12 @@ impl Job {
     /// It failed before the caller saw anything.
     pub async fn run(mut self) -> Result<Arrived, Failed> {
         let connect = self.request.route.policy.timeouts.connect;
-        let sent = self.upstream.send(&self.target.provider.origin, &|| self.message(), connect).await;
+        let pair = match &self.signer {
+            Some(signer) => Some(signer.credentials(&self.upstream, self.now).await?),
+            None => None,
+        };
+        let message = || self.message(pair.as_deref());
+        let sent = self.upstream.send(&self.target.provider.origin, &message, connect).await;
         let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;
         let limits = limits::limits(&head.headers, self.now);
         let losses = std::mem::take(&mut self.rendered.losses);
@@ -139,7 +147,7 @@ impl Job {
     }
 
     /// The request for the provider. A caller's own credential never goes along.
-    fn message(&self) -> Request<RequestBody> {
+    fn message(&self, pair: Option<&AwsCredentials>) -> Request<RequestBody> {
         let (request, provider, rendered) = (&self.request, &self.target.provider, &self.rendered);
         let mut message = Request::new(RequestBody::new(rendered.parts.iter().cloned()));
         *message.method_mut() = http::Method::POST;
@@ -163,6 +171,9 @@ impl Job {
         }
         if let Some((name, value)) = &self.credential {
             headers.insert(name.clone(), value.clone());
+        }
+        if let (Some(signer), Some(pair)) = (&self.signer, pair) {
+            signer.sign(&mut message, &rendered.parts, pair, self.now);
         }
         message
     }

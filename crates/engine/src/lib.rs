@@ -26,6 +26,7 @@ pub mod route;
 pub mod rules;
 pub mod serve;
 pub mod settle;
+pub mod sign;
 pub mod target;
 #[cfg(test)]
 mod testing;

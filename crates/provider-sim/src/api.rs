@@ -11,6 +11,8 @@ pub enum Vendor {
     Anthropic,
     /// Google Gemini.
     Gemini,
+    /// AWS Bedrock Converse.
+    Bedrock,
 }
 
 impl Vendor {
@@ -21,6 +23,7 @@ impl Vendor {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
         }
     }
 }
@@ -34,6 +37,9 @@ pub(crate) enum Endpoint {
     Generate,
     StreamGenerate,
     GeminiCountTokens,
+    Converse,
+    ConverseStream,
+    BedrockCountTokens,
     Embeddings,
     Images,
     Moderations,
@@ -47,6 +53,7 @@ impl Endpoint {
         match self {
             Self::Messages | Self::CountTokens => Vendor::Anthropic,
             Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
+            Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Models(vendor) => vendor,
             Self::Chat | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => Vendor::OpenAi,
         }
@@ -80,7 +87,7 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
             None => (Some(rest), "/"),
         };
     }
-    let versioned = rest.starts_with("v1/") || rest.starts_with("v1beta/");
+    let versioned = rest.starts_with("v1/") || rest.starts_with("v1beta/") || rest.starts_with("model/");
     if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
 }
 
@@ -104,7 +111,9 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
         "/v1/models" if headers.contains_key("anthropic-version") => (Endpoint::Models(Vendor::Anthropic), None),
         "/v1/models" if headers.contains_key("x-goog-api-key") => (Endpoint::Models(Vendor::Gemini), None),
         "/v1/models" => (Endpoint::Models(Vendor::OpenAi), None),
-        other => gemini(other).map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
+        other => gemini(other)
+            .or_else(|| bedrock(other))
+            .map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
     }
 }
 
@@ -115,6 +124,18 @@ fn gemini(path: &str) -> Option<(Endpoint, &str)> {
         "generateContent" => Endpoint::Generate,
         "streamGenerateContent" => Endpoint::StreamGenerate,
         "countTokens" => Endpoint::GeminiCountTokens,
+        _ => return None,
+    };
+    Some((endpoint, model))
+}
+
+fn bedrock(path: &str) -> Option<(Endpoint, &str)> {
+    let (_, rest) = path.split_once("/model/")?;
+    let (model, verb) = rest.rsplit_once('/')?;
+    let endpoint = match verb {
+        "converse" => Endpoint::Converse,
+        "converse-stream" => Endpoint::ConverseStream,
+        "count-tokens" => Endpoint::BedrockCountTokens,
         _ => return None,
     };
     Some((endpoint, model))
@@ -167,6 +188,8 @@ mod tests {
             ("/openai/deployments/d/chat/completions", "openai", Endpoint::Chat, None),
             ("/p/deepseek/chat/completions", "deepseek", Endpoint::Chat, None),
             ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
+            ("/model/m%3A0/converse", "bedrock", Endpoint::Converse, Some("m%3A0")),
+            ("/p/aws/model/m/converse-stream", "aws", Endpoint::ConverseStream, Some("m")),
             ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),
             ("/v1beta/models", "gemini", Endpoint::Models(Vendor::Gemini), None),
             ("/p/x", "x", Endpoint::Unknown, None),

@@ -24,18 +24,20 @@ const fn status(kind: ErrorKind, vendor: Vendor) -> u16 {
         ErrorKind::InsufficientQuota => match vendor {
             Vendor::Anthropic => 400,
             Vendor::OpenAi | Vendor::Gemini => 429,
+            Vendor::Bedrock => 400,
         },
         ErrorKind::InvalidKey => match vendor {
             Vendor::Gemini => 400,
             Vendor::OpenAi | Vendor::Anthropic => 401,
+            Vendor::Bedrock => 403,
         },
         ErrorKind::ContentFilter => match vendor {
             Vendor::Gemini => 200,
-            Vendor::OpenAi | Vendor::Anthropic => 400,
+            Vendor::OpenAi | Vendor::Anthropic | Vendor::Bedrock => 400,
         },
         ErrorKind::Overloaded => match vendor {
             Vendor::Anthropic => 529,
-            Vendor::OpenAi | Vendor::Gemini => 503,
+            Vendor::OpenAi | Vendor::Gemini | Vendor::Bedrock => 503,
         },
         ErrorKind::PaymentRequired => 402,
         ErrorKind::Unauthorized => 401,
@@ -84,12 +86,14 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::OpenAi | Vendor::Gemini => {
                 "You exceeded your current quota, please check your plan and billing details."
             }
+            Vendor::Bedrock => "Your account has reached its quota",
         },
         ErrorKind::PaymentRequired => "Insufficient credits",
         ErrorKind::InvalidKey => match vendor {
             Vendor::OpenAi => "Incorrect API key provided",
             Vendor::Anthropic => "invalid x-api-key",
             Vendor::Gemini => "API key not valid. Please pass a valid API key.",
+            Vendor::Bedrock => "The security token included in the request is invalid.",
         },
         ErrorKind::Unauthorized => "Authentication failed",
         ErrorKind::Forbidden => "This key may not use this resource",
@@ -98,6 +102,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
                 Vendor::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
                 Vendor::Anthropic => format!("model: {model}"),
                 Vendor::Gemini => format!("models/{model} is not found for API version v1beta"),
+                Vendor::Bedrock => format!("Could not resolve the foundation model from the model identifier: {model}"),
             };
         }
         ErrorKind::Gone => return format!("The model `{model}` has been retired."),
@@ -109,11 +114,12 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             }
             Vendor::Anthropic => "prompt is too long: 212345 tokens > 200000 maximum",
             Vendor::Gemini => "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
+            Vendor::Bedrock => "Input is too long for requested model.",
         },
         ErrorKind::BadRequest => "The request is not valid",
         ErrorKind::Unprocessable => "The request could not be processed",
         ErrorKind::ContentFilter => match vendor {
-            Vendor::Anthropic => "Output blocked by content filtering policy",
+            Vendor::Anthropic | Vendor::Bedrock => "Output blocked by content filtering policy",
             Vendor::OpenAi | Vendor::Gemini => {
                 "The request was rejected by the safety system: content policy violation"
             }
@@ -126,6 +132,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::OpenAi => "The engine is currently overloaded, please try again later",
             Vendor::Anthropic => "Overloaded",
             Vendor::Gemini => "The model is overloaded. Please try again later.",
+            Vendor::Bedrock => "Bedrock is unable to process your request.",
         },
         ErrorKind::PrefillRejected => {
             "This model does not support assistant message prefill. The conversation must end with a user message."
@@ -191,6 +198,38 @@ const fn gemini_status(status: u16) -> &'static str {
     }
 }
 
+/// The exception that Bedrock names; a stream has fewer of them than an answer, and begins them in lower case.
+pub(crate) const fn bedrock_exception(kind: ErrorKind, stream: bool) -> &'static str {
+    match (fitting(kind), stream) {
+        (ErrorKind::RateLimit, true) => "throttlingException",
+        (ErrorKind::RateLimit, false) => "ThrottlingException",
+        (ErrorKind::Overloaded | ErrorKind::Unavailable, true) => "serviceUnavailableException",
+        (ErrorKind::Overloaded | ErrorKind::Unavailable, false) => "ServiceUnavailableException",
+        (ErrorKind::InsufficientQuota, false) => "ServiceQuotaExceededException",
+        (ErrorKind::InvalidKey, false) => "UnrecognizedClientException",
+        (ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::PaymentRequired, false) => "AccessDeniedException",
+        (ErrorKind::ModelNotFound | ErrorKind::Gone, false) => "ResourceNotFoundException",
+        (ErrorKind::RequestTimeout | ErrorKind::GatewayTimeout, false) => "ModelTimeoutException",
+        (
+            ErrorKind::TooLarge
+            | ErrorKind::ContextLength
+            | ErrorKind::BadRequest
+            | ErrorKind::PrefillRejected
+            | ErrorKind::Unprocessable
+            | ErrorKind::ContentFilter,
+            stream,
+        ) => {
+            if stream {
+                "validationException"
+            } else {
+                "ValidationException"
+            }
+        }
+        (_, true) => "internalServerException",
+        (_, false) => "InternalServerException",
+    }
+}
+
 /// This refusal, as the vendor writes it; `detail` replaces the usual message.
 pub(crate) fn refusal(kind: ErrorKind, vendor: Vendor, model: &str, detail: Option<&str>, id: u64) -> Refusal {
     let status = status(kind, vendor);
@@ -219,8 +258,13 @@ pub(crate) fn refusal(kind: ErrorKind, vendor: Vendor, model: &str, detail: Opti
             }
             json!({"error": error})
         }
+        Vendor::Bedrock => json!({"message": message}),
     };
-    Refusal { id, status, body, headers: HeaderMap::new() }
+    let mut headers = HeaderMap::new();
+    if vendor == Vendor::Bedrock {
+        put(&mut headers, "x-amzn-errortype", bedrock_exception(kind, false));
+    }
+    Refusal { id, status, body, headers }
 }
 
 /// A 429 that says in this way when to come back.
@@ -248,7 +292,7 @@ pub(crate) fn rate_limited(retry: RetryAfter, vendor: Vendor, model: &str, id: u
     refusal
 }
 
-/// What the vendor says of a key's remaining requests. Gemini says nothing.
+/// What the vendor says of a key's remaining requests. Gemini and Bedrock say nothing.
 pub(crate) fn quota_headers(headers: &mut HeaderMap, vendor: Vendor, limit: u32, left: u32, reset: Duration) {
     match vendor {
         Vendor::OpenAi => {
@@ -261,7 +305,7 @@ pub(crate) fn quota_headers(headers: &mut HeaderMap, vendor: Vendor, limit: u32,
             put(headers, "anthropic-ratelimit-requests-remaining", &left.to_string());
             put(headers, "anthropic-ratelimit-requests-reset", &rfc3339(SystemTime::now() + reset));
         }
-        Vendor::Gemini => {}
+        Vendor::Gemini | Vendor::Bedrock => {}
     }
 }
 

@@ -1,9 +1,11 @@
 //! Answers: what is said ([`Answer`]), and its rendering in each dialect ([`Template`]), rendered once per shape.
 
 mod anthropic;
+mod bedrock;
 mod cache;
 mod extras;
 mod gemini;
+mod message;
 mod openai;
 mod png;
 mod template;
@@ -13,7 +15,10 @@ use crate::ask::{Ask, Begun, Call, Reasoning, Structured};
 use crate::text::{answer_words, reasoning_words};
 
 pub(crate) use cache::Templates;
-pub(crate) use extras::{count_tokens, embeddings, gemini_count_tokens, images, models, moderations};
+pub(crate) use extras::{
+    bedrock_count_tokens, count_tokens, embeddings, gemini_count_tokens, images, models, moderations,
+};
+pub(crate) use message::{event, exception};
 pub(crate) use png::square as png;
 pub(crate) use template::{Kind, Reply, Template};
 
@@ -173,6 +178,8 @@ pub(crate) fn render(shape: &Shape) -> Template {
         (Vendor::Anthropic, true) => anthropic::stream(ask, &answer),
         (Vendor::Gemini, false) => gemini::plain(ask, &answer),
         (Vendor::Gemini, true) => gemini::stream(ask, &answer),
+        (Vendor::Bedrock, false) => bedrock::plain(&answer),
+        (Vendor::Bedrock, true) => bedrock::stream(&answer),
     }
 }
 

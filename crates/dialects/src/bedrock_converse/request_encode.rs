@@ -162,10 +162,11 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
     (!config.is_empty()).then_some(Value::Object(config))
 }
 
-/// Can answers be held to a schema? An older Claude refuses the field.
+/// Can answers be held to a schema? Nova and older Claudes refuse the field.
 fn has_schemas(context: &Context<'_>) -> bool {
     let older = context.version.is_some_and(|version| version < Version::ONE_SAMPLER);
-    context.can(Capabilities::JSON_SCHEMA, !older)
+    let nova = matches!(context.family, Family::Nova { .. });
+    context.can(Capabilities::JSON_SCHEMA, !older && !nova)
 }
 
 /// Schemas are refused here unless every object says that it has no further members. Did any not say so?
