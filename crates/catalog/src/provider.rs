@@ -15,6 +15,8 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// Environment variables that hold another base URL, as the vendor's SDK reads them. The first that is set wins.
     pub base_url_env: Vec<String>,
+    /// Environment variables that hold the cloud region of a base URL with `{region}`. The first that is set wins.
+    pub region_env: Vec<String>,
     /// Environment variables that hold the key. The first that is set wins.
     pub env: Vec<String>,
     /// Does it answer without a key (a server of one's own)?
@@ -64,7 +66,8 @@ pub struct Endpoint {
     pub operation: Operation,
     /// The dialect spoken there. `None` for an operation that has one shape only: OpenAI's, or the provider's listing.
     pub dialect: Option<Dialect>,
-    /// The path under the base URL, perhaps with a query; `{model}` stands for the model's name.
+    /// The path under the base URL, perhaps with a query; `{model}` stands for the model's name, `{model_segment}` for the
+    /// same as one segment of the path, whose slashes are escaped too.
     pub path: String,
     /// The path of a streamed answer, where it is another one.
     pub stream_path: Option<String>,
@@ -80,6 +83,9 @@ impl Endpoint {
             Some(path) if stream => path,
             _ => &self.path,
         };
+        if template.contains("{model_segment}") {
+            return template.replace("{model_segment}", &segment(model));
+        }
         if !template.contains("{model}") {
             return template.clone();
         }
@@ -107,6 +113,23 @@ fn encoded(model: &str) -> String {
             } else {
                 let _ = write!(text, "%{byte:02X}");
             }
+        }
+    }
+    text
+}
+
+/// Percent-encodes all that is not unreserved in a URL (RFC 3986): an ARN with its colons and slashes becomes one segment.
+fn segment(model: &str) -> String {
+    use std::fmt::Write as _;
+    if matches!(model, "." | "..") {
+        return model.replace('.', "%2E");
+    }
+    let mut text = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

@@ -16,6 +16,8 @@ pub(crate) struct ProviderFile {
     #[serde(default)]
     pub(crate) base_url_env: Vec<String>,
     #[serde(default)]
+    pub(crate) region_env: Vec<String>,
+    #[serde(default)]
     pub(crate) env: Vec<String>,
     #[serde(default)]
     pub(crate) key_optional: bool,

@@ -158,15 +158,31 @@ pub enum Framing {
     Sse,
     /// Elements of one JSON array (Gemini without `alt=sse`).
     JsonArray,
+    /// Binary messages (AWS).
+    EventStream,
 }
 
 impl Framing {
+    /// How a provider that is spoken to in this dialect delimits its streams.
+    #[must_use]
+    pub const fn of_provider(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::BedrockConverse => Self::EventStream,
+            Dialect::OpenAiChat
+            | Dialect::OpenAiResponses
+            | Dialect::AnthropicMessages
+            | Dialect::Gemini
+            | Dialect::CohereV2 => Self::Sse,
+        }
+    }
+
     /// The content type of a stream framed so.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Sse => "text/event-stream",
             Self::JsonArray => "application/json",
+            Self::EventStream => "application/vnd.amazon.eventstream",
         }
     }
 }

@@ -11,6 +11,7 @@
 //! What a dialect cannot carry becomes a [`Loss`], never silence.
 
 pub mod anthropic_messages;
+pub mod bedrock_converse;
 pub mod codec;
 pub mod cohere_v2;
 pub mod gemini;

@@ -12,8 +12,8 @@ pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
         Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
         Dialect::Gemini => Some(&crate::gemini::Gemini),
         Dialect::OpenAiResponses => Some(&crate::openai_responses::OpenAiResponses),
+        Dialect::BedrockConverse => Some(&crate::bedrock_converse::BedrockConverse),
         Dialect::CohereV2 => Some(&crate::cohere_v2::CohereV2),
-        Dialect::BedrockConverse => None,
     }
 }
 

@@ -42,7 +42,7 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/moderations" => openai(Operation::Moderation),
         "/v1/models" => openai(Operation::Models),
         "/v1beta/models" => plain(Operation::Models, Dialect::Gemini),
-        _ => match gemini(path, query) {
+        _ => match gemini(path, query).or_else(|| bedrock(path)) {
             Some(accepted) => accepted,
             None => return Err(unserved(path)),
         },
@@ -84,6 +84,24 @@ fn gemini(path: &str, query: Option<&str>) -> Option<Accepted> {
         model: Some(unescape(model)),
         stream: Some(stream),
         framing: if sse { Framing::Sse } else { Framing::JsonArray },
+    })
+}
+
+/// `/model/{model}/converse` and its siblings. The model may be an ARN, and hold slashes.
+fn bedrock(path: &str) -> Option<Accepted> {
+    let (model, verb) = path.strip_prefix("/model/")?.rsplit_once('/')?;
+    let (operation, stream) = match verb {
+        "converse" => (Operation::Chat, false),
+        "converse-stream" => (Operation::Chat, true),
+        "count-tokens" => (Operation::CountTokens, false),
+        _ => return None,
+    };
+    Some(Accepted {
+        operation,
+        dialect: Dialect::BedrockConverse,
+        model: Some(unescape(model)),
+        stream: Some(stream),
+        framing: Framing::EventStream,
     })
 }
 
@@ -167,6 +185,14 @@ mod tests {
             ("/v1/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro", true, Framing::JsonArray),
             ("/v1beta/models/gemini/g:streamGenerateContent?key=x&alt=sse", "gemini/g", true, Framing::Sse),
             ("/v1beta/models/gemini%2Fg%3A1:generateContent", "gemini/g:1", false, Framing::JsonArray),
+            ("/model/bedrock%2Fa.b-v1%3A0/converse", "bedrock/a.b-v1:0", false, Framing::EventStream),
+            ("/model/openai/gpt-5/converse-stream", "openai/gpt-5", true, Framing::EventStream),
+            (
+                "/model/arn%3Aaws%3Abedrock%3A%3Aprofile%2Fx/converse",
+                "arn:aws:bedrock::profile/x",
+                false,
+                Framing::EventStream,
+            ),
         ];
         for (path, model, stream, framing) in table {
             let accepted = post(path).unwrap();
@@ -183,6 +209,7 @@ mod tests {
         assert_eq!(status(post("/v1/responses/resp_1/cancel")), Err((Dialect::OpenAiResponses, Some(501))));
         assert_eq!(status(post("/v1beta/nonsense")), Err((Dialect::Gemini, Some(404))));
         assert_eq!(status(post("/v2/nonsense")), Err((Dialect::CohereV2, Some(404))));
+        assert_eq!(status(post("/model/x/invoke")), Err((Dialect::BedrockConverse, Some(501))));
         let get = accept(&Method::GET, "/v1/messages", None);
         assert_eq!(status(get), Err((Dialect::AnthropicMessages, Some(405))));
     }

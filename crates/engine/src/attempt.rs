@@ -179,6 +179,7 @@ impl Attempts<'_> {
             request: Arc::clone(self.request),
             target: Arc::clone(&target),
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
+            signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
             secret: key.and_then(|key| key.secret.clone()),
             rendered,
             now: now.wall,

@@ -8,9 +8,9 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
-use ringmain_dialects::{Codec, Loss, StreamStart, ir, registry};
+use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
-use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
+use ringmain_upstream::{AnswerBody, AwsCredentials, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
 
 use crate::classify;
@@ -18,6 +18,7 @@ use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
 use crate::render::{Rendered, render};
+use crate::sign::Signer;
 use crate::target::Target;
 use crate::writer::Writer;
 
@@ -102,6 +103,8 @@ pub struct Job {
     pub rendered: Rendered,
     /// The header that lets us in.
     pub credential: Option<(HeaderName, HeaderValue)>,
+    /// What signs the request, where it must be signed.
+    pub signer: Option<Arc<Signer>>,
     /// The credential's text, to be taken out of what a provider says of it.
     pub secret: Option<Arc<str>>,
     /// The date, for what headers say.
@@ -140,7 +143,12 @@ impl Job {
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
         let connect = self.request.route.policy.timeouts.connect;
-        let sent = self.upstream.send(&self.target.provider.origin, &|| self.message(), connect).await;
+        let pair = match &self.signer {
+            Some(signer) => Some(signer.credentials(&self.upstream, self.now).await?),
+            None => None,
+        };
+        let message = || self.message(pair.as_deref());
+        let sent = self.upstream.send(&self.target.provider.origin, &message, connect).await;
         let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;
         let limits = limits::limits(&head.headers, self.now);
         let losses = std::mem::take(&mut self.rendered.losses);
@@ -148,7 +156,7 @@ impl Job {
         if !head.status.is_success() {
             return Err(self.refused(head.status, head.headers, body, limits).await);
         }
-        let answer = if self.request.facts.stream && is_stream(&head.headers) {
+        let answer = if self.request.facts.stream && is_stream(&head.headers, self.framing()) {
             self.stream(body).await
         } else {
             self.plain(&head, body).await
@@ -164,7 +172,7 @@ impl Job {
     }
 
     /// The request for the provider. A caller's own credential never goes along.
-    fn message(&self) -> Request<RequestBody> {
+    fn message(&self, pair: Option<&AwsCredentials>) -> Request<RequestBody> {
         let (request, provider, rendered) = (&self.request, &self.target.provider, &self.rendered);
         let mut message = Request::new(RequestBody::new(rendered.parts.iter().cloned()));
         *message.method_mut() = http::Method::POST;
@@ -173,7 +181,7 @@ impl Job {
         headers.reserve(10);
         headers.insert(HOST, provider.host.clone());
         headers.insert(CONTENT_TYPE, JSON);
-        let accept = if request.facts.stream { "text/event-stream" } else { "*/*" };
+        let accept = if request.facts.stream { self.framing().content_type() } else { "*/*" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(USER_AGENT, AGENT);
         for (name, value) in &provider.headers {
@@ -189,6 +197,9 @@ impl Job {
         if let Some((name, value)) = &self.credential {
             headers.insert(name.clone(), value.clone());
         }
+        if let (Some(signer), Some(pair)) = (&self.signer, pair) {
+            signer.sign(&mut message, &rendered.parts, pair, self.now);
+        }
         message
     }
 
@@ -196,6 +207,11 @@ impl Job {
     fn codec(&self) -> Result<&'static dyn Codec, Fault> {
         let dialect = self.rendered.dialect.unwrap_or(Dialect::OpenAiChat);
         registry::codec(dialect).ok_or_else(|| classify::protocol("no codec for the provider's dialect", ""))
+    }
+
+    /// How the provider delimits a stream.
+    fn framing(&self) -> Framing {
+        Framing::of_provider(self.rendered.dialect.unwrap_or(Dialect::OpenAiChat))
     }
 
     async fn refused(
@@ -255,7 +271,8 @@ impl Job {
         };
         let policy = &request.route.policy;
         let lenient = self.target.ends_without_done;
-        let live = Live::new(body, writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
+        let live =
+            Live::new(body, self.framing(), writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
         Ok(Answer::Live(Box::new(live)))
     }
 
@@ -343,7 +360,7 @@ impl Job {
             let kind = &self.target.provider.kind;
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
-        if ["data", "results", "embeddings", "input_tokens", "totalTokens"].into_iter().any(has) {
+        if ["data", "results", "embeddings", "input_tokens", "inputTokens", "totalTokens"].into_iter().any(has) {
             Ok(bytes)
         } else {
             Err(classify::empty())
@@ -373,8 +390,8 @@ async fn collect(body: &mut AnswerBody, max: usize) -> Result<Bytes, Fault> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
-    let plain = |value: &HeaderValue| value.as_bytes().starts_with(b"application/json");
-    !headers.get(CONTENT_TYPE).is_some_and(plain) && !headers.contains_key(CONTENT_LENGTH)
-        || headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+fn is_stream(headers: &HeaderMap, framing: Framing) -> bool {
+    let says =
+        |wanted: &str| headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(wanted.as_bytes()));
+    !says("application/json") && !headers.contains_key(CONTENT_LENGTH) || says(framing.content_type())
 }

@@ -20,7 +20,12 @@ pub fn identify(headers: &HeaderMap, secret: Option<&str>) -> Result<(), Fault> 
     if shown.into_iter().any(|key| same(key, secret.as_bytes())) {
         return Ok(());
     }
-    let message = "this gateway wants a key: send its admin secret where your SDK puts the API key";
+    let signed = headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"));
+    let message = if signed {
+        "this gateway wants a key and cannot check an AWS signature: set AWS_BEARER_TOKEN_BEDROCK to its admin secret"
+    } else {
+        "this gateway wants a key: send its admin secret where your SDK puts the API key"
+    };
     Err(Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(401))
 }
 

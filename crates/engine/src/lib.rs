@@ -11,6 +11,7 @@ pub mod attempt;
 pub mod classify;
 pub mod clock;
 pub mod exchange;
+pub mod frames;
 pub mod gateway;
 pub mod identify;
 pub mod inspect;
@@ -25,6 +26,7 @@ pub mod route;
 pub mod rules;
 pub mod serve;
 pub mod settle;
+pub mod sign;
 pub mod target;
 #[cfg(test)]
 mod testing;

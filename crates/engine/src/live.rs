@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringmain_core::{Fault, Phase};
+use ringmain_dialects::Framing;
 use ringmain_routing::OnRefusal;
 use ringmain_upstream::AnswerBody;
-use ringmain_wire::sse::SseFramer;
 use tokio::time::{Instant, Sleep};
 
 use crate::classify;
+use crate::frames::Framer;
 use crate::reply::BrokenOff;
 use crate::settle::{AttemptGuard, RequestGuard};
 use crate::writer::{Seen, Writer};
@@ -32,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A streamed answer.
 pub struct Live {
     answer: AnswerBody,
-    framer: SseFramer,
+    framer: Framer,
     writer: Writer,
     queue: VecDeque<Bytes>,
     idle: Duration,
@@ -54,13 +55,13 @@ enum End {
 }
 
 impl Live {
-    /// A stream whose head has come.
+    /// A stream whose head has come; `framing`: how the provider delimits it.
     #[must_use]
-    pub fn new(answer: AnswerBody, writer: Writer, idle: Duration, lenient: bool) -> Self {
+    pub fn new(answer: AnswerBody, framing: Framing, writer: Writer, idle: Duration, lenient: bool) -> Self {
         let now = Instant::now();
         Self {
             answer,
-            framer: SseFramer::new(EVENT_MAX),
+            framer: Framer::new(framing, EVENT_MAX),
             writer,
             queue: VecDeque::new(),
             idle,
@@ -155,12 +156,8 @@ impl Live {
     /// Takes a chunk apart. An error inside the stream ends it.
     fn take(&mut self, chunk: &Bytes) -> Result<(), Fault> {
         self.framer.push(chunk.clone());
-        loop {
-            match self.framer.next() {
-                Ok(Some(frame)) => self.writer.frame(&frame, chunk, &mut self.queue),
-                Ok(None) => break,
-                Err(error) => return Err(classify::protocol("the provider's stream is unreadable", error.to_string())),
-            }
+        while let Some(frame) = self.framer.next()? {
+            self.writer.frame(&frame, chunk, &mut self.queue);
         }
         if let Some((attempt, _)) = &self.settles {
             for _ in 0..self.writer.take_skipped() {

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
+use ringmain_catalog::Auth;
+use ringmain_config::{Config, Credential, NoRoute, RouteTarget, Selection, Topology, Via};
 use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::KeyIx;
 use ringmain_telemetry::Metrics;
-use ringmain_upstream::Origin;
+use ringmain_upstream::{AwsCredentials, CredentialChain, Origin};
 use secrecy::ExposeSecret;
 
 use crate::route::Route;
+use crate::sign::{Pair, Signer};
 use crate::target::{Absent, Key, ProviderLink, Target};
 
 /// Routes made for models that callers named directly, kept at most; then they are forgotten and made again.
@@ -129,7 +131,10 @@ impl Rules {
         let mut topology = self.topology();
         let keys = provider.keys.iter().map(|key| {
             let ix: KeyIx = topology.key(&provider.name, key);
-            Key::new(ix, key.label.clone(), &provider.kind, key.secret().map(ExposeSecret::expose_secret))
+            match signer(provider, &key.credential) {
+                Some(signer) => Key::signing(ix, key.label.clone(), signer),
+                None => Key::new(ix, key.label.clone(), &provider.kind, key.secret().map(ExposeSecret::expose_secret)),
+            }
         });
         let header = |(name, value): &(String, String)| {
             Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
@@ -145,6 +150,21 @@ impl Rules {
             kind: Arc::clone(&provider.kind),
         }))
     }
+}
+
+/// What signs with this credential, if requests to the provider are signed and it is a key pair or none.
+fn signer(provider: &ringmain_config::Provider, credential: &Credential) -> Option<Signer> {
+    let pair = match credential {
+        _ if provider.kind.auth != Auth::AwsSigV4 => return None,
+        Credential::Secret(_) => return None,
+        Credential::None => Pair::Found(Arc::new(CredentialChain::from_environment())),
+        Credential::Aws { access_key, secret_key, session_token } => {
+            let [secret, token] = [Some(secret_key), session_token.as_ref()]
+                .map(|secret| secret.map(|secret| secret.expose_secret().trim().to_owned()));
+            Pair::Written(Arc::new(AwsCredentials::new(access_key.clone(), secret.unwrap_or_default(), token)))
+        }
+    };
+    Some(Signer { pair, region: provider.region.clone()? })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use ringmain_telemetry::{Metrics, TargetMeter};
 use ringmain_upstream::Origin;
 
 use crate::render::Departures;
+use crate::sign::Signer;
 
 /// One model at one configured provider.
 #[derive(Debug)]
@@ -89,6 +90,8 @@ pub struct Key {
     pub(crate) secret: Option<Arc<str>>,
     /// The header it goes in, for each kind of authorisation the provider knows; none for a server that wants none.
     headers: Vec<(Auth, (HeaderName, HeaderValue))>,
+    /// Signs requests, where the credential is a key pair and not a key.
+    signer: Option<Arc<Signer>>,
 }
 
 impl fmt::Debug for Key {
@@ -110,7 +113,19 @@ impl Key {
             }
         }
         let secret = secret.filter(|secret| secret.len() >= SECRET_MIN).map(Arc::from);
-        Self { ix, label, secret, headers }
+        Self { ix, label, secret, headers, signer: None }
+    }
+
+    /// A credential that signs.
+    #[must_use]
+    pub fn signing(ix: KeyIx, label: String, signer: Signer) -> Self {
+        Self { ix, label, secret: None, headers: Vec::new(), signer: Some(Arc::new(signer)) }
+    }
+
+    /// What signs, where a signature is wanted and this credential makes one.
+    #[must_use]
+    pub fn signer(&self, auth: &Auth) -> Option<&Arc<Signer>> {
+        self.signer.as_ref().filter(|_| *auth == Auth::AwsSigV4)
     }
 
     /// The header for this kind of authorisation.
@@ -123,9 +138,10 @@ impl Key {
 /// `None` where there is none, or where the secret cannot stand in a header.
 fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match auth {
-        Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {secret}")),
+        // In place of a signature AWS takes an API key of its own.
+        Auth::Bearer | Auth::AwsSigV4 => (http::header::AUTHORIZATION, format!("Bearer {secret}")),
         Auth::Header { name } => (name.parse().ok()?, secret.to_owned()),
-        Auth::None | Auth::AwsSigV4 | Auth::GoogleOAuth => return None,
+        Auth::None | Auth::GoogleOAuth => return None,
     };
     let mut value = HeaderValue::try_from(value).ok()?;
     value.set_sensitive(true);

@@ -49,6 +49,7 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
         name: "Acme".to_owned(),
         base_url: None,
         base_url_env: Vec::new(),
+        region_env: Vec::new(),
         env: Vec::new(),
         key_optional: true,
         auth: Auth::Bearer,

@@ -7,7 +7,8 @@ use ringmain_core::{Fault, Usage};
 use ringmain_dialects::ir::{Event, Finish};
 use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
 use ringmain_wire::json_array::JsonArrayEncoder;
-use ringmain_wire::sse::SseFrame;
+
+use crate::frames::Frame;
 
 /// What a stream has shown so far.
 #[derive(Debug, Default)]
@@ -77,17 +78,17 @@ impl Writer {
     }
 
     /// Takes one event of `chunk`; what goes out is appended to `out`.
-    pub fn frame(&mut self, frame: &SseFrame, chunk: &Bytes, out: &mut VecDeque<Bytes>) {
+    pub fn frame(&mut self, frame: &Frame, chunk: &Bytes, out: &mut VecDeque<Bytes>) {
         if self.seen.terminal || self.error.is_some() {
             return;
         }
         if frame.is_comment() {
             return;
         }
-        let data = frame.data();
+        let (name, data) = (frame.event(), frame.data());
         match &mut self.way {
             Way::Relay { tap, strip_usage, framing, array, .. } => {
-                let glance = tap.event(frame.event(), &data);
+                let glance = tap.event(name.as_deref(), &data);
                 self.seen.useful |= glance.useful;
                 self.seen.refused |= glance.refused;
                 self.seen.terminal |= glance.terminal;
@@ -98,13 +99,13 @@ impl Writer {
                     self.error = Some(*fault);
                 } else if !(glance.usage_only && *strip_usage) {
                     match framing {
-                        Framing::Sse => push(out, chunk, &frame.raw),
+                        Framing::Sse | Framing::EventStream => push(out, chunk, frame.raw()),
                         Framing::JsonArray => out.push_back(element(array, &data)),
                     }
                 }
             }
             Way::Translate { decoder, encoder, events } => {
-                if decoder.event(frame.event(), &data, events).is_err() {
+                if decoder.event(name.as_deref(), &data, events).is_err() {
                     self.skipped += 1;
                 }
                 encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
@@ -149,7 +150,7 @@ impl Writer {
         match &mut self.way {
             Way::Relay { tap, framing, array, .. } => {
                 let bytes = match framing {
-                    Framing::Sse => tap.encode_error(fault, request_id, Framing::Sse).into(),
+                    Framing::Sse | Framing::EventStream => tap.encode_error(fault, request_id, *framing).into(),
                     Framing::JsonArray => {
                         let mut bytes =
                             element(array, &tap.encode_error(fault, request_id, Framing::JsonArray)).to_vec();

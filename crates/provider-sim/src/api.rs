@@ -13,6 +13,8 @@ pub enum Vendor {
     Gemini,
     /// Cohere.
     Cohere,
+    /// AWS Bedrock Converse.
+    Bedrock,
 }
 
 impl Vendor {
@@ -24,6 +26,7 @@ impl Vendor {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Cohere => "cohere",
+            Self::Bedrock => "bedrock",
         }
     }
 }
@@ -41,6 +44,9 @@ pub(crate) enum Endpoint {
     CohereChat,
     CohereEmbed,
     Rerank,
+    Converse,
+    ConverseStream,
+    BedrockCountTokens,
     Embeddings,
     Images,
     Moderations,
@@ -55,6 +61,7 @@ impl Endpoint {
             Self::Messages | Self::CountTokens => Vendor::Anthropic,
             Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
+            Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Models(vendor) => vendor,
             Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
                 Vendor::OpenAi
@@ -90,7 +97,7 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
             None => (Some(rest), "/"),
         };
     }
-    let versioned = ["v1/", "v1beta/", "v2/"].iter().any(|version| rest.starts_with(version));
+    let versioned = ["v1/", "v1beta/", "v2/", "model/"].iter().any(|version| rest.starts_with(version));
     if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
 }
 
@@ -121,7 +128,9 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
             (Endpoint::Models(Vendor::Cohere), None)
         }
         "/v1/models" => (Endpoint::Models(Vendor::OpenAi), None),
-        other => gemini(other).map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
+        other => gemini(other)
+            .or_else(|| bedrock(other))
+            .map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
     }
 }
 
@@ -132,6 +141,18 @@ fn gemini(path: &str) -> Option<(Endpoint, &str)> {
         "generateContent" => Endpoint::Generate,
         "streamGenerateContent" => Endpoint::StreamGenerate,
         "countTokens" => Endpoint::GeminiCountTokens,
+        _ => return None,
+    };
+    Some((endpoint, model))
+}
+
+fn bedrock(path: &str) -> Option<(Endpoint, &str)> {
+    let (_, rest) = path.split_once("/model/")?;
+    let (model, verb) = rest.rsplit_once('/')?;
+    let endpoint = match verb {
+        "converse" => Endpoint::Converse,
+        "converse-stream" => Endpoint::ConverseStream,
+        "count-tokens" => Endpoint::BedrockCountTokens,
         _ => return None,
     };
     Some((endpoint, model))
@@ -186,6 +207,8 @@ mod tests {
             ("/openai/deployments/d/chat/completions", "openai", Endpoint::Chat, None),
             ("/p/deepseek/chat/completions", "deepseek", Endpoint::Chat, None),
             ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
+            ("/model/m%3A0/converse", "bedrock", Endpoint::Converse, Some("m%3A0")),
+            ("/p/aws/model/m/converse-stream", "aws", Endpoint::ConverseStream, Some("m")),
             ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),
             ("/v1beta/models", "gemini", Endpoint::Models(Vendor::Gemini), None),
             ("/v2/chat", "cohere", Endpoint::CohereChat, None),

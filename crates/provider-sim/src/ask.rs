@@ -1,6 +1,7 @@
 //! What a chat request asks for, in words that are the same for every dialect.
 
 mod anthropic;
+mod bedrock;
 mod cohere;
 mod gemini;
 mod openai;
@@ -12,6 +13,7 @@ use crate::api::Vendor;
 use crate::schema::{Fill, instance};
 
 pub(crate) use anthropic::{count_tokens as anthropic_count_tokens, parse as anthropic};
+pub(crate) use bedrock::{count_tokens as bedrock_count_tokens, parse as bedrock};
 pub(crate) use cohere::parse as cohere;
 pub(crate) use gemini::{count_tokens as gemini_count_tokens, parse as gemini};
 pub(crate) use openai::parse as openai;

@@ -25,19 +25,21 @@ const fn status(kind: ErrorKind, vendor: Vendor) -> u16 {
             Vendor::Anthropic => 400,
             Vendor::OpenAi | Vendor::Gemini => 429,
             Vendor::Cohere => 402,
+            Vendor::Bedrock => 400,
         },
         ErrorKind::InvalidKey => match vendor {
             Vendor::Gemini => 400,
             Vendor::OpenAi | Vendor::Anthropic | Vendor::Cohere => 401,
+            Vendor::Bedrock => 403,
         },
         ErrorKind::ContentFilter => match vendor {
             Vendor::Gemini => 200,
             Vendor::Cohere => 498,
-            Vendor::OpenAi | Vendor::Anthropic => 400,
+            Vendor::OpenAi | Vendor::Anthropic | Vendor::Bedrock => 400,
         },
         ErrorKind::Overloaded => match vendor {
             Vendor::Anthropic => 529,
-            Vendor::OpenAi | Vendor::Gemini | Vendor::Cohere => 503,
+            Vendor::OpenAi | Vendor::Gemini | Vendor::Bedrock | Vendor::Cohere => 503,
         },
         ErrorKind::PaymentRequired => 402,
         ErrorKind::Unauthorized => 401,
@@ -87,6 +89,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::OpenAi | Vendor::Gemini => {
                 "You exceeded your current quota, please check your plan and billing details."
             }
+            Vendor::Bedrock => "Your account has reached its quota",
         },
         ErrorKind::PaymentRequired => "Insufficient credits",
         ErrorKind::InvalidKey => match vendor {
@@ -94,6 +97,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::Anthropic => "invalid x-api-key",
             Vendor::Gemini => "API key not valid. Please pass a valid API key.",
             Vendor::Cohere => "invalid api token",
+            Vendor::Bedrock => "The security token included in the request is invalid.",
         },
         ErrorKind::Unauthorized => "Authentication failed",
         ErrorKind::Forbidden => "This key may not use this resource",
@@ -103,6 +107,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
                 Vendor::Anthropic => format!("model: {model}"),
                 Vendor::Gemini => format!("models/{model} is not found for API version v1beta"),
                 Vendor::Cohere => format!("model '{model}' not found, make sure the correct model ID was used"),
+                Vendor::Bedrock => format!("Could not resolve the foundation model from the model identifier: {model}"),
             };
         }
         ErrorKind::Gone => return format!("The model `{model}` has been retired."),
@@ -115,11 +120,12 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::Anthropic => "prompt is too long: 212345 tokens > 200000 maximum",
             Vendor::Gemini => "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
             Vendor::Cohere => "too many tokens: size limit exceeded by 3072 tokens.",
+            Vendor::Bedrock => "Input is too long for requested model.",
         },
         ErrorKind::BadRequest => "The request is not valid",
         ErrorKind::Unprocessable => "The request could not be processed",
         ErrorKind::ContentFilter => match vendor {
-            Vendor::Anthropic => "Output blocked by content filtering policy",
+            Vendor::Anthropic | Vendor::Bedrock => "Output blocked by content filtering policy",
             Vendor::Cohere => "invalid token: the request holds a deny-listed token",
             Vendor::OpenAi | Vendor::Gemini => {
                 "The request was rejected by the safety system: content policy violation"
@@ -133,6 +139,7 @@ fn message(kind: ErrorKind, vendor: Vendor, model: &str) -> String {
             Vendor::OpenAi => "The engine is currently overloaded, please try again later",
             Vendor::Anthropic => "Overloaded",
             Vendor::Gemini | Vendor::Cohere => "The model is overloaded. Please try again later.",
+            Vendor::Bedrock => "Bedrock is unable to process your request.",
         },
         ErrorKind::PrefillRejected => {
             "This model does not support assistant message prefill. The conversation must end with a user message."
@@ -198,6 +205,38 @@ const fn gemini_status(status: u16) -> &'static str {
     }
 }
 
+/// The exception that Bedrock names; a stream has fewer of them than an answer, and begins them in lower case.
+pub(crate) const fn bedrock_exception(kind: ErrorKind, stream: bool) -> &'static str {
+    match (fitting(kind), stream) {
+        (ErrorKind::RateLimit, true) => "throttlingException",
+        (ErrorKind::RateLimit, false) => "ThrottlingException",
+        (ErrorKind::Overloaded | ErrorKind::Unavailable, true) => "serviceUnavailableException",
+        (ErrorKind::Overloaded | ErrorKind::Unavailable, false) => "ServiceUnavailableException",
+        (ErrorKind::InsufficientQuota, false) => "ServiceQuotaExceededException",
+        (ErrorKind::InvalidKey, false) => "UnrecognizedClientException",
+        (ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::PaymentRequired, false) => "AccessDeniedException",
+        (ErrorKind::ModelNotFound | ErrorKind::Gone, false) => "ResourceNotFoundException",
+        (ErrorKind::RequestTimeout | ErrorKind::GatewayTimeout, false) => "ModelTimeoutException",
+        (
+            ErrorKind::TooLarge
+            | ErrorKind::ContextLength
+            | ErrorKind::BadRequest
+            | ErrorKind::PrefillRejected
+            | ErrorKind::Unprocessable
+            | ErrorKind::ContentFilter,
+            stream,
+        ) => {
+            if stream {
+                "validationException"
+            } else {
+                "ValidationException"
+            }
+        }
+        (_, true) => "internalServerException",
+        (_, false) => "InternalServerException",
+    }
+}
+
 /// This refusal, as the vendor writes it; `detail` replaces the usual message.
 pub(crate) fn refusal(kind: ErrorKind, vendor: Vendor, model: &str, detail: Option<&str>, id: u64) -> Refusal {
     let status = status(kind, vendor);
@@ -233,8 +272,13 @@ pub(crate) fn refusal(kind: ErrorKind, vendor: Vendor, model: &str, detail: Opti
             }
             json!({"error": error})
         }
+        Vendor::Bedrock => json!({"message": message}),
     };
-    Refusal { id, status, body, headers: HeaderMap::new() }
+    let mut headers = HeaderMap::new();
+    if vendor == Vendor::Bedrock {
+        put(&mut headers, "x-amzn-errortype", bedrock_exception(kind, false));
+    }
+    Refusal { id, status, body, headers }
 }
 
 /// A 429 that says in this way when to come back.
@@ -262,7 +306,7 @@ pub(crate) fn rate_limited(retry: RetryAfter, vendor: Vendor, model: &str, id: u
     refusal
 }
 
-/// What the vendor says of a key's remaining requests. Gemini says nothing, and Cohere only of a trial key.
+/// What the vendor says of a key's remaining requests. Gemini and Bedrock say nothing, and Cohere only of a trial key.
 pub(crate) fn quota_headers(headers: &mut HeaderMap, vendor: Vendor, limit: u32, left: u32, reset: Duration) {
     match vendor {
         Vendor::OpenAi => {
@@ -279,7 +323,7 @@ pub(crate) fn quota_headers(headers: &mut HeaderMap, vendor: Vendor, limit: u32,
             put(headers, "x-trial-endpoint-call-limit", &limit.to_string());
             put(headers, "x-trial-endpoint-call-remaining", &left.to_string());
         }
-        Vendor::Gemini => {}
+        Vendor::Gemini | Vendor::Bedrock => {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! Simulated AI providers: `OpenAI`, Anthropic and Gemini over plain HTTP/1.1 on loopback, with faults on demand.
+//! Simulated AI providers: `OpenAI`, Anthropic, Gemini and Bedrock Converse over plain HTTP/1.1 on loopback, with faults on demand.
 //!
 //! For the demo, tests and benches, and for anyone who rehearses an outage. The README has the table of faults, the
 //! script format and a worked example.

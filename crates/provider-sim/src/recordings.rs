@@ -151,7 +151,7 @@ fn asks_stream(endpoint: Endpoint, body: &[u8]) -> bool {
     struct Asked {
         stream: Option<bool>,
     }
-    endpoint == Endpoint::StreamGenerate
+    matches!(endpoint, Endpoint::StreamGenerate | Endpoint::ConverseStream)
         || serde_json::from_slice::<Asked>(body).ok().and_then(|asked| asked.stream).unwrap_or(false)
 }
 
@@ -163,6 +163,7 @@ fn canonical(body: &[u8]) -> u64 {
 }
 
 fn recording(response: Response, streaming: bool) -> Recording {
+    let binary = response.body_base64.is_some();
     let bytes: Bytes = match (response.body, response.body_text, response.body_base64) {
         (Some(body), ..) => body.to_string().into(),
         (None, Some(text), _) => text.into(),
@@ -180,11 +181,35 @@ fn recording(response: Response, streaming: bool) -> Recording {
         }
     }
     if !headers.contains_key(http::header::CONTENT_TYPE) {
-        let kind = if streaming { "text/event-stream" } else { "application/json" };
+        let kind = match (streaming, binary) {
+            (true, true) => "application/vnd.amazon.eventstream",
+            (true, false) => "text/event-stream",
+            (false, _) => "application/json",
+        };
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    let events = if streaming { split(&bytes) } else { Vec::new() };
+    let binary =
+        headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| kind == "application/vnd.amazon.eventstream");
+    let events = match (streaming, binary) {
+        (false, _) => Vec::new(),
+        (true, false) => split(&bytes),
+        (true, true) => messages(&bytes),
+    };
     Recording { status: response.status, headers, reply: Reply { bytes, events }, streaming }
+}
+
+/// The ends of a binary stream's messages, each of which begins with its length.
+fn messages(bytes: &[u8]) -> Vec<(Kind, usize)> {
+    let mut ends = Vec::new();
+    let mut at = 0;
+    while let Some(length) = bytes.get(at..at + 4).and_then(|length| length.try_into().ok()).map(u32::from_be_bytes) {
+        at = at.saturating_add(length.max(16) as usize).min(bytes.len());
+        ends.push((Kind::Word, at));
+    }
+    if ends.last().is_none_or(|(_, end)| *end != bytes.len()) {
+        ends.push((Kind::Word, bytes.len()));
+    }
+    ends
 }
 
 /// A stream's events: at its blank lines, or in even pieces where it has none.

@@ -1,10 +1,12 @@
 //! Answers: what is said ([`Answer`]), and its rendering in each dialect ([`Template`]), rendered once per shape.
 
 mod anthropic;
+mod bedrock;
 mod cache;
 mod cohere;
 mod extras;
 mod gemini;
+mod message;
 mod openai;
 mod png;
 mod responses;
@@ -16,8 +18,10 @@ use crate::text::{answer_words, reasoning_words};
 
 pub(crate) use cache::Templates;
 pub(crate) use extras::{
-    cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations, rerank,
+    bedrock_count_tokens, cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations,
+    rerank,
 };
+pub(crate) use message::{event, exception};
 pub(crate) use png::square as png;
 pub(crate) use template::{Kind, Reply, Template};
 
@@ -181,6 +185,8 @@ pub(crate) fn render(shape: &Shape) -> Template {
         (Vendor::Gemini, true) => gemini::stream(ask, &answer),
         (Vendor::Cohere, false) => cohere::plain(ask, &answer),
         (Vendor::Cohere, true) => cohere::stream(ask, &answer),
+        (Vendor::Bedrock, false) => bedrock::plain(&answer),
+        (Vendor::Bedrock, true) => bedrock::stream(&answer),
     }
 }
 

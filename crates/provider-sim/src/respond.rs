@@ -19,7 +19,7 @@ use crate::ask::{self, Ask, Invalid};
 use crate::behavior::Behavior;
 use crate::choose::{Chosen, Quota};
 use crate::control::control;
-use crate::error::{Refusal, quota_headers, rate_limited, refusal};
+use crate::error::{Refusal, bedrock_exception, quota_headers, rate_limited, refusal};
 use crate::fault::{ErrorKind, Fault, RetryAfter};
 use crate::log::{Ended, LogEntry, Receipt};
 use crate::recordings::Recording;
@@ -108,7 +108,10 @@ fn close(conn: &Conn, reset: bool) -> Answer {
 /// The credential, wherever the dialects put it.
 fn credential(head: &Parts) -> Option<String> {
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = header("authorization").map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
+    // Of a signature, the name of its key.
+    let signed = |value| <str>::split_once(value, "Credential=").and_then(|(_, rest)| rest.split('/').next());
+    let bearer = header("authorization");
+    let bearer = bearer.map(|value| signed(value).or(value.strip_prefix("Bearer ")).unwrap_or(value));
     let named = ["x-api-key", "x-goog-api-key", "api-key"].into_iter().find_map(header);
     let key = named.or(bearer).or_else(|| query_value(head.uri.query(), "key"))?;
     Some(key.to_owned())
@@ -180,6 +183,11 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked 
         Endpoint::CohereChat => chat(ask::cohere(body)),
         Endpoint::CohereEmbed => named(reply::cohere_embed(body, state.id())),
         Endpoint::Rerank => named(reply::rerank(body, state.id())),
+        Endpoint::Converse => chat(ask::bedrock(body, model(), false)),
+        Endpoint::ConverseStream => chat(ask::bedrock(body, model(), true)),
+        Endpoint::BedrockCountTokens => {
+            named(ask::bedrock_count_tokens(body).map(|count| (model(), reply::bedrock_count_tokens(count))))
+        }
         Endpoint::Embeddings => named(reply::embeddings(body)),
         Endpoint::Images => {
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
@@ -267,7 +275,11 @@ impl Turn<'_> {
     }
 
     fn usual_type(&self) -> &'static str {
-        if self.asked.stream { "text/event-stream" } else { "application/json" }
+        match (self.asked.stream, self.target.endpoint.vendor()) {
+            (true, Vendor::Bedrock) => "application/vnd.amazon.eventstream",
+            (true, Vendor::OpenAi | Vendor::Anthropic | Vendor::Gemini | Vendor::Cohere) => "text/event-stream",
+            (false, _) => "application/json",
+        }
     }
 
     /// Waits as long as a plain answer of this many tokens takes.
@@ -347,6 +359,14 @@ impl Turn<'_> {
             ),
             Vendor::Gemini if array => (",\r\n{\"candidates\": [oops]}", format!("[{error}]")),
             Vendor::Gemini => ("data: {\"candidates\": [{\"cont\r\n\r\n", format!("data: {error}\r\n\r\n")),
+            Vendor::Bedrock => {
+                let kind = match self.chosen.behavior.fault {
+                    Some(Fault::ErrorEvent { error, .. }) => bedrock_exception(error, true),
+                    _ => "",
+                };
+                let malformed = reply::event("contentBlockDelta", "{\"contentBlockIndex\":0,\"delta\":{\"te").into();
+                return Spoilers { malformed, error: reply::exception(kind, &error).into() };
+            }
         };
         Spoilers { malformed: Bytes::from_static(malformed.as_bytes()), error: error.into() }
     }
@@ -390,7 +410,7 @@ fn in_stream(vendor: Vendor, body: &Value) -> String {
             let delta = json!({"finish_reason": "ERROR", "error": body.get("message")});
             json!({"type": "message-end", "delta": delta}).to_string()
         }
-        Vendor::OpenAi | Vendor::Anthropic | Vendor::Gemini => body.to_string(),
+        Vendor::OpenAi | Vendor::Anthropic | Vendor::Gemini | Vendor::Bedrock => body.to_string(),
     }
 }
 
@@ -404,6 +424,7 @@ fn vendor_headers(headers: &mut HeaderMap, vendor: Vendor, id: u64, quota: Optio
         }
         Vendor::Anthropic => "request-id",
         Vendor::Cohere => "x-debug-trace-id",
+        Vendor::Bedrock => "x-amzn-requestid",
         Vendor::Gemini => {
             headers.insert("server-timing", HeaderValue::from_static("gfet4t7; dur=1"));
             return;

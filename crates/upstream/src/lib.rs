@@ -1,4 +1,4 @@
-//! The only crate that opens outbound sockets: address, dial, TLS, pool, exchange.
+//! The only crate that opens outbound sockets: address, dial, TLS, pool, exchange; and what AWS wants of a request.
 //!
 //! ```text
 //! Upstream::send(origin, request) -> Exchange { head, body }
@@ -7,6 +7,7 @@
 //! provider's connection at once, a slow caller slows the provider, and no request pays for waking a second task. An
 //! idle connection is looked at again when it is taken out. See `docs/adr/0002-connections-without-tasks.md`.
 
+mod aws;
 mod body;
 mod dial;
 mod dns;
@@ -16,6 +17,7 @@ mod origin;
 mod pool;
 mod tls;
 
+pub use aws::{AwsCredentials, CredentialChain, NoCredentials, Scope, sign};
 pub use body::RequestBody;
 pub use dial::{Dial, Dialed, Io, NetDialer};
 pub use error::{SendError, Stage};

@@ -21,6 +21,13 @@ impl Carry {
         &self.chunk
     }
 
+    /// The first bytes of the unfinished frame, if that many have come.
+    pub(crate) fn first<const N: usize>(&self) -> Option<[u8; N]> {
+        let mut first = [0; N];
+        let mut bytes = self.held.iter().chain(&self.chunk);
+        first.iter_mut().try_for_each(|slot| bytes.next().map(|byte| *slot = *byte)).map(|()| first)
+    }
+
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
             self.chunk = chunk;

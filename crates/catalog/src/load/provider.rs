@@ -38,6 +38,7 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
         name: raw.name,
         base_url: raw.base_url.map(|url| base_url(scope, url)),
         base_url_env: raw.base_url_env,
+        region_env: raw.region_env,
         env: raw.env,
         key_optional: raw.key_optional,
         auth: auth(raw.auth),
@@ -82,8 +83,13 @@ fn base_url(scope: &mut Scope<'_>, url: Text) -> String {
 }
 
 fn path(scope: &mut Scope<'_>, path: Text) -> String {
-    if !path.value.starts_with('/') || path.value.replace("{model}", "").contains(['{', '}', '#', ' ']) {
-        let message = format!("`{}` is not a path: it begins with a slash and may hold `{{model}}`", path.value);
+    if !path.value.starts_with('/')
+        || path.value.replace("{model}", "").replace("{model_segment}", "").contains(['{', '}', '#', ' '])
+    {
+        let message = format!(
+            "`{}` is not a path: it begins with a slash and may hold `{{model}}` or `{{model_segment}}`",
+            path.value
+        );
         scope.problem(path.referenced, message);
     }
     path.value

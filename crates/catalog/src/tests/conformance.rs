@@ -9,7 +9,7 @@ use crate::{Auth, Model, ModelKind, Provider, TokenPrices};
 const LOCAL: [&str; 3] = ["lm-studio", "ollama", "vllm"];
 
 /// Kinds whose base URL depends on the account, so that the configuration must say it.
-const NO_BASE_URL: [&str; 4] = ["azure-openai", "bedrock", "openai-compatible", "vertex"];
+const NO_BASE_URL: [&str; 3] = ["azure-openai", "openai-compatible", "vertex"];
 
 #[test]
 fn there_is_enough_of_it() {

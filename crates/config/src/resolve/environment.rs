@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringmain_catalog::Provider as Kind;
 
-use super::providers::from_environment;
+use super::providers::{from_environment, from_variables};
 use super::url;
 use crate::diagnostic::{Code, Span};
 use crate::resolve::{Resolver, Standing};
@@ -35,20 +35,31 @@ impl Resolver<'_> {
             return Standing::Absent;
         }
         let Some(key) = from_environment(self.sources, &kind.id, kind) else { return Standing::Absent };
-        let Some(base_url) = self.environment_base_url(kind, server) else { return Standing::Absent };
+        let Some(base_url) = self.environment_base_url(kind, server) else {
+            if let Some(variable) = kind.region_env.first() {
+                let message = format!("the environment has a key for {} but names no region", kind.name);
+                let problem = self.problems.warning(Code::Missing, Span::default(), "providers", message);
+                problem.help(format!("set {variable} to the cloud region, such as us-east-1"));
+            }
+            return Standing::Absent;
+        };
         self.add(Provider {
             name: kind.id.clone(),
             kind: Arc::new(kind.clone()),
             base_url,
             keys: vec![key],
             dialect: None,
-            region: None,
+            region: from_variables(self.sources, &kind.region_env),
             ca_file: None,
         })
     }
 
     fn environment_base_url(&mut self, kind: &Kind, server: &Server) -> Option<String> {
-        let usual = || kind.base_url.clone().filter(|url| !url.contains('{'));
+        let region = from_variables(self.sources, &kind.region_env);
+        let usual = || {
+            let url = kind.base_url.as_ref()?.replace("{region}", region.as_deref().unwrap_or("{region}"));
+            Some(url).filter(|url| !url.contains('{'))
+        };
         let set = kind.base_url_env.iter().find_map(|name| Some((name, set(self.sources, name)?)));
         let Some((name, text)) = set else { return usual() };
         match url::base(&text) {

@@ -43,7 +43,11 @@ impl Resolver<'_> {
         let keys = self.keys(field, section, &kind);
         let (Some(base_url), Some(keys)) = (base_url, keys) else { return Standing::Broken };
         let text = |key: &str| section.text(key).map(str::to_owned);
-        let (region, ca_file) = (text("region"), text("ca_file"));
+        let (region, ca_file) = (text("region").or_else(|| region_of(&base_url, self.sources, &kind)), text("ca_file"));
+        if region.is_none() && signs(&kind, &keys) {
+            self.no_region(field);
+            return Standing::Broken;
+        }
         self.add(Provider { name: name.to_owned(), kind, base_url, keys, dialect, region, ca_file })
     }
 
@@ -90,12 +94,12 @@ impl Resolver<'_> {
             }
             return None;
         };
-        let text = match (text.contains("{region}"), section.text("region")) {
-            (true, Some(region)) => text.replace("{region}", region),
+        let region =
+            section.text("region").map(str::to_owned).or_else(|| from_variables(self.sources, &kind.region_env));
+        let text = match (text.contains("{region}"), region) {
+            (true, Some(region)) => text.replace("{region}", &region),
             (true, None) => {
-                let message = format!("`{}` needs a `region`", field.key);
-                let help = "write the cloud region, such as `region: us-east-1`";
-                self.problems.error(Code::Missing, field.key_span, &field.path, message).help(help);
+                self.no_region(field);
                 return None;
             }
             (false, _) => text.to_owned(),
@@ -118,6 +122,12 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    fn no_region(&mut self, field: &Field) {
+        let message = format!("`{}` needs a `region`", field.key);
+        let help = "write the cloud region, such as `region: us-east-1`";
+        self.problems.error(Code::Missing, field.key_span, &field.path, message).help(help);
     }
 
     fn dialect(&mut self, section: &Section, kind: &Kind) -> Option<Dialect> {
@@ -203,6 +213,26 @@ impl Resolver<'_> {
         }
         Some((credential, weight))
     }
+}
+
+/// Do requests with any of these keys need a signature, which names a region? A token of its own does not.
+fn signs(kind: &Kind, keys: &[Key]) -> bool {
+    let token = |key: &Key| matches!(key.credential, Credential::Secret(_));
+    kind.auth == Auth::AwsSigV4 && !keys.iter().all(token)
+}
+
+/// The region that a base URL is in: from the host's name (`bedrock-runtime.us-east-1.…`), else from the environment.
+fn region_of(base_url: &str, sources: &dyn crate::Sources, kind: &Kind) -> Option<String> {
+    let host = base_url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
+    let mut labels = host.split('.');
+    let named = labels.find(|label| label.contains("bedrock-runtime")).and_then(|_| labels.next()).map(str::to_owned);
+    named.filter(|_| kind.auth == Auth::AwsSigV4).or_else(|| from_variables(sources, &kind.region_env))
+}
+
+/// The first of these variables that is set.
+pub(super) fn from_variables(sources: &dyn crate::Sources, names: &[String]) -> Option<String> {
+    let set = |name: &String| sources.var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    names.iter().find_map(set)
 }
 
 /// The line that gives a provider of this kind its key.

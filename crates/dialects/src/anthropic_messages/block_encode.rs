@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::OWN;
 use super::request_encode::Context;
-use super::wire::{input_of, tool_id};
+use super::wire::tool_id;
 use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, Role};
+use crate::shared::arguments::input_of;
 
 /// Writes instructions, which are text alone.
 pub(super) fn system(context: &mut Context<'_>, blocks: &[Block], path: &str) -> Result<Vec<Value>, Unsupported> {

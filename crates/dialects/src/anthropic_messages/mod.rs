@@ -9,7 +9,6 @@ mod block_encode;
 mod conversation;
 mod fault;
 mod inspect;
-mod put_back;
 mod request_decode;
 mod request_encode;
 mod response_decode;
@@ -24,7 +23,6 @@ mod tests;
 mod thinking;
 mod tools;
 mod usage;
-mod version;
 mod wire;
 
 use http::HeaderMap;

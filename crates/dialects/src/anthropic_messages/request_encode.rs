@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::conversation::Conversation;
-use super::put_back::PutBack;
 use super::thinking::{self, Thinking};
-use super::version::Version;
 use super::{OWN, block_encode, sampling, tools};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{OutputFormat, Request};
 use crate::loss::Loss;
+use crate::shared::claude_version::Version;
+use crate::shared::put_back::PutBack;
 use ringmain_core::Capabilities;
 
 /// `max_tokens` is demanded; this is what is sent where neither caller nor catalog knows a number.
@@ -35,7 +35,7 @@ impl<'a> Context<'a> {
             profile,
             version: Version::of_model(&profile.model),
             own: request.dialect == OWN,
-            put_back: PutBack::new(request),
+            put_back: PutBack::new(request, OWN),
             losses: Vec::new(),
         }
     }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::wire::{input_of, is_citation, tool_id};
+use super::wire::{is_citation, tool_id};
 use super::{OWN, stop_reason, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::arguments::input_of;
 
 /// An id where the provider named none; callers index by it.
 const NO_ID: &str = "msg_0";

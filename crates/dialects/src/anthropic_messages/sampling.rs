@@ -3,8 +3,8 @@
 use serde_json::{Map, Number, Value};
 
 use super::request_encode::Context;
-use super::version::Version;
 use crate::ir::Sampling;
+use crate::shared::claude_version::Version;
 
 /// Beside a thinking budget `top_p` may be no lower.
 const LEAST_TOP_P_THINKING: f64 = 0.95;

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::conversation::Conversation;
 use super::request_encode::Context;
-use super::version::Version;
 use crate::ir::{Effort, Reasoning, ToolChoice};
+use crate::shared::claude_version::Version;
 use ringmain_core::Capabilities;
 
 /// The smallest budget the API takes.

@@ -1,6 +1,6 @@
 //! Small forms that requests, answers and streams share.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// An id of a tool call as the API takes it: letters, digits, `_` and `-`. Another is mapped, the same always to the
 /// same, so that a call and its result still meet.
@@ -15,18 +15,6 @@ pub(super) fn tool_id(id: &str) -> String {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{readable}_{hash:016x}")
-}
-
-/// A call's arguments as the object the API demands. The flag says whether that is what the model wrote; text that is no
-/// object is kept as text inside one.
-pub(super) fn input_of(arguments: &str) -> (Value, bool) {
-    if arguments.trim().is_empty() {
-        return (Value::Object(Map::new()), true);
-    }
-    match serde_json::from_str(arguments) {
-        Ok(object @ Value::Object(_)) => (object, true),
-        _ => (Value::Object(Map::from_iter([("arguments".to_owned(), arguments.into())])), false),
-    }
 }
 
 /// Is this source of a text in this dialect's form?
@@ -45,18 +33,5 @@ mod tests {
         assert_ne!(tool_id("call:1"), tool_id("call.1"));
         assert_eq!(tool_id("call:1"), tool_id("call:1"));
         assert_ne!(tool_id(""), "");
-    }
-
-    #[test]
-    fn arguments_become_objects() {
-        let table = [
-            ("", "{}", true),
-            (r#"{"a":1.0}"#, r#"{"a":1.0}"#, true),
-            ("[1]", r#"{"arguments":"[1]"}"#, false),
-            ("{\"a\":", r#"{"arguments":"{\"a\":"}"#, false),
-        ];
-        for (arguments, input, exact) in table {
-            assert_eq!(input_of(arguments), (serde_json::from_str(input).unwrap(), exact), "{arguments}");
-        }
     }
 }

@@ -186,7 +186,7 @@ impl Encoder {
 
     fn chunk(&mut self, json: &[u8], out: &mut Vec<u8>) {
         match self.framing {
-            Framing::Sse => sse::encode(None, json, out),
+            Framing::Sse | Framing::EventStream => sse::encode(None, json, out),
             Framing::JsonArray => {
                 let array = self.array.get_or_insert_with(|| JsonArrayEncoder::open(out));
                 array.element(json, out);

@@ -134,7 +134,7 @@ impl Tap for GeminiTap {
         let document = fault::document(fault, Some(request_id));
         let mut out = Vec::with_capacity(document.len() + 8);
         match framing {
-            Framing::Sse => sse::encode(None, &document, &mut out),
+            Framing::Sse | Framing::EventStream => sse::encode(None, &document, &mut out),
             Framing::JsonArray => {
                 out.extend_from_slice(if self.begun { b"\n," } else { b"[" });
                 out.extend_from_slice(&document);

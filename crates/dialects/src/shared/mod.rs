@@ -1,9 +1,12 @@
 //! What several codecs need.
 
+pub mod arguments;
 pub mod borrowed;
+pub mod claude_version;
 pub mod estimate;
 pub mod fields;
 pub mod media;
 pub(crate) mod openai_errors;
+pub mod put_back;
 pub mod sequencer;
 pub mod status;

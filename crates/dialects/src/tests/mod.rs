@@ -4,11 +4,14 @@ mod every_pair;
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ringmain_wire::event_stream::EventStreamFramer;
 use ringmain_wire::sse::SseFramer;
 use serde_json::Value;
 
-use crate::codec::{StreamDecoder, StreamEncoder};
+use crate::codec::{Framing, StreamDecoder, StreamEncoder};
 use crate::ir::grammar::Checker;
 use crate::ir::{Event, Response, fold};
 
@@ -21,6 +24,8 @@ pub(crate) struct Recording {
     pub(crate) body: Option<Value>,
     /// A streamed answer.
     pub(crate) text: Option<String>,
+    /// One that is no text.
+    pub(crate) binary: Option<Vec<u8>>,
 }
 
 impl Recording {
@@ -32,6 +37,7 @@ impl Recording {
             status: response["status"].as_u64().unwrap().try_into().unwrap(),
             body: response.get("body").cloned(),
             text: response.get("body_text").and_then(Value::as_str).map(str::to_owned),
+            binary: response.get("body_base64").and_then(Value::as_str).map(|text| STANDARD.decode(text).unwrap()),
         }
     }
 }
@@ -70,6 +76,23 @@ pub(crate) fn frames_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<F
 /// Cuts a whole stream into its events.
 pub(crate) fn frames(stream: &[u8]) -> Vec<Frame> {
     frames_of([stream])
+}
+
+/// Cuts a stream that arrives in these pieces, delimited so, into its events.
+pub(crate) fn frames_as<'a>(framing: Framing, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Frame> {
+    if framing != Framing::EventStream {
+        return frames_of(pieces);
+    }
+    let mut framer = EventStreamFramer::new(1 << 24);
+    let mut frames = Vec::new();
+    for piece in pieces {
+        framer.push(Bytes::copy_from_slice(piece));
+        while let Some(frame) = framer.next().unwrap() {
+            frames.push((Some(frame.event().into_owned()), frame.data().into_owned()));
+        }
+    }
+    assert_eq!(framer.pending_len(), 0, "half a message at the end");
+    frames
 }
 
 /// Decodes a stream that must be whole and well-formed.

@@ -81,6 +81,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Ask, Invalid> {
         vendor: Vendor::Cohere,
         stream: request.stream.unwrap_or(false),
         array: false,
+        items: false,
         input_tokens: tokens(read),
         model: request.model,
         text: gist.text,

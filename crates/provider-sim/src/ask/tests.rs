@@ -29,6 +29,7 @@ fn ask(vendor: Vendor, body: &Value) -> Ask {
         Vendor::Anthropic => anthropic(body.as_bytes()),
         Vendor::Gemini => gemini(body.as_bytes(), "m".to_owned(), false, false),
         Vendor::Cohere => cohere(body.as_bytes()),
+        Vendor::Bedrock => bedrock(body.as_bytes(), "m".to_owned(), false),
     }
     .unwrap_or_else(|invalid| panic!("{}", invalid.0))
 }

@@ -20,6 +20,11 @@ pub(crate) fn count_tokens(tokens: u64) -> Value {
     json!({"input_tokens": tokens})
 }
 
+/// A Converse count.
+pub(crate) fn bedrock_count_tokens(count: u64) -> Value {
+    json!({ "inputTokens": count })
+}
+
 pub(crate) fn gemini_count_tokens(tokens: u64) -> Value {
     json!({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})
 }
@@ -283,5 +288,7 @@ pub(crate) fn models(vendor: Vendor) -> Value {
             let ids = ["gemini-2.5-pro", "gemini-2.5-flash"];
             json!({"models": ids.iter().map(model).collect::<Vec<_>>()})
         }
+        // It lists them at another host.
+        Vendor::Bedrock => json!({"modelSummaries": []}),
     }
 }

@@ -56,6 +56,11 @@ impl Template {
         self.events.push((kind, self.bytes.len()));
     }
 
+    pub(super) fn push_bytes(&mut self, kind: Kind, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.events.push((kind, self.bytes.len()));
+    }
+
     pub(super) fn finish(mut self) -> Self {
         self.marks = memmem::find_iter(&self.bytes, MARK.as_bytes()).collect();
         self

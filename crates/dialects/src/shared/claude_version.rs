@@ -2,19 +2,19 @@
 
 /// Major and minor version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(pub(super) u32, pub(super) u32);
+pub(crate) struct Version(pub(crate) u32, pub(crate) u32);
 
 impl Version {
     /// From here on a temperature and a `top_p` together are refused, and answers can be held to a schema.
-    pub(super) const ONE_SAMPLER: Self = Self(4, 1);
+    pub(crate) const ONE_SAMPLER: Self = Self(4, 1);
     /// From here on the model thinks as much as it sees fit (`adaptive`), guided by an effort.
-    pub(super) const ADAPTIVE: Self = Self(4, 6);
+    pub(crate) const ADAPTIVE: Self = Self(4, 6);
     /// From here on sampling parameters are refused, and so is a thinking budget.
-    pub(super) const NO_SAMPLING: Self = Self(4, 7);
+    pub(crate) const NO_SAMPLING: Self = Self(4, 7);
 
     /// Reads `claude-3-7-sonnet-20250219`, `anthropic.claude-opus-4-6-v1:0`, `claude-sonnet-4@20250514`; `None` for
     /// another family's name or one without a version.
-    pub(super) fn of_model(name: &str) -> Option<Self> {
+    pub(crate) fn of_model(name: &str) -> Option<Self> {
         let (_, rest) = name.split_once("claude")?;
         // A number of three digits or more is a date or a revision.
         let small = |word: &str| word.parse::<u32>().ok().filter(|_| word.len() <= 2);

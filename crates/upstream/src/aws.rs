@@ -1,0 +1,14 @@
+//! What AWS wants of a request: a signature over it, and a credential from wherever this machine has one.
+
+mod chain;
+mod credentials;
+mod date;
+mod profile;
+mod remote;
+mod sign;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{CredentialChain, NoCredentials};
+pub use credentials::AwsCredentials;
+pub use sign::{Scope, sign};
