@@ -6,6 +6,7 @@ import functools
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import openai
 import pytest
@@ -105,6 +106,25 @@ class Responses(Caller):
         )
 
 
+SPEC = Path(__file__).parents[3] / "shared/specs/openai/openapi.json"
+
+
+@functools.cache
+def validator(name: str):
+    """A schema of OpenAI's own specification. Its alternatives overlap, so one that fits is enough."""
+    jsonschema = pytest.importorskip("jsonschema")
+    if not SPEC.exists():
+        pytest.skip(f"no specification at {SPEC}")
+    text = SPEC.read_text().replace('"oneOf"', '"anyOf"')
+    schema = {"$ref": f"#/components/schemas/{name}", "components": json.loads(text)["components"]}
+    return jsonschema.Draft202012Validator(schema)
+
+
+def check_spec(name: str, value) -> None:
+    problems = [f"{list(error.absolute_path)}: {error.message[:300]}" for error in validator(name).iter_errors(value)]
+    assert not problems, problems[:3]
+
+
 @functools.cache
 def responses(url: str) -> Responses:
     return Responses(url)
@@ -198,6 +218,27 @@ def test_every_sdk_may_ask_a_provider_of_it(sim, gateway, sdk, case, stream):
     assert entry["path"].endswith("/v1/responses") and entry["stream"] == stream
     assert json.loads(entry["body"])["store"] is False, "nobody agreed to have it kept"
     assert said.essence() == own.essence()
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("sdk", MODELS)
+def test_requests_are_what_the_specification_says(sim, gateway, sdk, case):
+    turns, wish, _ = CASES[case]
+    sim.forget()
+    caller(sdk, gateway.url).ask("items/some-model", turns, reasoning=True, **wish)
+    check_spec("CreateResponse", json.loads(sim.received("items")[0]["body"]))
+
+
+@pytest.mark.parametrize("case", ["hello", "parallel tools", "schema"])
+@pytest.mark.parametrize("vendor", ["anthropic", "gemini"])
+def test_answers_are_what_the_specification_says(gateway, vendor, case):
+    turns, wish, _ = CASES[case]
+    tools = [{"type": "function", "name": n, "parameters": p, "strict": False} for n, _, p in wish.get("tools", [])]
+    body = {"model": f"{vendor}/{MODELS[vendor]}", "input": turns, "tools": tools, "reasoning": {"effort": "low"}}
+    check_spec("Response", send(gateway.url, "/v1/responses", body).json())
+    reply = send(gateway.url, "/v1/responses", {**body, "stream": True})
+    for _, data in sse(reply.body):
+        check_spec("ResponseStreamEvent", json.loads(data))
 
 
 @BOTH

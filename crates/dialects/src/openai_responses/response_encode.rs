@@ -64,10 +64,11 @@ impl Shell<'_> {
             "tools": [],
             "top_p": null,
             "truncation": "disabled",
-            "usage": used.map(usage::write),
-            "user": null,
         });
         body["output"] = output.into();
+        if let Some(used) = used {
+            body["usage"] = usage::write(used);
+        }
         body
     }
 }
