@@ -8,6 +8,7 @@ fn ask(vendor: Vendor, body: &Value) -> Ask {
         Vendor::OpenAi => openai(body.as_bytes(), true),
         Vendor::Anthropic => anthropic(body.as_bytes()),
         Vendor::Gemini => gemini(body.as_bytes(), "m".to_owned(), false, false),
+        Vendor::Bedrock => bedrock(body.as_bytes(), "m".to_owned(), false),
     }
     .unwrap_or_else(|invalid| panic!("{}", invalid.0))
 }
@@ -25,6 +26,10 @@ fn the_last_user_text_is_found_in_every_dialect() {
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "text", "text": "hi "}, {"type": "image", "source": {}}, {"type": "text", "text": "you"}]}]}),
         ),
         (Vendor::Gemini, json!({"contents": [{"parts": [{"text": "hi "}, {"inline_data": {}}, {"text": "you"}]}]})),
+        (
+            Vendor::Bedrock,
+            json!({"messages": [{"role": "user", "content": [{"text": "hi "}, {"image": {}}, {"text": "you"}]}]}),
+        ),
     ];
     for (vendor, body) in cases {
         let ask = ask(vendor, &body);
