@@ -76,7 +76,9 @@ fn paths() {
         path("gemini", chat, "gemini-2.5-pro", true),
         "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse"
     );
-    assert_eq!(path("bedrock", chat, "amazon.nova-lite-v1:0", true), "/model/amazon.nova-lite-v1:0/converse-stream");
+    assert_eq!(path("bedrock", chat, "amazon.nova-lite-v1:0", true), "/model/amazon.nova-lite-v1%3A0/converse-stream");
+    assert_eq!(path("bedrock", chat, "arn:aws:x/y", false), "/model/arn%3Aaws%3Ax%2Fy/converse");
+    assert_eq!(path("bedrock", chat, "..", false), "/model/%2E%2E/converse");
     // A caller's model name cannot leave its place in the path.
     assert_eq!(
         path("gemini", chat, "../files?x=1#y é", false),

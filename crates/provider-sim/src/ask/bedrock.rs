@@ -40,7 +40,7 @@ struct Input<'a> {
 
 pub(crate) fn parse(body: &[u8], model: String, stream: bool) -> Result<Ask, Invalid> {
     let request: Request = serde_json::from_slice(body)?;
-    let gist = gist(&request.messages, |raw| turn(serde_json::from_str(raw.get())?))?;
+    let gist = gist(&request.messages, |raw| turn(&serde_json::from_str(raw.get())?))?;
     let config: Value = request.tool_config.map_or(Ok(Value::Null), |raw| serde_json::from_str(raw.get()))?;
     let tools: Vec<Tool> = config["tools"].as_array().into_iter().flatten().filter_map(tool).collect();
     let calls = calls(&gist, &tools, &choice(&config["toolChoice"]));
@@ -76,7 +76,7 @@ pub(crate) fn count_tokens(body: &[u8]) -> Result<u64, Invalid> {
     Ok(tokens(converse.messages.iter().copied().chain(converse.system).chain(converse.tool_config)))
 }
 
-fn turn(message: Message) -> Result<Turn, serde_json::Error> {
+fn turn(message: &Message) -> Result<Turn, serde_json::Error> {
     let role = match message.role.as_str() {
         "user" => Role::User,
         "assistant" => Role::Assistant,

@@ -47,6 +47,10 @@ fn the_last_user_text_is_found_in_every_dialect() {
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "text", "text": "hi "}, {"type": "image", "source": {}}, {"type": "text", "text": "you"}]}]}),
         ),
         (Vendor::Gemini, json!({"contents": [{"parts": [{"text": "hi "}, {"inline_data": {}}, {"text": "you"}]}]})),
+        (
+            Vendor::Bedrock,
+            json!({"messages": [{"role": "user", "content": [{"text": "hi "}, {"image": {}}, {"text": "you"}]}]}),
+        ),
     ];
     for (vendor, body) in cases {
         let ask = ask(vendor, &body);
