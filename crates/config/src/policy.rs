@@ -1,6 +1,6 @@
 //! A selection for the routing crate: names become numbers, and the catalog says what the models can do.
 
-use ringmain_routing::{Balance, Candidate, KeyIx, KeyRef, Policy, TargetIx};
+use ringmain_routing::{Affinity, Balance, Candidate, Caps, KeyIx, KeyRef, Policy, TargetIx};
 
 use crate::{Config, Key, Provider, RouteTarget, Selection, Settings, Topology};
 
@@ -67,6 +67,9 @@ impl Config {
             route: selection.route.to_string(),
             candidates,
             balance,
+            shift: None,
+            affinity: Affinity::Off,
+            hedge: None,
             attempts: settings.attempts,
             backoff: settings.backoff,
             retry_budget: settings.retry_budget,
@@ -96,12 +99,15 @@ impl Config {
                 .keys
                 .iter()
                 .zip(&provider.keys)
-                .map(|(number, key)| KeyRef { key: *number, weight: key.weight })
+                .map(|(number, key)| KeyRef { key: *number, weight: key.weight, caps: Caps::default() })
                 .collect(),
             weight,
             tier: target.tier,
             capabilities: model.map(|model| model.capabilities.with(provider.kind.capabilities)),
             context_window: model.and_then(|model| model.context_window),
+            price: model.and_then(|model| model.price.clone()),
+            caps: Caps::default(),
+            out_of_region: false,
             race_after: (thinks && settings.race_after_is_default).then_some(Settings::RACE_AFTER_REASONING),
         }
     }

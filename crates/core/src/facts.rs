@@ -110,4 +110,16 @@ pub struct RequestFacts {
     pub timeout: Option<Duration>,
     /// `x-ringmain-tag`: the caller's labels, for route matching and analytics.
     pub tags: Vec<(String, String)>,
+    /// By what the conversation it belongs to is known again.
+    pub marks: Marks,
+}
+
+/// By what a conversation is known again: hashes of the beginnings of its prompt, or of its session's name. They say
+/// nothing of the text, and are only compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// What earlier turns of this conversation left, the latest first. Empty in its first turn.
+    pub earlier: Vec<u64>,
+    /// What this turn leaves; `None` where nothing is to be remembered.
+    pub own: Option<u64>,
 }

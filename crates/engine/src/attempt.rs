@@ -137,7 +137,7 @@ impl Attempts<'_> {
     fn step(&mut self, now: Now) -> Step {
         let policy = &self.request.route.policy;
         let mut health = self.gateway.health();
-        let mut view = ringmain_routing::view(&health, policy, now);
+        let mut view = ringmain_routing::view(&health, policy, Some(&self.request.facts), now);
         if self.plan.is_none() {
             for (at, target) in self.request.route.targets.iter().enumerate() {
                 let facts = &self.request.facts;

@@ -115,7 +115,7 @@ impl Gateway {
         let mut health = self.health();
         ringmain_routing::observe(&mut health, policy, observation, now, seed);
         if matches!(observation.seen, Seen::Failed(_)) || observation.attempt.probe {
-            let view = ringmain_routing::view(&health, policy, now);
+            let view = ringmain_routing::view(&health, policy, None, now);
             drop(health);
             let at = observation.attempt.candidate;
             if let (Some(row), Some(target)) = (view.rows().get(at), route.targets.get(at)) {
@@ -129,7 +129,7 @@ impl Gateway {
     pub fn expose_metrics(&self) -> String {
         let now = self.clock.now();
         for route in self.rules.load().routes() {
-            let view = ringmain_routing::view(&self.health(), &route.policy, now);
+            let view = ringmain_routing::view(&self.health(), &route.policy, None, now);
             for (row, target) in view.rows().iter().zip(&route.targets) {
                 emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
             }

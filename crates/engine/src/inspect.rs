@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use ringmain_core::{Capabilities, Fault, FaultClass, Operation, Origin, Phase, RequestFacts, RequestId, Tick};
+use ringmain_core::{Capabilities, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Tick};
 use ringmain_dialects::{BodyFacts, Framing, Malformed, ir, registry, shared};
 use ringmain_wire::json::{self, Document, Object};
 
@@ -68,6 +68,7 @@ pub fn inspect(
         max_output_tokens: read.max_output_tokens,
         timeout: timeout(&headers)?,
         tags: tags(&headers),
+        marks: Marks::default(),
     };
     let route = gateway.route(&facts, &headers)?;
     let document = Document::from_object(body, &object).ok_or_else(|| bad_request("unreadable body".to_owned()))?;

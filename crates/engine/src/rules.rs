@@ -150,7 +150,7 @@ impl Rules {
 mod tests {
     use ringmain_catalog::Catalog;
     use ringmain_config::Sources;
-    use ringmain_core::{Capabilities, Dialect};
+    use ringmain_core::{Capabilities, Dialect, Marks};
 
     use super::*;
 
@@ -182,6 +182,7 @@ mod tests {
                 max_output_tokens: None,
                 timeout: None,
                 tags: Vec::new(),
+                marks: Marks::default(),
             };
             rules.route(&facts, &HeaderMap::new(), &metrics).map(|route| route.policy.candidates.len())
         };

@@ -95,7 +95,8 @@ impl AttemptGuard {
     pub fn served(&mut self) {
         let cost = self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)));
         self.timings.total = self.elapsed();
-        let seen = Seen::Success { timings: self.timings };
+        let streamed = self.request.facts.stream;
+        let seen = Seen::Success { timings: self.timings, usage: self.usage, cost, streamed };
         self.settle(seen, Ended::Served(Served { usage: self.usage, cost }));
     }
 
@@ -109,8 +110,13 @@ impl AttemptGuard {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let observation =
-            Observation { attempt: self.attempt, started: self.started, seen, limits: self.limits.take() };
+        let observation = Observation {
+            attempt: self.attempt,
+            started: self.started,
+            seen,
+            limits: self.limits.take(),
+            marks: self.request.facts.marks.clone(),
+        };
         let seed = Seed::of_request(self.gateway.seed, self.request.id.0).nth("observe", self.started.0);
         self.gateway.observe(&self.request.route, &observation, seed);
         emit(&AttemptEnded {

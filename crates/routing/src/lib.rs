@@ -1,7 +1,7 @@
 //! Pure routing decisions: plan, next, observe. No clock, chance, IO, lock or async.
 //!
 //! ```text
-//! view(health, policy, now)                        -> View   what is known of the candidates, copied
+//! view(health, policy, facts, now)                 -> View   what is known of the candidates, copied
 //! plan(policy, facts, view, now, seed)             -> Plan   every candidate with its verdict, and the order
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
@@ -26,11 +26,13 @@ mod view;
 pub use health::Health;
 pub use observe::{Limits, Observation, Seen, Window, begin, committed, observe};
 pub use plan::{Plan, plan};
-pub use policy::{Backoff, Balance, BreakerPolicy, Candidate, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget};
-pub use policy::{TargetIx, Timeouts};
+pub use policy::{
+    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
+    OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
+};
 pub use step::{Step, Stop, Tried, Try, next};
-pub use verdict::{Reason, Verdict};
-pub use view::{KeyRow, Row, Standing, View, view};
+pub use verdict::{Reason, Score, Verdict};
+pub use view::{KeyRow, Pace, Row, Standing, View, view};
 
 #[cfg(test)]
 mod tests;

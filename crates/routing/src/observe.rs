@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, FaultScope, Now, Seed, Tick, Timings};
+use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Seed, Tick, Timings, Usage};
 
 use crate::health::limits::Out;
 use crate::{Health, Policy, Try};
@@ -18,6 +18,8 @@ pub struct Observation {
     pub seen: Seen,
     /// What the response headers say of the key's limits, if anything.
     pub limits: Option<Limits>,
+    /// Of the request it was made for.
+    pub marks: Marks,
 }
 
 /// How an attempt ended.
@@ -27,6 +29,12 @@ pub enum Seen {
     Success {
         /// Where the time went.
         timings: Timings,
+        /// What the provider says it used.
+        usage: Option<Usage>,
+        /// What that cost; `None` where it cannot be known.
+        cost: Option<Money>,
+        /// Came as a stream, so that the time to its first token is known.
+        streamed: bool,
     },
     /// A failure.
     Failed(Fault),
@@ -101,7 +109,7 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
 
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
-    let Observation { attempt, started, seen, limits } = observation;
+    let Observation { attempt, started, seen, limits, marks: _ } = observation;
     if let Some(target) = health.target(attempt.target) {
         target.in_flight.end();
     }
@@ -110,7 +118,7 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     }
     let end = End { policy, attempt, started: *started, now: now.mono, seed };
     match seen {
-        Seen::Success { timings: _ } => end.served(health),
+        Seen::Success { .. } => end.served(health),
         Seen::Cancelled => end.release(health),
         Seen::Failed(fault) => end.failed(health, fault, *limits),
     }

@@ -2,7 +2,7 @@
 
 use ringmain_core::{Capabilities, Now, RequestFacts, Seed};
 
-use crate::{Candidate, Policy, Reason, Standing, Verdict, View, balance};
+use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View, balance};
 
 /// Every candidate with its verdict, and the order to try them in.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,10 @@ pub struct Plan {
     pub order: Vec<usize>,
     /// The route's turn this plan was made for.
     pub turn: u64,
+    /// The position of the candidate that is asked first because the conversation is warm there.
+    pub warm: Option<usize>,
+    /// Tokens the answer may use, input and output, as far as that can be said beforehand.
+    pub tokens: u64,
 }
 
 impl Plan {
@@ -33,7 +37,7 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
         match excluded(candidate, facts, standing(view, at), largest) {
             Some(reason) => verdicts.push(Verdict::Excluded(reason)),
             None => {
-                verdicts.push(Verdict::Eligible { rank: 0, share: 0.0 });
+                verdicts.push(Verdict::Eligible { rank: 0, share: 0.0, score: Score::Place });
                 order.push(at);
             }
         }
@@ -50,12 +54,22 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
     }
     for (place, at) in order.iter().enumerate() {
         if let Some(verdict) = verdicts.get_mut(*at)
-            && let Verdict::Eligible { share, .. } = *verdict
+            && let Verdict::Eligible { share, score, .. } = *verdict
         {
-            *verdict = if place == 0 { Verdict::Chosen { share } } else { Verdict::Eligible { rank: place, share } };
+            *verdict = if place == 0 {
+                Verdict::Chosen { share, score }
+            } else {
+                Verdict::Eligible { rank: place, share, score }
+            };
         }
     }
-    Plan { verdicts, order, turn: view.turn }
+    Plan {
+        verdicts,
+        order,
+        turn: view.turn,
+        warm: None,
+        tokens: facts.input_tokens + facts.max_output_tokens.unwrap_or(0),
+    }
 }
 
 fn set_share(verdicts: &mut [Verdict], at: usize, value: f64) {

@@ -33,6 +33,10 @@ pub struct Try {
     pub key: KeyIx,
     /// Whether the target, its host or the key is back is unknown, and this attempt finds out.
     pub probe: bool,
+    /// It continues a conversation where its prompt is warm; such an attempt is no turn of the route.
+    pub warm: bool,
+    /// Tokens set aside for it of the limits of its key and target, until it ends.
+    pub tokens: u64,
 }
 
 /// One attempt of this request, made or being made. The list of them only grows.

@@ -12,6 +12,8 @@ pub enum Verdict {
     Chosen {
         /// Its share of first attempts as things stand, 0 to 1.
         share: f64,
+        /// What the strategy compares it by.
+        score: Score,
     },
     /// It is asked if those before it fail.
     Eligible {
@@ -19,9 +21,35 @@ pub enum Verdict {
         rank: usize,
         /// Its share of first attempts as things stand, 0 to 1.
         share: f64,
+        /// What the strategy compares it by.
+        score: Score,
     },
     /// It is not asked.
     Excluded(Reason),
+}
+
+/// What a strategy compares candidates by; less is better, except a weight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Score {
+    /// Its place in the file.
+    Place,
+    /// Its weight, as `shift`, a return from an outage and peers leave it.
+    Weight(f64),
+    /// Expected seconds to the end of the answer, for as many requests as wait there.
+    Seconds(f64),
+    /// Expected dollars for this request; `None`: the price is not known.
+    Dollars(Option<f64>),
+    /// Attempts running, relative to its weight.
+    Busy(f64),
+    /// Dollars: the expected cost, the expected time and the expected failures at what they are worth.
+    Sum {
+        /// Of the tokens; `None`: the price is not known.
+        cost: Option<f64>,
+        /// Of the caller's time.
+        time: f64,
+        /// Of failures.
+        risk: f64,
+    },
 }
 
 impl Verdict {

@@ -1,10 +1,10 @@
 //! What is known of a route's candidates at one moment, copied out of [`Health`] so that nothing is held while deciding.
 
-use ringmain_core::{Now, Tick};
+use ringmain_core::{Now, RequestFacts, Tick};
 
 use crate::health::breaker::Admission;
 use crate::health::retry_budget::Account;
-use crate::{Candidate, Health, KeyIx, Policy, Reason};
+use crate::{Candidate, Health, KeyIx, Policy, Reason, TargetIx};
 
 /// The candidates of one policy as they stand.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,6 +14,10 @@ pub struct View {
     pub(crate) turn: u64,
     pub(crate) offset: u64,
     pub(crate) budget: f64,
+    /// Where this conversation is warm.
+    pub(crate) warm: Option<TargetIx>,
+    /// Hedges this route may still make now.
+    pub(crate) hedges: f64,
 }
 
 /// One candidate.
@@ -29,8 +33,29 @@ pub struct Row {
     pub ramp: f64,
     /// Attempts running now, of all routes.
     pub in_flight: u32,
+    /// How it answers, as far as that is known.
+    pub pace: Pace,
+    /// What `shift` leaves of its weight: 1 is all.
+    pub shifted: f64,
     pub(crate) first_key: usize,
     pub(crate) end_key: usize,
+}
+
+/// How a target answers: what strategies compare. `None`: not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pace {
+    /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
+    pub first_token: Option<f64>,
+    /// Expected seconds for each output token after the first.
+    pub per_token: Option<f64>,
+    /// Expected output tokens of an answer.
+    pub output: Option<f64>,
+    /// Expected share of the input that is read from the provider's prompt cache.
+    pub cached: Option<f64>,
+    /// Expected share of attempts that fail.
+    pub failing: f64,
+    /// Answers it is judged from, recent ones counting more.
+    pub answers: f64,
 }
 
 /// One credential of a candidate.
@@ -42,6 +67,8 @@ pub struct KeyRow {
     pub weight: f64,
     /// Can it be used for this candidate?
     pub standing: Standing,
+    /// The scarcest of its limits: what is left of it, from 0 to 1. 1 where none is known.
+    pub left: f64,
 }
 
 /// Can it be used?
@@ -83,9 +110,10 @@ impl View {
     }
 }
 
-/// Copies what is known of the candidates of `policy`.
+/// Copies what is known of the candidates of `policy`, and of them for the request of these `facts`; without facts, as for
+/// a request that needs nothing in particular.
 #[must_use]
-pub fn view(health: &Health, policy: &Policy, now: Now) -> View {
+pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now: Now) -> View {
     let route = health.routes.get(&policy.route);
     let mut view = View {
         rows: Vec::with_capacity(policy.candidates.len()),
@@ -96,6 +124,8 @@ pub fn view(health: &Health, policy: &Policy, now: Now) -> View {
             Some(route) => route.budget.balance(&policy.retry_budget, now.mono),
             None => Account::default().balance(&policy.retry_budget, now.mono),
         },
+        warm: None,
+        hedges: 0.0,
     };
     for candidate in &policy.candidates {
         let row = row(health, policy, candidate, now, &mut view.keys);
@@ -112,6 +142,8 @@ fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: 
         suspect: false,
         ramp: 1.0,
         in_flight: 0,
+        pace: Pace::default(),
+        shifted: 1.0,
         first_key: keys.len(),
         end_key: keys.len() + candidate.keys.len(),
     };
@@ -138,7 +170,7 @@ fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: 
         };
         let standing = known.and(pair.map_or(Standing::Ready, |out| out.standing(lease, now)));
         best = Some(best.map_or(standing, |best: Standing| best.or(standing)));
-        keys.push(KeyRow { key: key.key, weight: key.weight, standing });
+        keys.push(KeyRow { key: key.key, weight: key.weight, standing, left: 1.0 });
     }
     row.standing = row.place.and(best.unwrap_or(Standing::Ready));
     row

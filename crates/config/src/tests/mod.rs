@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use ringmain_catalog::Catalog;
-use ringmain_core::{Capabilities, Dialect, Operation, RequestFacts};
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts};
 
 use crate::{Config, Loaded, Severity, Sources, load};
 
@@ -110,5 +110,6 @@ fn facts(operation: Operation, model: &str) -> RequestFacts {
         max_output_tokens: None,
         timeout: None,
         tags: Vec::new(),
+        marks: Marks::default(),
     }
 }

@@ -11,7 +11,9 @@ use crate::{Balance, Policy, View};
 pub(crate) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Seed) {
     match policy.balance {
         Balance::Order => order::arrange(view, tier, seed),
-        Balance::Weighted => weighted::arrange(policy, view, tier, seed),
+        Balance::Weighted | Balance::Fastest | Balance::Cheapest | Balance::LeastBusy | Balance::Adaptive(_) => {
+            weighted::arrange(policy, view, tier, seed);
+        }
     }
 }
 
@@ -19,7 +21,9 @@ pub(crate) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Se
 pub(crate) fn shares(policy: &Policy, view: &View, tier: &[usize], set: impl FnMut(usize, f64)) {
     match policy.balance {
         Balance::Order => order::shares(view, tier, set),
-        Balance::Weighted => weighted::shares(policy, view, tier, set),
+        Balance::Weighted | Balance::Fastest | Balance::Cheapest | Balance::LeastBusy | Balance::Adaptive(_) => {
+            weighted::shares(policy, view, tier, set);
+        }
     }
 }
 

@@ -106,6 +106,8 @@ impl Request<'_> {
                 host: candidate.host,
                 key: key.key,
                 probe: row.place == Standing::Probe || key.standing == Standing::Probe,
+                warm: self.tried.is_empty() && self.plan.warm == Some(at),
+                tokens: self.plan.tokens,
             }),
             (Ok(_), Some(until)) => Use::At(until),
             (Err(Some(key)), place) => Use::At(place.map_or(key, |place| place.max(key))),
