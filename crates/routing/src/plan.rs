@@ -1,11 +1,12 @@
 //! Which candidates may serve a request, and in which order.
 
 use ringmain_core::{Capabilities, Now, RequestFacts, Seed};
+use serde::{Deserialize, Serialize};
 
 use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View, balance};
 
 /// Every candidate with its verdict, and the order to try them in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// One for each of [`Policy::candidates`], in file order.
     pub verdicts: Vec<Verdict>,

@@ -1,13 +1,14 @@
 //! What is known of a route's candidates at one moment, copied out of [`Health`] so that nothing is held while deciding.
 
 use ringmain_core::{Now, RequestFacts, Tick};
+use serde::{Deserialize, Serialize};
 
 use crate::health::breaker::Admission;
 use crate::health::retry_budget::Account;
 use crate::{Candidate, Health, KeyIx, Policy, Reason, TargetIx};
 
 /// The candidates of one policy as they stand.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct View {
     pub(crate) rows: Vec<Row>,
     pub(crate) keys: Vec<KeyRow>,
@@ -21,7 +22,7 @@ pub struct View {
 }
 
 /// One candidate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Target, host and keys together.
     pub standing: Standing,
@@ -42,7 +43,7 @@ pub struct Row {
 }
 
 /// How a target answers: what strategies compare. `None`: not known yet.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
     pub first_token: Option<f64>,
@@ -59,7 +60,7 @@ pub struct Pace {
 }
 
 /// One credential of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KeyRow {
     /// The credential.
     pub key: KeyIx,
@@ -72,7 +73,8 @@ pub struct KeyRow {
 }
 
 /// Can it be used?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Yes.
     Ready,
