@@ -76,13 +76,18 @@ impl AttemptGuard {
         self.gateway.clock.now().mono.since(self.started)
     }
 
-    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on.
+    /// Its first useful token has come: of a stream this is learned at once, and a probe brings its target back, however
+    /// long the answer goes on.
     pub fn committed(&mut self) {
         self.timings.first_token = Some(self.elapsed());
-        if self.attempt.probe {
+        let is_stream = self.request.facts.stream;
+        if is_stream || self.attempt.probe {
             let now = self.gateway.clock.now();
-            let policy = &self.request.route.policy;
-            ringmain_routing::committed(&mut self.gateway.health(), policy, &self.attempt, self.started, now);
+            let mut health = self.gateway.health();
+            if is_stream {
+                ringmain_routing::first_token(&mut health, &self.attempt, self.started, now);
+            }
+            ringmain_routing::committed(&mut health, &self.request.route.policy, &self.attempt, self.started, now);
         }
     }
 
@@ -133,7 +138,8 @@ impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if !self.settled {
             self.timings.total = self.elapsed();
-            self.settle(Seen::Cancelled, Ended::Cancelled);
+            let first_token = self.timings.first_token;
+            self.settle(Seen::Cancelled { first_token }, Ended::Cancelled);
         }
     }
 }

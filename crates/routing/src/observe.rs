@@ -39,7 +39,10 @@ pub enum Seen {
     /// A failure.
     Failed(Fault),
     /// We stopped it: the caller left, or another attempt won.
-    Cancelled,
+    Cancelled {
+        /// From its start to its first useful token; `None` if none had come.
+        first_token: Option<Duration>,
+    },
 }
 
 /// What the `x-ratelimit-*` headers of a response say.
@@ -107,6 +110,16 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
     for_key(health, attempt, |out| out.committed(started));
 }
 
+/// The first useful token of a stream came at `now`: a stream may take minutes to end, and what its beginning says of the
+/// target is known long before. For streamed attempts only; told of all of them or of none (then [`observe`] learns it
+/// from [`Seen::Success`]). Beside [`committed`], not in place of it.
+pub fn first_token(health: &mut Health, attempt: &Try, started: Tick, now: Now) {
+    if let Some(target) = health.target(attempt.target) {
+        let beside = target.in_flight.count().saturating_sub(1);
+        target.pace.first_token(now.mono.since(started).as_secs_f64(), beside, now.mono);
+    }
+}
+
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
     let Observation { attempt, started, seen, limits, marks: _ } = observation;
@@ -118,8 +131,21 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     }
     let end = End { policy, attempt, started: *started, now: now.mono, seed };
     match seen {
-        Seen::Success { .. } => end.served(health),
-        Seen::Cancelled => end.release(health),
+        Seen::Success { timings, usage, streamed, cost: _ } => {
+            if let Some(target) = health.target(attempt.target) {
+                let beside = target.in_flight.count();
+                target.pace.served(timings, usage.as_ref(), *streamed, beside, now.mono);
+            }
+            end.served(health);
+        }
+        Seen::Cancelled { first_token } => {
+            if first_token.is_none()
+                && let Some(target) = health.target(attempt.target)
+            {
+                target.pace.given_up(now.mono.since(*started), now.mono);
+            }
+            end.release(health);
+        }
         Seen::Failed(fault) => end.failed(health, fault, *limits),
     }
 }
@@ -206,6 +232,13 @@ impl End<'_> {
     /// Counts against the host or the target.
     fn broken(&self, health: &mut Health, fault: &Fault) {
         let breaker = &self.policy.breaker;
+        if fault.scope != FaultScope::Request
+            && let Some(target) = health.target(self.attempt.target)
+        {
+            // A stream that broke off had begun in time.
+            let waited = (fault.class != FaultClass::Interrupted).then(|| self.now.since(self.started));
+            target.pace.failed(waited, fault.retry_after, self.now);
+        }
         match fault.scope {
             FaultScope::Request => {}
             FaultScope::Host => {

@@ -3,7 +3,8 @@
 use ringmain_core::{Capabilities, Now, RequestFacts, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View, balance};
+use crate::balance::{self, Scene};
+use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View};
 
 /// Every candidate with its verdict, and the order to try them in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,10 +48,15 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
     order.sort_by_key(|at| tier(*at));
     let mut is_first_tier = true;
     for run in order.chunk_by_mut(|a, b| tier(*a) == tier(*b)) {
-        if is_first_tier {
-            balance::shares(policy, view, run, |at, share| set_share(&mut verdicts, at, share));
+        let seed = seed.nth("tier", u64::from(run.first().map_or(0, |at| tier(*at))));
+        let field = balance::arrange(&Scene { policy, facts, view, seed }, run);
+        for (slot, entrant) in run.iter_mut().zip(field) {
+            *slot = entrant.at;
+            if let Some(Verdict::Eligible { share, score, .. }) = verdicts.get_mut(entrant.at) {
+                *score = entrant.score;
+                *share = if is_first_tier { entrant.share } else { 0.0 };
+            }
         }
-        balance::arrange(policy, view, run, seed.nth("tier", u64::from(run.first().map_or(0, |at| tier(*at)))));
         is_first_tier = false;
     }
     for (place, at) in order.iter().enumerate() {
@@ -70,12 +76,6 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
         turn: view.turn,
         warm: None,
         tokens: facts.input_tokens + facts.max_output_tokens.unwrap_or(0),
-    }
-}
-
-fn set_share(verdicts: &mut [Verdict], at: usize, value: f64) {
-    if let Some(Verdict::Eligible { share, .. }) = verdicts.get_mut(at) {
-        *share = value;
     }
 }
 

@@ -1,11 +1,13 @@
 //! A small world to decide in: virtual time, one request after the other.
 
 mod classes;
+mod fastest;
 mod keys;
 mod laws;
 mod probes;
 mod scenarios;
 mod shares;
+mod traffic;
 
 use std::time::Duration;
 

@@ -103,6 +103,8 @@ pub enum Reason {
         /// Estimated tokens of the prompt.
         needed: u64,
     },
+    /// As many attempts run there as it is to be given at once.
+    Busy,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
 }
@@ -117,6 +119,7 @@ impl Reason {
             | Self::HostDown { .. }
             | Self::Limited { .. }
             | Self::Benched { .. }
+            | Self::Busy
             | Self::Probing => false,
         }
     }
@@ -129,7 +132,9 @@ impl Reason {
             | Self::HostDown { until }
             | Self::Limited { until }
             | Self::Benched { until, .. } => Some(until),
-            Self::Probing | Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::Unserved => None,
+            Self::Busy | Self::Probing | Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::Unserved => {
+                None
+            }
         }
     }
 
@@ -154,6 +159,7 @@ impl Reason {
             Self::Probing => "probing",
             Self::MissingCapability(_) => "missing-capability",
             Self::ContextTooSmall { .. } => "context-too-small",
+            Self::Busy => "busy",
             Self::Unserved => "unserved",
         }
     }
@@ -189,6 +195,7 @@ impl fmt::Display for Reason {
             Self::ContextTooSmall { window, needed } => {
                 write!(f, "context window of {window} tokens is too small for about {needed}")
             }
+            Self::Busy => f.write_str("as many attempts run there as it may be given at once"),
             Self::Unserved => f.write_str("does not serve this operation"),
         }
     }

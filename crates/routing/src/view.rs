@@ -3,6 +3,7 @@
 use ringmain_core::{Now, RequestFacts, Tick};
 use serde::{Deserialize, Serialize};
 
+use crate::balance::peers;
 use crate::health::breaker::Admission;
 use crate::health::retry_budget::Account;
 use crate::{Candidate, Health, KeyIx, Policy, Reason, TargetIx};
@@ -38,6 +39,8 @@ pub struct Row {
     pub pace: Pace,
     /// What `shift` leaves of its weight: 1 is all.
     pub shifted: f64,
+    /// What a comparison with the others of its tier leaves of its weight.
+    pub peers: Peers,
     pub(crate) first_key: usize,
     pub(crate) end_key: usize,
 }
@@ -47,6 +50,10 @@ pub struct Row {
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
     pub first_token: Option<f64>,
+    /// Mean seconds to the first useful token over the last minute, failures aside.
+    pub recent: Option<f64>,
+    /// The same over the last half hour: what is normal for it.
+    pub normal: Option<f64>,
     /// Expected seconds for each output token after the first.
     pub per_token: Option<f64>,
     /// Expected output tokens of an answer.
@@ -55,8 +62,29 @@ pub struct Pace {
     pub cached: Option<f64>,
     /// Expected share of attempts that fail.
     pub failing: f64,
+    /// Failures since its last answer.
+    pub in_a_row: u32,
     /// Answers it is judged from, recent ones counting more.
     pub answers: f64,
+    /// The most attempts that ran beside one whose first token came, recent ones counting more.
+    pub beside: f64,
+    /// Seconds since something was last learned of its first token.
+    pub idle: Option<f64>,
+}
+
+/// What is left of a target's share since it does far worse than its peers: 1 is all. See `balance/peers.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Peers {
+    /// For how often it fails.
+    pub failing: f64,
+    /// For how long its first token takes.
+    pub slow: f64,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { failing: 1.0, slow: 1.0 }
+    }
 }
 
 /// One credential of a candidate.
@@ -133,6 +161,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
         let row = row(health, policy, candidate, now, &mut view.keys);
         view.rows.push(row);
     }
+    peers::compare(policy, &mut view.rows);
     view
 }
 
@@ -146,6 +175,7 @@ fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: 
         in_flight: 0,
         pace: Pace::default(),
         shifted: 1.0,
+        peers: Peers::default(),
         first_key: keys.len(),
         end_key: keys.len() + candidate.keys.len(),
     };
@@ -162,6 +192,10 @@ fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: 
         row.ramp = row.ramp.min(ramp);
         row.suspect |= target.breaker.is_suspect(breaker);
         row.in_flight = target.in_flight.count();
+        row.pace = target.pace.read(now);
+        if candidate.caps.in_flight.is_some_and(|most| row.in_flight >= most) {
+            row.place = row.place.and(Standing::Out(Reason::Busy));
+        }
     }
     let mut best = None;
     for key in &candidate.keys {

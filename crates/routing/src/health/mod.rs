@@ -3,6 +3,7 @@
 pub(crate) mod breaker;
 pub(crate) mod in_flight;
 pub(crate) mod limits;
+pub(crate) mod pace;
 pub(crate) mod retry_budget;
 mod window;
 
@@ -13,6 +14,7 @@ use ringmain_core::{Seed, Tick};
 use self::breaker::Breaker;
 use self::in_flight::InFlight;
 use self::limits::Out;
+use self::pace::PaceHealth;
 use self::retry_budget::Account;
 use crate::{HostIx, KeyIx, TargetIx};
 
@@ -39,6 +41,7 @@ pub(crate) struct TargetHealth {
     pub(crate) breaker: Breaker,
     pub(crate) out: Out,
     pub(crate) in_flight: InFlight,
+    pub(crate) pace: PaceHealth,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
