@@ -50,6 +50,16 @@ impl Config {
         self.exposed.as_ref()
     }
 
+    /// The headers, in lower case, that conditions of routes ask for.
+    #[must_use]
+    pub fn asked_headers(&self) -> Vec<String> {
+        let matchers = self.routes.iter().filter_map(|route| route.matcher.as_ref());
+        let mut names: Vec<String> = matchers.flat_map(|it| it.headers.iter().map(|(name, _)| name.clone())).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The provider of this name, and its index in [`Config::providers`].
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<(usize, &Provider)> {
