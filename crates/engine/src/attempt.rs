@@ -134,12 +134,7 @@ impl Attempts<'_> {
         let mut health = self.gateway.health();
         let mut view = ringmain_routing::view(&health, policy, Some(&self.request.facts), now);
         if self.plan.is_none() {
-            for (at, target) in self.request.route.targets.iter().enumerate() {
-                let facts = &self.request.facts;
-                if target.endpoint(facts.operation, facts.dialect).is_none() {
-                    view.exclude(at, Reason::Unserved);
-                }
-            }
+            self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
                 view.exclude(*at, Reason::Unserved);
             }

@@ -15,6 +15,7 @@
 //! further `next`.
 
 mod balance;
+pub mod explain;
 pub mod health;
 mod observe;
 mod plan;
