@@ -14,6 +14,7 @@
 //! same probe; `committed` at an attempt's first useful token, `observe` when it ended, and a fresh `view` before each
 //! further `next`.
 
+mod affinity;
 mod balance;
 pub mod explain;
 pub mod health;

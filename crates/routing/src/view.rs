@@ -115,7 +115,7 @@ impl View {
 /// Copies what is known of the candidates of `policy`, and of them for the request of these `facts`; without facts, as for
 /// a request that needs nothing in particular.
 #[must_use]
-pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now: Now) -> View {
+pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now: Now) -> View {
     let route = health.routes.get(&policy.route);
     let mut view = View {
         rows: Vec::with_capacity(policy.candidates.len()),
@@ -126,7 +126,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
             Some(route) => route.budget.balance(&policy.retry_budget, now.mono),
             None => Account::default().balance(&policy.retry_budget, now.mono),
         },
-        warm: None,
+        warm: facts.and_then(|facts| health.warm.find(&facts.marks.earlier, now.mono)),
         hedges: 0.0,
     };
     for candidate in &policy.candidates {
