@@ -68,7 +68,10 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
     let now = now.mono;
     if let Some(route) = health.route(&policy.route, now) {
         if first {
-            route.turn = route.turn.wrapping_add(1);
+            // A turn of a conversation that stays is none of the route: weights hold over conversations.
+            if !attempt.warm {
+                route.turn = route.turn.wrapping_add(1);
+            }
             route.budget.deposit(now);
         } else {
             route.budget.withdraw(&policy.retry_budget, now);
@@ -100,11 +103,11 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
     if !attempt.probe {
         return;
     }
-    if let Some(host) = health.host(attempt.host) {
-        host.committed(started, now.mono);
-    }
+    let host_is_back = health.host(attempt.host).is_some_and(|host| host.committed(started, now.mono));
     if let Some(target) = health.target(attempt.target) {
-        target.breaker.committed(started, now.mono);
+        if target.breaker.committed(started, now.mono) || host_is_back {
+            target.pace.returned();
+        }
         target.out.committed(started);
     }
     for_key(health, attempt, |out| out.committed(started));
@@ -122,7 +125,7 @@ pub fn first_token(health: &mut Health, attempt: &Try, started: Tick, now: Now) 
 
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
-    let Observation { attempt, started, seen, limits, marks: _ } = observation;
+    let Observation { attempt, started, seen, limits, marks } = observation;
     if let Some(target) = health.target(attempt.target) {
         target.in_flight.end();
     }
@@ -137,6 +140,9 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
                 target.pace.served(timings, usage.as_ref(), *streamed, beside, now.mono);
             }
             end.served(health);
+            if let Some(mark) = marks.own {
+                health.warm.keep(mark, attempt.target, policy.affinity, now.mono);
+            }
         }
         Seen::Cancelled { first_token } => {
             if first_token.is_none()
@@ -171,19 +177,20 @@ struct End<'a> {
 
 impl End<'_> {
     fn served(&self, health: &mut Health) {
-        self.reached(health);
+        let host_is_back = self.reached(health);
         if let Some(target) = health.target(self.attempt.target) {
-            target.breaker.succeeded(&self.policy.breaker, self.started, self.now);
+            if target.breaker.succeeded(&self.policy.breaker, self.started, self.now) || host_is_back {
+                target.pace.returned();
+            }
             target.out.succeeded(self.started);
         }
         for_key(health, self.attempt, |out| out.succeeded(self.started));
     }
 
-    /// The host answered, whatever it said.
-    fn reached(&self, health: &mut Health) {
-        if let Some(host) = health.host(self.attempt.host) {
-            host.succeeded(&self.policy.breaker, self.started, self.now);
-        }
+    /// The host answered, whatever it said. Says whether that brought it back.
+    fn reached(&self, health: &mut Health) -> bool {
+        let host = health.host(self.attempt.host);
+        host.is_some_and(|host| host.succeeded(&self.policy.breaker, self.started, self.now))
     }
 
     /// Gives back any probe this attempt still holds.

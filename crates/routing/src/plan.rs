@@ -4,7 +4,7 @@ use ringmain_core::{Capabilities, Now, RequestFacts, Seed};
 use serde::{Deserialize, Serialize};
 
 use crate::balance::{self, Scene};
-use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View};
+use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View, affinity};
 
 /// Every candidate with its verdict, and the order to try them in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,10 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
         }
         is_first_tier = false;
     }
+    let warm = affinity::warm(policy, view, &order, seed);
+    if let Some(front) = warm.and_then(|at| order.iter().position(|it| *it == at)).and_then(|at| order.get_mut(..=at)) {
+        front.rotate_right(1);
+    }
     for (place, at) in order.iter().enumerate() {
         if let Some(verdict) = verdicts.get_mut(*at)
             && let Verdict::Eligible { share, score, .. } = *verdict
@@ -70,13 +74,7 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
             };
         }
     }
-    Plan {
-        verdicts,
-        order,
-        turn: view.turn,
-        warm: None,
-        tokens: facts.input_tokens + facts.max_output_tokens.unwrap_or(0),
-    }
+    Plan { verdicts, order, turn: view.turn, warm, tokens: facts.input_tokens + facts.max_output_tokens.unwrap_or(0) }
 }
 
 fn standing(view: &View, at: usize) -> Standing {

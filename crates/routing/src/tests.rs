@@ -1,12 +1,16 @@
 //! A small world to decide in: virtual time, one request after the other.
 
+mod affinity;
 mod classes;
 mod fastest;
+mod field;
 mod keys;
 mod laws;
+mod peers;
 mod probes;
 mod scenarios;
 mod shares;
+mod strategies;
 mod traffic;
 
 use std::time::Duration;
@@ -187,6 +191,12 @@ impl World {
             self.now(),
             self.seed(),
         )
+    }
+
+    /// The plan of a request with these marks.
+    pub(crate) fn plan_of(&mut self, marks: &Marks) -> Plan {
+        self.facts.marks = marks.clone();
+        self.plan()
     }
 
     pub(crate) fn begin(&mut self, attempt: &Try, first: bool) -> Tick {

@@ -40,6 +40,7 @@ pub struct Row {
     /// What `shift` leaves of its weight: 1 is all.
     pub shifted: f64,
     /// What a comparison with the others of its tier leaves of its weight.
+    #[serde(default)]
     pub peers: Peers,
     pub(crate) first_key: usize,
     pub(crate) end_key: usize,
@@ -47,6 +48,7 @@ pub struct Row {
 
 /// How a target answers: what strategies compare. `None`: not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
     pub first_token: Option<f64>,
@@ -143,7 +145,7 @@ impl View {
 /// Copies what is known of the candidates of `policy`, and of them for the request of these `facts`; without facts, as for
 /// a request that needs nothing in particular.
 #[must_use]
-pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now: Now) -> View {
+pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now: Now) -> View {
     let route = health.routes.get(&policy.route);
     let mut view = View {
         rows: Vec::with_capacity(policy.candidates.len()),
@@ -154,7 +156,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
             Some(route) => route.budget.balance(&policy.retry_budget, now.mono),
             None => Account::default().balance(&policy.retry_budget, now.mono),
         },
-        warm: None,
+        warm: facts.and_then(|facts| health.warm.find(&facts.marks.earlier, now.mono)),
         hedges: 0.0,
     };
     for candidate in &policy.candidates {
@@ -167,18 +169,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
 
 fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: &mut Vec<KeyRow>) -> Row {
     let (now, lease, breaker) = (now.mono, policy.timeouts.total, &policy.breaker);
-    let mut row = Row {
-        standing: Standing::Ready,
-        place: Standing::Ready,
-        suspect: false,
-        ramp: 1.0,
-        in_flight: 0,
-        pace: Pace::default(),
-        shifted: 1.0,
-        peers: Peers::default(),
-        first_key: keys.len(),
-        end_key: keys.len() + candidate.keys.len(),
-    };
+    let mut row = Row { first_key: keys.len(), end_key: keys.len() + candidate.keys.len(), ..Row::unknown() };
     if let Some(host) = health.hosts.get(candidate.host.0) {
         let (standing, ramp) = admitted(host.admission(breaker, lease, now), |until| Reason::HostDown { until });
         row.place = row.place.and(standing);
@@ -218,6 +209,24 @@ fn admitted(admission: Admission, open: impl Fn(Tick) -> Reason) -> (Standing, f
         Admission::Probe => (Standing::Probe, 1.0),
         Admission::Probing => (Standing::Out(Reason::Probing), 1.0),
         Admission::Open { until } => (Standing::Out(open(until)), 1.0),
+    }
+}
+
+impl Row {
+    /// Of a candidate of which nothing is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            standing: Standing::Ready,
+            place: Standing::Ready,
+            suspect: false,
+            ramp: 1.0,
+            in_flight: 0,
+            pace: Pace::default(),
+            shifted: 1.0,
+            peers: Peers::default(),
+            first_key: 0,
+            end_key: 0,
+        }
     }
 }
 

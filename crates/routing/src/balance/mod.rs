@@ -96,7 +96,9 @@ fn rank_and_spread(scene: &Scene<'_>, field: &mut [Entrant], tolerance: f64) {
     rank(field);
     let Some(best) = field.first().copied() else { return };
     let limit = best.load + best.load.abs() * tolerance;
-    let is_best = |it: &&Entrant| it.load <= limit && (it.weight > 0.0) == (best.weight > 0.0);
+    let is_best = |it: &&Entrant| {
+        (it.load <= limit || it.load.total_cmp(&best.load).is_eq()) && (it.weight > 0.0) == (best.weight > 0.0)
+    };
     let (equals, rest) = field.split_at_mut(field.iter().take_while(is_best).count());
     weighted::shares(equals, |it| it.weight);
     weighted::draw(scene, equals, |it| it.weight);

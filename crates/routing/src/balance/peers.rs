@@ -2,42 +2,44 @@
 //!
 //! **What is not known is taken from them.** A new target is expected to be as its peers are on average: a better guess
 //! than "fast", which would flood it, and than "slow", which would never ask it. What was learned long ago counts less
-//! and less beside them, with a time constant of ten minutes. It approaches them and never passes them, so that the slower
+//! and less beside them, with a time constant of half an hour. It approaches them and never passes them, so that the slower
 //! of two does not become the faster by being forgotten.
 //!
 //! **Far worse than its peers.** *What an operator expects:* a target that has begun to fail or to crawl loses share
 //! before a breaker trips, keeps enough of it to be seen to recover, and gets it back by itself; one blip does nothing.
 //! Statistical outlier detection as in Envoy wants five hosts and a hundred requests each, and a route has two or three
 //! targets. So the bounds are plain:
-//! - *Fails:* its share of failures over the last minute is above 20 % and above three times the median of its peers. Ten
-//!   answers like the peers' are counted in beside its own, so that it takes several failures to show, and few answers
-//!   let go again as they fade. Its factor falls from 1 at the bound to the floor 30 points above it.
+//! - *Fails:* its share of failures, of about fifty answers or five minutes, is above 20 % and above three times the
+//!   median of its peers. Ten answers like the peers' are counted in beside its own, so that it takes several failures
+//!   to show, and few answers let go again as they fade. Its factor falls from 1 at the bound to the floor 20 points
+//!   above it.
 //! - *Crawls:* its mean first token over the last minute is above one second, above three times the median of its
 //!   peers, and above twice what is normal for itself. Without the last, a large model beside a small one would lose
 //!   the weight the operator gave it; to leave a target for being slow by nature is what `fastest` and `shift` are for.
 //!   For the same reason models that think before they speak are not compared. Its factor is the bound over the mean.
 //!
-//! Either needs five answers within about a minute, of the target and of a peer; and neither falls below a fifth.
+//! Either needs five answers within about five minutes, of the target and of a peer; and neither falls below a fifth.
 
 use crate::health::pace::UNPROVEN;
 use crate::{Pace, Policy, Row};
 
 /// Time constant in seconds of how old knowledge yields to what the peers show.
-const STALE: f64 = 600.0;
+const STALE: f64 = 1800.0;
 /// Ten seconds, as a power of that: what only failures are known of is a peak, and falls as one.
-const PEAK: i32 = 60;
+const PEAK: i32 = 180;
 /// Answers it takes to judge, of the target and of each peer.
 const ENOUGH: f64 = 5.0;
-/// Answers like the peers' that are counted in beside the target's own…
+/// Answers like the peers' that are counted in beside the target's own.
 const PRIOR: f64 = 10.0;
-/// …if it does worse. To do better needs little proof.
-const PRIOR_OF_BETTER: f64 = 1.0;
+/// Of whom nothing is known fails no more often than this, however its peers do: else the way out of an outage would look
+/// as bad as the outage.
+const HEALTHY: f64 = 0.02;
 /// Times the median of the peers.
 const FAR: f64 = 3.0;
 /// The share of failures from which on a target may do far worse.
 const FAILING: f64 = 0.2;
 /// So far above the bound the floor is reached.
-const FAILING_SPAN: f64 = 0.3;
+const FAILING_SPAN: f64 = 0.2;
 /// The mean first token in seconds from which on a target may do far worse.
 const SLOW: f64 = 1.0;
 /// Times what is normal for itself.
@@ -86,7 +88,7 @@ fn judge(policy: &Policy, tier: u8, rows: &mut [Row]) {
         sorted.sort_by(f64::total_cmp);
         for (row, _) in of_tier(policy, tier, rows).filter(|(row, _)| is_judged(row)) {
             if let Some(median) = median_of_others(&sorted, row.pace.failing) {
-                let share = shrunk(&row.pace, median);
+                let share = mix(row.pace.failing, row.pace.answers, median);
                 let above = share - FAILING.max(FAR * median);
                 row.peers.failing = (1.0 - above / FAILING_SPAN * (1.0 - FLOOR)).clamp(FLOOR, 1.0);
             }
@@ -110,15 +112,9 @@ fn judge(policy: &Policy, tier: u8, rows: &mut [Row]) {
     }
 }
 
-/// The share of failures to expect of a target whose like fail so often.
-fn shrunk(pace: &Pace, like: f64) -> f64 {
-    let prior = if pace.failing > like { PRIOR } else { PRIOR_OF_BETTER };
-    mix(pace.failing, pace.answers, like, prior)
-}
-
 /// The mean of what was seen of it, and of what is like its peers.
-fn mix(own: f64, answers: f64, like: f64, prior: f64) -> f64 {
-    (own * answers + like * prior) / (answers + prior)
+fn mix(own: f64, answers: f64, like: f64) -> f64 {
+    (own * answers + like * PRIOR) / (answers + PRIOR)
 }
 
 /// A weighted mean.
@@ -167,10 +163,10 @@ fn complete(policy: &Policy, tier: u8, rows: &mut [Row]) {
             pace.first_token = Some(pace.first_token.map_or(mean, |own| mean + (own - mean) * left));
         }
         if let Some(like) = output.mean() {
-            pace.output = Some(pace.output.map_or(like, |own| mix(own, pace.answers, like, PRIOR)));
+            pace.output = Some(pace.output.map_or(like, |own| mix(own, pace.answers, like)));
         }
         if let Some(like) = failing.mean() {
-            pace.failing = shrunk(pace, like);
+            pace.failing = mix(pace.failing, pace.answers, like.min(HEALTHY));
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod pace;
 pub(crate) mod retry_budget;
+pub(crate) mod warm;
 mod window;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use self::in_flight::InFlight;
 use self::limits::Out;
 use self::pace::PaceHealth;
 use self::retry_budget::Account;
+use self::warm::Warm;
 use crate::{HostIx, KeyIx, TargetIx};
 
 /// An index above this is not tracked: it is always ready. No configuration comes near.
@@ -34,6 +36,7 @@ pub struct Health {
     pub(crate) keys: Slots<KeyHealth>,
     pub(crate) pairs: BTreeMap<(KeyIx, TargetIx), Out>,
     pub(crate) routes: BTreeMap<String, RouteHealth>,
+    pub(crate) warm: Warm,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]

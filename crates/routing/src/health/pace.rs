@@ -30,9 +30,9 @@ use crate::Pace;
 
 /// Time constant of a peak, in seconds. Those of the means below are fixed multiples of it: one exponential does for all.
 const PEAK: f64 = 10.0;
-/// Failures and recent first tokens: a minute.
+/// Recent first tokens: a minute.
 const MINUTE: i32 = 6;
-/// Tokens, which are in the nature of the model and its use: five minutes.
+/// Failures, and what is in the nature of a model and its use: five minutes.
 const MINUTES: i32 = 30;
 /// What is normal for it: half an hour.
 const HALF_AN_HOUR: i32 = 180;
@@ -51,6 +51,8 @@ const LONGEST_PENALTY: Duration = Duration::from_secs(300);
 const LEAST_FIRST: f64 = 0.05;
 /// One answer counts for at most so many times the usual output: a single book is no news of a model.
 const MOST_OUTPUT: f64 = 4.0;
+/// The share of failures is of at most so many answers, so that a busy target is not held to an outage that is over.
+const MOST_ANSWERS: f64 = 50.0;
 /// A mean of less than this of a sample is forgotten.
 const NOTHING: f64 = 1e-6;
 
@@ -65,6 +67,14 @@ impl Mean {
     fn add(&mut self, sample: f64) {
         self.sum += sample;
         self.weight += 1.0;
+    }
+
+    /// No more than so many samples count.
+    fn add_to(&mut self, most: f64, sample: f64) {
+        if self.weight > most - 1.0 {
+            self.fade((most - 1.0) / self.weight);
+        }
+        self.add(sample);
     }
 
     fn fade(&mut self, left: f64) {
@@ -113,7 +123,7 @@ impl PaceHealth {
         self.fade(now);
         self.in_a_row = 0;
         self.beside = self.beside.max(f64::from(beside));
-        self.failing.add(0.0);
+        self.failing.add_to(MOST_ANSWERS, 0.0);
         let total = timings.total.as_secs_f64();
         let first = timings.first_token.map(|first| first.as_secs_f64());
         let tokens = usage.map_or(0.0, |usage| count(usage.output.saturating_sub(1)));
@@ -146,6 +156,12 @@ impl PaceHealth {
         }
     }
 
+    /// It is back from an outage: the breaker has dealt with that, and lets its share rise.
+    pub(crate) fn returned(&mut self) {
+        self.failing = Mean::default();
+        self.in_a_row = 0;
+    }
+
     /// A failure that blames the target, after `waited` without a first token; `None` if there was one. `asked`: the
     /// wait that the provider asked for.
     pub(crate) fn failed(&mut self, waited: Option<Duration>, asked: Option<Duration>, now: Tick) {
@@ -155,7 +171,7 @@ impl PaceHealth {
         self.in_a_row = self.in_a_row.saturating_add(1);
         let expected = self.expected(now).unwrap_or_default();
         self.fade(now);
-        self.failing.add(1.0);
+        self.failing.add_to(MOST_ANSWERS, 1.0);
         self.peak = Some(penalty.max(expected).max(waited.unwrap_or_default().as_secs_f64()));
         self.peak_at = now;
     }
@@ -177,7 +193,7 @@ impl PaceHealth {
             return Pace::default();
         }
         let faded = Fade::of(now.since(self.at));
-        let answers = self.failing.weight * faded.minute;
+        let answers = self.failing.weight * faded.minutes;
         Pace {
             first_token: self.expected(now),
             recent: self.recent.get(),
@@ -231,7 +247,7 @@ impl PaceHealth {
         self.at = now;
         self.beside *= left.minute;
         self.recent.fade(left.minute);
-        self.failing.fade(left.minute);
+        self.failing.fade(left.minutes);
         self.per_token.fade(left.minutes);
         self.output.fade(left.minutes);
         self.cached.fade(left.minutes);
