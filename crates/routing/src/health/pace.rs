@@ -282,3 +282,6 @@ fn believed(seconds: f64, expected: f64) -> f64 {
 fn count(tokens: u64) -> f64 {
     tokens as f64
 }
+
+#[cfg(test)]
+mod tests;
