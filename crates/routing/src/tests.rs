@@ -1,6 +1,7 @@
 //! A small world to decide in: virtual time, one request after the other.
 
 mod classes;
+mod heartbeats;
 mod keys;
 mod laws;
 mod probes;
