@@ -18,6 +18,7 @@ pub mod limits;
 pub mod live;
 pub mod models;
 pub mod read;
+pub mod records;
 pub mod relay;
 pub mod render;
 pub mod reply;
@@ -28,6 +29,7 @@ pub mod settle;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod writer;
 
 pub use gateway::Gateway;

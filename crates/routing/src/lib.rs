@@ -17,11 +17,13 @@
 //! further `next`.
 
 mod balance;
+pub mod explain;
 pub mod health;
 pub mod heartbeat;
 mod observe;
 mod plan;
 pub mod policy;
+pub mod record;
 mod step;
 mod verdict;
 mod view;
@@ -33,6 +35,7 @@ pub use policy::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
     OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
+pub use record::Record;
 pub use step::{Step, Stop, Tried, Try, next};
 pub use verdict::{Reason, Score, Verdict};
 pub use view::{KeyRow, Pace, Row, Standing, View, view};

@@ -138,17 +138,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
 
 fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: &mut Vec<KeyRow>) -> Row {
     let (now, lease, breaker) = (now.mono, policy.timeouts.total, &policy.breaker);
-    let mut row = Row {
-        standing: Standing::Ready,
-        place: Standing::Ready,
-        suspect: false,
-        ramp: 1.0,
-        in_flight: 0,
-        pace: Pace::default(),
-        shifted: 1.0,
-        first_key: keys.len(),
-        end_key: keys.len() + candidate.keys.len(),
-    };
+    let mut row = Row { first_key: keys.len(), end_key: keys.len() + candidate.keys.len(), ..Row::unknown() };
     if let Some(host) = health.hosts.get(candidate.host.0) {
         let (standing, ramp) = admitted(host.admission(breaker, lease, now), |until| Reason::HostDown { until });
         row.place = row.place.and(standing);
@@ -184,6 +174,23 @@ fn admitted(admission: Admission, open: impl Fn(Tick) -> Reason) -> (Standing, f
         Admission::Probe => (Standing::Probe, 1.0),
         Admission::Probing => (Standing::Out(Reason::Probing), 1.0),
         Admission::Open { until } => (Standing::Out(open(until)), 1.0),
+    }
+}
+
+impl Row {
+    /// Of a candidate of which nothing is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            standing: Standing::Ready,
+            place: Standing::Ready,
+            suspect: false,
+            ramp: 1.0,
+            in_flight: 0,
+            pace: Pace::default(),
+            shifted: 1.0,
+            first_key: 0,
+            end_key: 0,
+        }
     }
 }
 

@@ -298,13 +298,15 @@ static ADAPTIVE: &[Setting] = &[
     now("explore", Shape::Share, "2%", "The share of requests that find out how the other targets do."),
 ];
 
-static STATE: &[Setting] = &[
-    later(
+pub(crate) static STATE: &[Setting] = &[
+    now(
         "database",
         Shape::Text,
-        "sqlite:ringmain.db",
-        "it will hold keys, budgets, usage and requests; until then nothing is stored",
+        "",
+        "Where every request is written down, for `ringmain replay` and `/api/requests/{id}`: `sqlite:ringmain.db`. Without \
+         it the latest requests are kept in memory.",
     ),
+    now("keep", Shape::Duration, "30d", "How long requests are kept in the database."),
     later(
         "shared",
         Shape::Text,

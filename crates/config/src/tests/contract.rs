@@ -17,7 +17,6 @@ fn the_contract_is_read() {
         ("RM0014", "server.listen"),
         ("RM0007", "providers.bedrock"),
         ("RM0007", "defaults.resume"),
-        ("RM0007", "state.database"),
         ("RM0007", "state.analytics"),
         ("RM0007", "telemetry.otlp"),
     ];
