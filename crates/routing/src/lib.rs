@@ -9,6 +9,8 @@
 //! first_token(health, attempt, started, now)                 the first useful token of a stream: how long it took
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
+//! Besides, the gateway itself may ask what is out: see [`heartbeat`].
+//!
 //! The same functions decide in production, in `explain`, in simulation and in replay.
 //!
 //! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
@@ -19,6 +21,7 @@ mod affinity;
 mod balance;
 pub mod explain;
 pub mod health;
+pub mod heartbeat;
 mod observe;
 mod plan;
 pub mod policy;

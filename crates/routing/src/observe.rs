@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Seed, Tick, Timings, Usage};
 
 use crate::health::limits::Out;
-use crate::{Health, Policy, Try};
+use crate::{BreakerPolicy, Health, Policy, Try};
 
 /// One attempt that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
     let host_is_back = health.host(attempt.host).is_some_and(|host| host.committed(started, now.mono));
     if let Some(target) = health.target(attempt.target) {
         if target.breaker.committed(started, now.mono) || host_is_back {
-            target.pace.returned();
+            target.pace.returned(now.mono);
         }
         target.out.committed(started);
     }
@@ -132,7 +132,7 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     if let Some(key) = health.key(attempt.key) {
         key.in_flight.end();
     }
-    let end = End { policy, attempt, started: *started, now: now.mono, seed };
+    let end = End { breaker: &policy.breaker, attempt, started: *started, now: now.mono, seed };
     match seen {
         Seen::Success { timings, usage, streamed, cost: _ } => {
             if let Some(target) = health.target(attempt.target) {
@@ -152,7 +152,41 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
             }
             end.release(health);
         }
-        Seen::Failed(fault) => end.failed(health, fault, *limits),
+        Seen::Failed(fault) => {
+            if fault.scope != FaultScope::Request
+                && is_outage(fault.class)
+                && let Some(target) = health.target(attempt.target)
+            {
+                // A stream that broke off had begun in time.
+                let waited = (fault.class != FaultClass::Interrupted).then(|| now.mono.since(*started));
+                target.pace.failed(waited, fault.retry_after, *started, now.mono);
+            }
+            end.failed(health, fault, *limits);
+        }
+    }
+}
+
+/// Does it say that the target, or its host, does not work as it should? What a provider says of a credential, an account
+/// or a limit is an answer.
+const fn is_outage(class: FaultClass) -> bool {
+    match class {
+        FaultClass::Network
+        | FaultClass::Server
+        | FaultClass::Overloaded
+        | FaultClass::Timeout
+        | FaultClass::Empty
+        | FaultClass::Protocol
+        | FaultClass::Interrupted => true,
+        FaultClass::RateLimit
+        | FaultClass::Billing
+        | FaultClass::Auth
+        | FaultClass::Gone
+        | FaultClass::BadRequest
+        | FaultClass::Context
+        | FaultClass::Refusal
+        | FaultClass::Cancelled
+        | FaultClass::Exhausted
+        | FaultClass::Unroutable => false,
     }
 }
 
@@ -166,21 +200,21 @@ fn for_key(health: &mut Health, attempt: &Try, change: impl Fn(&mut Out)) {
     }
 }
 
-/// The end of one attempt.
-struct End<'a> {
-    policy: &'a Policy,
-    attempt: &'a Try,
-    started: Tick,
-    now: Tick,
-    seed: Seed,
+/// The end of one attempt, or of a heartbeat that is one in all but its caller.
+pub(crate) struct End<'a> {
+    pub(crate) breaker: &'a BreakerPolicy,
+    pub(crate) attempt: &'a Try,
+    pub(crate) started: Tick,
+    pub(crate) now: Tick,
+    pub(crate) seed: Seed,
 }
 
 impl End<'_> {
-    fn served(&self, health: &mut Health) {
+    pub(crate) fn served(&self, health: &mut Health) {
         let host_is_back = self.reached(health);
         if let Some(target) = health.target(self.attempt.target) {
-            if target.breaker.succeeded(&self.policy.breaker, self.started, self.now) || host_is_back {
-                target.pace.returned();
+            if target.breaker.succeeded(self.breaker, self.started, self.now) || host_is_back {
+                target.pace.returned(self.now);
             }
             target.out.succeeded(self.started);
         }
@@ -190,7 +224,7 @@ impl End<'_> {
     /// The host answered, whatever it said. Says whether that brought it back.
     fn reached(&self, health: &mut Health) -> bool {
         let host = health.host(self.attempt.host);
-        host.is_some_and(|host| host.succeeded(&self.policy.breaker, self.started, self.now))
+        host.is_some_and(|host| host.succeeded(self.breaker, self.started, self.now))
     }
 
     /// Gives back any probe this attempt still holds.
@@ -205,7 +239,7 @@ impl End<'_> {
         for_key(health, self.attempt, |out| out.release(self.started));
     }
 
-    fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
+    pub(crate) fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
         if fault.status.is_some() {
             self.reached(health);
         }
@@ -215,37 +249,19 @@ impl End<'_> {
                 self.mark(health, fault, asked);
                 if let Some(target) = health.target(self.attempt.target) {
                     let seed = self.seed.draw("target");
-                    target.breaker.stay_open(&self.policy.breaker, self.started, self.now, seed);
+                    target.breaker.stay_open(self.breaker, self.started, self.now, seed);
                 }
             }
             FaultClass::Billing | FaultClass::Auth | FaultClass::Gone => self.mark(health, fault, fault.retry_after),
-            FaultClass::Network
-            | FaultClass::Server
-            | FaultClass::Overloaded
-            | FaultClass::Timeout
-            | FaultClass::Empty
-            | FaultClass::Protocol
-            | FaultClass::Interrupted => self.broken(health, fault),
-            FaultClass::BadRequest
-            | FaultClass::Context
-            | FaultClass::Refusal
-            | FaultClass::Cancelled
-            | FaultClass::Exhausted
-            | FaultClass::Unroutable => {}
+            class if is_outage(class) => self.broken(health, fault),
+            _ => {}
         }
         self.release(health);
     }
 
     /// Counts against the host or the target.
     fn broken(&self, health: &mut Health, fault: &Fault) {
-        let breaker = &self.policy.breaker;
-        if fault.scope != FaultScope::Request
-            && let Some(target) = health.target(self.attempt.target)
-        {
-            // A stream that broke off had begun in time.
-            let waited = (fault.class != FaultClass::Interrupted).then(|| self.now.since(self.started));
-            target.pace.failed(waited, fault.retry_after, self.now);
-        }
+        let breaker = self.breaker;
         match fault.scope {
             FaultScope::Request => {}
             FaultScope::Host => {

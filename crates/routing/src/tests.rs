@@ -4,6 +4,7 @@ mod affinity;
 mod classes;
 mod fastest;
 mod field;
+mod heartbeats;
 mod keys;
 mod laws;
 mod peers;

@@ -21,7 +21,7 @@
 //! Either needs five answers within about five minutes, of the target and of a peer; and neither falls below a fifth.
 
 use crate::health::pace::UNPROVEN;
-use crate::{Pace, Policy, Row};
+use crate::{Pace, Policy, Row, Standing};
 
 /// Time constant in seconds of how old knowledge yields to what the peers show.
 const STALE: f64 = 1800.0;
@@ -82,11 +82,13 @@ fn median_of_others(sorted: &[f64], own: f64) -> Option<f64> {
 
 fn judge(policy: &Policy, tier: u8, rows: &mut [Row]) {
     let is_judged = |row: &Row| row.pace.answers >= ENOUGH;
+    // One that waits for its probe is the breaker's: exactly one request is to find out.
+    let may_lose = |row: &Row| is_judged(row) && row.place == Standing::Ready;
     if of_tier(policy, tier, rows).any(|(row, _)| is_judged(row) && row.pace.failing > FAILING) {
         let peers = of_tier(policy, tier, rows).filter(|(row, _)| is_judged(row));
         let mut sorted: Vec<f64> = peers.map(|(row, _)| row.pace.failing).collect();
         sorted.sort_by(f64::total_cmp);
-        for (row, _) in of_tier(policy, tier, rows).filter(|(row, _)| is_judged(row)) {
+        for (row, _) in of_tier(policy, tier, rows).filter(|(row, _)| may_lose(row)) {
             if let Some(median) = median_of_others(&sorted, row.pace.failing) {
                 let share = mix(row.pace.failing, row.pace.answers, median);
                 let above = share - FAILING.max(FAR * median);
@@ -102,7 +104,7 @@ fn judge(policy: &Policy, tier: u8, rows: &mut [Row]) {
         let peers = of_tier(policy, tier, rows).filter(|(row, thinks)| !thinks && is_judged(row));
         let mut sorted: Vec<f64> = peers.filter_map(|(row, _)| row.pace.recent).collect();
         sorted.sort_by(f64::total_cmp);
-        for (row, _) in of_tier(policy, tier, rows).filter(|(row, thinks)| !thinks && is_judged(row)) {
+        for (row, _) in of_tier(policy, tier, rows).filter(|(row, thinks)| !thinks && may_lose(row)) {
             if let (Some(recent), Some(normal)) = (row.pace.recent, row.pace.normal)
                 && let Some(median) = median_of_others(&sorted, recent)
             {

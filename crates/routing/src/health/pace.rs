@@ -101,6 +101,8 @@ pub(crate) struct PaceHealth {
     output: Mean,
     cached: Mean,
     failing: Mean,
+    /// When it last came back from an outage. How attempts fail that began before says nothing of it now.
+    back: Tick,
     /// Failures since the last answer.
     in_a_row: u32,
     /// The most attempts that ran beside one whose first token came; fades.
@@ -157,14 +159,18 @@ impl PaceHealth {
     }
 
     /// It is back from an outage: the breaker has dealt with that, and lets its share rise.
-    pub(crate) fn returned(&mut self) {
+    pub(crate) fn returned(&mut self, now: Tick) {
+        self.back = now;
         self.failing = Mean::default();
         self.in_a_row = 0;
     }
 
     /// A failure that blames the target, after `waited` without a first token; `None` if there was one. `asked`: the
     /// wait that the provider asked for.
-    pub(crate) fn failed(&mut self, waited: Option<Duration>, asked: Option<Duration>, now: Tick) {
+    pub(crate) fn failed(&mut self, waited: Option<Duration>, asked: Option<Duration>, started: Tick, now: Tick) {
+        if started < self.back {
+            return;
+        }
         let longest = LONGEST_PENALTY.as_secs_f64();
         let own = (PENALTY * f64::from(1_u32 << self.in_a_row.min(16))).min(longest);
         let penalty = asked.map_or(own, |asked| asked.as_secs_f64().min(longest).max(own));

@@ -73,7 +73,7 @@ fn failures_are_slow() {
     ];
     for (waited, asked, expected) in table {
         for mut pace in [PaceHealth::default(), known(300)] {
-            pace.failed(waited, asked, at(11));
+            pace.failed(waited, asked, at(11), at(11));
             assert_eq!(first(&pace, at(11)), expected, "{waited:?} {asked:?}");
         }
     }
@@ -81,14 +81,19 @@ fn failures_are_slow() {
     let mut pace = PaceHealth::default();
     let told: Vec<f64> = (0..8)
         .map(|n| {
-            pace.failed(Some(millis(5)), None, at(n));
+            pace.failed(Some(millis(5)), None, at(n), at(n));
             first(&pace, at(n)) / 1e3
         })
         .collect();
     assert_eq!(told, [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]);
+    // What began before it came back from an outage is no news.
+    let mut pace = known(300);
+    pace.returned(at(20));
+    pace.failed(Some(secs(60)), None, at(5), at(65));
+    assert_eq!(first(&pace, at(65)), 300.0);
     // Until it has answered it is not thought as good as it was.
     let mut pace = known(300);
-    pace.failed(Some(millis(5)), None, at(11));
+    pace.failed(Some(millis(5)), None, at(11), at(11));
     assert_eq!(first(&pace, at(1_000)), 600.0);
     assert_eq!((pace.read(at(1_000)).in_a_row, pace.read(at(11)).failing > 0.0), (1, true));
     pace.first_token(0.3, 0, at(1_000));
@@ -124,7 +129,7 @@ fn tokens_cache_and_failures() {
     answer(&mut pace, 300, 9_300, 100_000, true, at(11));
     assert!(pace.read(at(11)).output.unwrap() < 130.0);
     for n in 0..1_000 {
-        pace.failed(None, None, at(11 + n / 100));
+        pace.failed(None, None, at(11 + n / 100), at(11 + n / 100));
     }
     let failing = pace.read(at(21)).failing;
     assert!(failing > 0.999);
