@@ -3,6 +3,7 @@
 mod affinity;
 mod classes;
 mod crowd;
+mod forty;
 mod heartbeats;
 mod keys;
 mod laws;
