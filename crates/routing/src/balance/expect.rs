@@ -4,12 +4,11 @@ use ringmain_core::{Money, Operation, Usage};
 
 use super::Scene;
 use crate::Pace;
+use crate::fit::OUTPUT;
 
 /// Seconds to the first token where nothing is known of any target of the tier. It only says how much requests that
 /// already run there count.
 const FIRST_TOKEN: f64 = 1.0;
-/// Output tokens where nothing is known: a short answer of a few paragraphs.
-const OUTPUT: f64 = 256.0;
 /// Characters a token of speech input stands for, about.
 const CHARACTERS: u64 = 4;
 
@@ -31,7 +30,8 @@ fn output(scene: &Scene<'_>, pace: &Pace) -> f64 {
         | Operation::Rerank
         | Operation::Models => return 0.0,
     }
-    let usual = pace.output.unwrap_or(OUTPUT);
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one request")]
+    let usual = pace.output.unwrap_or(OUTPUT as f64);
     #[expect(clippy::cast_precision_loss, reason = "tokens of one request")]
     scene.facts.max_output_tokens.map_or(usual, |most| usual.min(most as f64))
 }

@@ -86,12 +86,12 @@ fn cheapest_is_of_this_request() {
     let mut world = World::new(policy);
     let table = [
         // Input, most output, who is asked, for how many dollars.
-        (1_000, None, 1, 0.003 + 256.0 * 4e-6),
+        (1_000, None, 1, 0.003 + 500.0 * 4e-6),
         (1_000, Some(10), 2, 0.0004 + 10.0 * 21e-6),
-        (3_000, Some(1_000), 2, 0.0012 + 256.0 * 21e-6),
-        (100_000, None, 2, 0.04 + 256.0 * 21e-6),
-        (200_000, None, 2, 0.08 + 256.0 * 21e-6),
-        (200_001, None, 0, 0.100_000_5 + 256.0 * 20e-6),
+        (3_000, Some(1_000), 1, 0.009 + 500.0 * 4e-6),
+        (100_000, None, 2, 0.04 + 500.0 * 21e-6),
+        (200_000, None, 2, 0.08 + 500.0 * 21e-6),
+        (200_001, None, 0, 0.100_000_5 + 500.0 * 20e-6),
     ];
     for (input, most, asked, cost) in table {
         (world.facts.input_tokens, world.facts.max_output_tokens) = (input, most);
@@ -125,7 +125,7 @@ fn an_unknown_price_is_not_free_and_a_warm_cache_is_cheap() {
     let cold = plan_of(&world, None, Some(0.9));
     assert_eq!((&*cold.order, dollars(scores(&cold)[0])), (&[1, 2, 0][..], None));
     let cost = dollars(scores(&plan_of(&world, Some(TargetIx(2)), Some(0.9)))[2]).unwrap();
-    assert!((cost - (0.01 * 3.0 + 0.09 * 0.3 + 256.0 * 10e-6)).abs() < 1e-9, "{cost}");
+    assert!((cost - (0.01 * 3.0 + 0.09 * 0.3 + 500.0 * 10e-6)).abs() < 1e-9, "{cost}");
     // Free is known, and cheapest.
     world.policy.candidates[2].price = price(0.0, 0.0);
     assert_eq!(plan_of(&world, None, None).order, [2, 1, 0]);
