@@ -1,10 +1,15 @@
 //! A small world to decide in: virtual time, one request after the other.
 
+mod affinity;
 mod classes;
+mod crowd;
+mod forty;
 mod heartbeats;
 mod keys;
 mod laws;
 mod probes;
+mod quota;
+mod quota_laws;
 mod scenarios;
 mod shares;
 
@@ -186,6 +191,12 @@ impl World {
             self.now(),
             self.seed(),
         )
+    }
+
+    /// The plan of a request with these marks.
+    pub(crate) fn plan_of(&mut self, marks: &Marks) -> Plan {
+        self.facts.marks = marks.clone();
+        self.plan()
     }
 
     pub(crate) fn begin(&mut self, attempt: &Try, first: bool) -> Tick {
