@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod models;
 mod serve;
+mod simulate;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Explain(_) => Ok(later("explain")),
-        Command::Simulate(_) => Ok(later("simulate")),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(_) => Ok(later("replay")),
         Command::Keys(_) => Ok(later("keys")),
     }
