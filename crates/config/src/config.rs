@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::{Diagnostic, Matcher, Settings};
 pub struct Config {
     /// Listeners and limits.
     pub server: Server,
+    /// Where things are kept.
+    pub state: State,
     /// The providers that can be used, in file order.
     pub providers: Vec<Provider>,
     /// The written routes in file order, then the built-in ones.
@@ -34,13 +37,14 @@ impl Config {
     /// Puts the parts together.
     pub(crate) fn new(
         server: Server,
+        state: State,
         providers: Vec<Provider>,
         routes: Vec<Route>,
         defaults: Arc<Settings>,
         catalog: Arc<Catalog>,
     ) -> Self {
         let by_name = providers.iter().enumerate().map(|(index, provider)| (provider.name.clone(), index)).collect();
-        Self { server, providers, routes, defaults, catalog, by_name, exposed: None }
+        Self { server, state, providers, routes, defaults, catalog, by_name, exposed: None }
     }
 
     /// Why `serve` may not start with this configuration: it would listen beyond this machine with nothing to keep
@@ -48,6 +52,16 @@ impl Config {
     #[must_use]
     pub const fn refusal(&self) -> Option<&Diagnostic> {
         self.exposed.as_ref()
+    }
+
+    /// The headers, in lower case, that conditions of routes ask for.
+    #[must_use]
+    pub fn asked_headers(&self) -> Vec<String> {
+        let matchers = self.routes.iter().filter_map(|route| route.matcher.as_ref());
+        let mut names: Vec<String> = matchers.flat_map(|it| it.headers.iter().map(|(name, _)| name.clone())).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The provider of this name, and its index in [`Config::providers`].
@@ -79,6 +93,15 @@ pub struct Server {
     pub drain: Duration,
     /// The secret of the admin plane and, off loopback, of the data plane until there are virtual keys.
     pub admin_secret: Option<SecretString>,
+}
+
+/// The section `state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The SQLite file where requests are written down. `None`: nowhere but in memory.
+    pub database: Option<PathBuf>,
+    /// How long they are kept there.
+    pub keep: Duration,
 }
 
 /// A configured provider.

@@ -22,7 +22,7 @@ mod settings;
 mod sources;
 mod topology;
 
-pub use config::{Config, Credential, Key, Provider, Route, RouteTarget, Server};
+pub use config::{Config, Credential, Key, Provider, Route, RouteTarget, Server, State};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};
 pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};

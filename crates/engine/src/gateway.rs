@@ -11,7 +11,8 @@ use ringmain_routing::{Health, Observation, Row, Seen, Standing};
 use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
 
 use crate::clock::Clock;
-use crate::route::Route;
+use crate::records::Records;
+use crate::route::{Chosen, Route};
 use crate::rules::Rules;
 
 /// One gateway. Shared by all worker threads.
@@ -23,6 +24,8 @@ pub struct Gateway {
     pub seed: u64,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// Where requests are written down.
+    pub records: Records,
     rules: ArcSwap<Rules>,
     health: Mutex<Health>,
     requests: AtomicU64,
@@ -39,6 +42,7 @@ impl Gateway {
             seed,
             rules: ArcSwap::from_pointee(Rules::bind(config, None, &metrics)),
             metrics,
+            records: Records::default(),
             health: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -97,7 +101,7 @@ impl Gateway {
     ///
     /// # Errors
     /// 404: nothing serves this model, with the nearest names.
-    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap) -> Result<Arc<Route>, Fault> {
+    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap) -> Result<Chosen, Fault> {
         self.rules.load().route(facts, headers, &self.metrics).map_err(|none| {
             Fault::new(FaultClass::Unroutable, Origin::Caller, Phase::Before, none.to_string()).with_status(404)
         })

@@ -16,8 +16,10 @@ pub mod identify;
 pub mod inspect;
 pub mod limits;
 pub mod live;
+pub mod marks;
 pub mod models;
 pub mod read;
+pub mod records;
 pub mod relay;
 pub mod render;
 pub mod reply;
@@ -28,6 +30,7 @@ pub mod settle;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod writer;
 
 pub use gateway::Gateway;

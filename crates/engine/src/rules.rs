@@ -7,11 +7,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
 use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::KeyIx;
+use ringmain_routing::record::Known;
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
 use secrecy::ExposeSecret;
 
-use crate::route::Route;
+use crate::route::{Chosen, Route};
 use crate::target::{Key, ProviderLink, Target};
 
 /// Routes made for models that callers named directly, kept at most; then they are forgotten and made again.
@@ -26,7 +27,7 @@ pub struct Rules {
     pub caller_secret: Option<Arc<str>>,
     routes: Vec<Arc<Route>>,
     /// By what is asked and of which model: one name may stand for models of several kinds.
-    direct: Mutex<HashMap<(Operation, String), Arc<Route>>>,
+    direct: Mutex<HashMap<(Operation, String), Chosen>>,
     links: Vec<Option<Arc<ProviderLink>>>,
     topology: Arc<Mutex<Topology>>,
 }
@@ -60,36 +61,38 @@ impl Rules {
     ///
     /// # Errors
     /// Nothing serves the model.
-    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap, metrics: &Metrics) -> Result<Arc<Route>, NoRoute> {
+    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap, metrics: &Metrics) -> Result<Chosen, NoRoute> {
         // What names a model directly is looked up by its text; only the first request of a model is resolved.
         let asked = (facts.operation, facts.model.clone());
         let known = self.direct().get(&asked).cloned();
-        if let Some(route) = known {
-            return Ok(route);
+        if let Some(chosen) = known {
+            return Ok(chosen);
         }
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let selection = self.config.select(facts, &header)?;
         match selection.via {
             Via::Route(at) => {
-                let route = self.routes.get(at).cloned();
-                route.ok_or_else(|| NoRoute { message: "the route is gone".to_owned(), nearest: Vec::new() })
+                let gone = || NoRoute { message: "the route is gone".to_owned(), nearest: Vec::new() };
+                let route = self.routes.get(at).cloned().ok_or_else(gone)?;
+                Ok(Chosen { route, why: selection.why })
             }
             Via::Direct | Via::Catalog => {
                 let route = self.make(&selection, metrics);
+                let chosen = Chosen { route, why: selection.why };
                 // A written route may take the same model for other requests: then it is asked each time.
                 if self.config.routes.iter().all(|route| route.matcher.is_none()) {
                     let mut direct = self.direct();
                     if direct.len() >= DIRECT_ROUTES_MAX {
                         direct.clear();
                     }
-                    direct.insert(asked, Arc::clone(&route));
+                    direct.insert(asked, chosen.clone());
                 }
-                Ok(route)
+                Ok(chosen)
             }
         }
     }
 
-    fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Arc<Route>>> {
+    fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Chosen>> {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -108,7 +111,13 @@ impl Rules {
             target.is_some()
         });
         let name = selection.route.as_ref();
+        let known = policy.candidates.iter().zip(&targets).map(|(candidate, target)| {
+            Known::new(candidate, target.provider.keys.iter().map(|key| key.label.as_str()))
+        });
         Arc::new(Route {
+            known: known.collect(),
+            name: Arc::clone(&selection.route),
+            asked_headers: self.config.asked_headers().into(),
             header: HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("?")),
             targets,
             on_loss: selection.settings.on_loss,
@@ -184,7 +193,7 @@ mod tests {
                 tags: Vec::new(),
                 marks: Marks::default(),
             };
-            rules.route(&facts, &HeaderMap::new(), &metrics).map(|route| route.policy.candidates.len())
+            rules.route(&facts, &HeaderMap::new(), &metrics).map(|chosen| chosen.route.policy.candidates.len())
         };
         assert_eq!(ask(Operation::Chat).unwrap(), 1);
         assert_eq!(ask(Operation::Chat).unwrap(), 1);

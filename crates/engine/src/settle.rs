@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, Seed, Tick, Timings, Usage};
+use ringmain_core::{Fault, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, RequestEnded, Served, emit};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::target::Target;
+use crate::trace::Settled;
 
 /// One attempt, from its begin to its end.
 #[derive(Debug)]
@@ -91,9 +92,14 @@ impl AttemptGuard {
         emit(&EventSkipped { request: self.request.id, target: &self.target.meter });
     }
 
+    /// What it cost, as far as that is known.
+    fn cost(&self) -> Option<Money> {
+        self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)))
+    }
+
     /// It brought a whole answer.
     pub fn served(&mut self) {
-        let cost = self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)));
+        let cost = self.cost();
         self.timings.total = self.elapsed();
         let streamed = self.request.facts.stream;
         let seen = Seen::Success { timings: self.timings, usage: self.usage, cost, streamed };
@@ -117,8 +123,23 @@ impl AttemptGuard {
             limits: self.limits.take(),
             marks: self.request.facts.marks.clone(),
         };
-        let seed = Seed::of_request(self.gateway.seed, self.request.id.0).nth("observe", self.started.0);
+        let seed = self.request.seed.nth("observe", self.started.0);
         self.gateway.observe(&self.request.route, &observation, seed);
+        let (fault, served) = match &end {
+            Ended::Served(_) => (None, true),
+            Ended::Failed(fault) => (Some(*fault), false),
+            Ended::Cancelled => (None, false),
+        };
+        self.request.trace().settled(Settled {
+            attempt: &self.attempt,
+            started: self.started,
+            ended: self.gateway.clock.now().mono,
+            timings: self.timings,
+            usage: self.usage,
+            cost: self.cost(),
+            fault,
+            served,
+        });
         emit(&AttemptEnded {
             request: self.request.id,
             target: &self.target.meter,
@@ -179,6 +200,9 @@ impl RequestGuard {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let now = self.gateway.clock.now();
+        let record = self.request.trace().record(&self.request, now, fault);
+        self.gateway.records.record(&Arc::new(record));
         let total = self.elapsed();
         let target = self.target.as_ref().map(|target| target.name.to_string());
         emit(&RequestEnded {

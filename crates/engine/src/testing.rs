@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use ringmain_catalog::{Auth, Catalog, Endpoint, Model, Pools, Provider, Quirks};
 use ringmain_config::OnLoss;
-use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Tick};
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick};
 use ringmain_dialects::{BodyFacts, Framing, registry};
 use ringmain_routing::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget,
@@ -112,6 +112,9 @@ pub(crate) fn route(targets: Vec<Target>, on_loss: OnLoss) -> Route {
         race_after: None,
     });
     Route {
+        name: "test".into(),
+        known: Arc::from([]),
+        asked_headers: Arc::from([]),
         header: HeaderValue::from_static("test"),
         policy: policy(candidates.collect()),
         targets: targets.into_iter().map(Arc::new).collect(),
@@ -190,6 +193,10 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         include_usage: read.include_usage,
         framing: Framing::Sse,
         route: Arc::new(route(Vec::new(), OnLoss::Warn)),
+        why: "a test".into(),
+        seed: Seed(1),
+        deadline: Tick(u64::MAX),
+        trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
     }
 }

@@ -14,11 +14,14 @@
 //! same probe; `committed` at an attempt's first useful token, `observe` when it ended, and a fresh `view` before each
 //! further `next`.
 
+mod affinity;
 mod balance;
+pub mod explain;
 pub mod health;
 mod observe;
 mod plan;
 pub mod policy;
+pub mod record;
 mod step;
 mod verdict;
 mod view;
@@ -30,6 +33,7 @@ pub use policy::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
     OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
+pub use record::Record;
 pub use step::{Step, Stop, Tried, Try, next};
 pub use verdict::{Reason, Score, Verdict};
 pub use view::{KeyRow, Pace, Row, Standing, View, view};

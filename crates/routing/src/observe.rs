@@ -65,7 +65,10 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
     let now = now.mono;
     if let Some(route) = health.route(&policy.route, now) {
         if first {
-            route.turn = route.turn.wrapping_add(1);
+            // A turn of a conversation that stays is none of the route: weights hold over conversations.
+            if !attempt.warm {
+                route.turn = route.turn.wrapping_add(1);
+            }
             route.budget.deposit(now);
         } else {
             route.budget.withdraw(&policy.retry_budget, now);
@@ -109,7 +112,7 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
 
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
-    let Observation { attempt, started, seen, limits, marks: _ } = observation;
+    let Observation { attempt, started, seen, limits, marks } = observation;
     if let Some(target) = health.target(attempt.target) {
         target.in_flight.end();
     }
@@ -118,7 +121,12 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     }
     let end = End { policy, attempt, started: *started, now: now.mono, seed };
     match seen {
-        Seen::Success { .. } => end.served(health),
+        Seen::Success { .. } => {
+            end.served(health);
+            if let Some(mark) = marks.own {
+                health.warm.keep(mark, attempt.target, policy.affinity, now.mono);
+            }
+        }
         Seen::Cancelled => end.release(health),
         Seen::Failed(fault) => end.failed(health, fault, *limits),
     }

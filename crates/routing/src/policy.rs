@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use ringmain_core::{Capabilities, Money, Price};
+use serde::{Deserialize, Serialize};
 
 /// One base URL of one configured provider, in the topology of the configuration in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostIx(pub u32);
 
 /// One credential of one configured provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyIx(pub u32);
 
 /// One model at one configured provider. Routes that name the same target share it, and so its health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TargetIx(pub u32);
 
 /// The policy of one route.

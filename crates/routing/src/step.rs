@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use self::choose::Request;
 use ringmain_core::{Fault, Now, Seed, Tick};
+use serde::{Deserialize, Serialize};
 
 use crate::{HostIx, KeyIx, Plan, Policy, Reason, TargetIx, View};
 
 /// One attempt to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Try {
     /// Position in [`Policy::candidates`].
     pub candidate: usize,
@@ -40,7 +41,7 @@ pub struct Try {
 }
 
 /// One attempt of this request, made or being made. The list of them only grows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     /// Position in [`Policy::candidates`].
     pub candidate: usize,
@@ -55,7 +56,8 @@ pub struct Tried {
 }
 
 /// What to do now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Start this attempt, beside any that still runs.
     Try(Try),
@@ -69,7 +71,8 @@ pub enum Step {
 }
 
 /// Why nothing more is tried. Numbers are positions in `tried`: the failure to tell the caller.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stop {
     /// This failure is the answer, or every target failed and it tells the most.
     Return(usize),
@@ -80,6 +83,7 @@ pub enum Stop {
         /// Every target that could serve this is out for its credentials: 502, not 503.
         all_denied: bool,
         /// Until the first of them may be asked again; `None` if that is not known.
+        #[serde(with = "ringmain_core::time::nanos", default)]
         retry_after: Option<Duration>,
         /// Position in [`Policy::candidates`], and why it is out.
         reasons: Vec<(usize, Reason)>,

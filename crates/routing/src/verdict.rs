@@ -4,9 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use ringmain_core::{Capabilities, FaultClass, Now, Tick};
+use serde::{Deserialize, Serialize};
 
 /// What a plan thinks of one candidate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is asked first.
     Chosen {
@@ -29,7 +31,8 @@ pub enum Verdict {
 }
 
 /// What a strategy compares candidates by; less is better, except a weight.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Score {
     /// Its place in the file.
     Place,
@@ -64,7 +67,8 @@ impl Verdict {
 }
 
 /// Why a candidate is not asked. [`fmt::Display`] gives the bare reason, [`Reason::at`] adds for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The target failed too often.
     BreakerOpen {

@@ -1,13 +1,14 @@
 //! What is known of a route's candidates at one moment, copied out of [`Health`] so that nothing is held while deciding.
 
 use ringmain_core::{Now, RequestFacts, Tick};
+use serde::{Deserialize, Serialize};
 
 use crate::health::breaker::Admission;
 use crate::health::retry_budget::Account;
 use crate::{Candidate, Health, KeyIx, Policy, Reason, TargetIx};
 
 /// The candidates of one policy as they stand.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct View {
     pub(crate) rows: Vec<Row>,
     pub(crate) keys: Vec<KeyRow>,
@@ -21,7 +22,7 @@ pub struct View {
 }
 
 /// One candidate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Target, host and keys together.
     pub standing: Standing,
@@ -42,7 +43,7 @@ pub struct Row {
 }
 
 /// How a target answers: what strategies compare. `None`: not known yet.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
     pub first_token: Option<f64>,
@@ -59,7 +60,7 @@ pub struct Pace {
 }
 
 /// One credential of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KeyRow {
     /// The credential.
     pub key: KeyIx,
@@ -72,7 +73,8 @@ pub struct KeyRow {
 }
 
 /// Can it be used?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Yes.
     Ready,
@@ -113,7 +115,7 @@ impl View {
 /// Copies what is known of the candidates of `policy`, and of them for the request of these `facts`; without facts, as for
 /// a request that needs nothing in particular.
 #[must_use]
-pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now: Now) -> View {
+pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now: Now) -> View {
     let route = health.routes.get(&policy.route);
     let mut view = View {
         rows: Vec::with_capacity(policy.candidates.len()),
@@ -124,7 +126,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
             Some(route) => route.budget.balance(&policy.retry_budget, now.mono),
             None => Account::default().balance(&policy.retry_budget, now.mono),
         },
-        warm: None,
+        warm: facts.and_then(|facts| health.warm.find(&facts.marks.earlier, now.mono)),
         hedges: 0.0,
     };
     for candidate in &policy.candidates {
@@ -136,17 +138,7 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
 
 fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: &mut Vec<KeyRow>) -> Row {
     let (now, lease, breaker) = (now.mono, policy.timeouts.total, &policy.breaker);
-    let mut row = Row {
-        standing: Standing::Ready,
-        place: Standing::Ready,
-        suspect: false,
-        ramp: 1.0,
-        in_flight: 0,
-        pace: Pace::default(),
-        shifted: 1.0,
-        first_key: keys.len(),
-        end_key: keys.len() + candidate.keys.len(),
-    };
+    let mut row = Row { first_key: keys.len(), end_key: keys.len() + candidate.keys.len(), ..Row::unknown() };
     if let Some(host) = health.hosts.get(candidate.host.0) {
         let (standing, ramp) = admitted(host.admission(breaker, lease, now), |until| Reason::HostDown { until });
         row.place = row.place.and(standing);
@@ -182,6 +174,23 @@ fn admitted(admission: Admission, open: impl Fn(Tick) -> Reason) -> (Standing, f
         Admission::Probe => (Standing::Probe, 1.0),
         Admission::Probing => (Standing::Out(Reason::Probing), 1.0),
         Admission::Open { until } => (Standing::Out(open(until)), 1.0),
+    }
+}
+
+impl Row {
+    /// Of a candidate of which nothing is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            standing: Standing::Ready,
+            place: Standing::Ready,
+            suspect: false,
+            ramp: 1.0,
+            in_flight: 0,
+            pace: Pace::default(),
+            shifted: 1.0,
+            first_key: 0,
+            end_key: 0,
+        }
     }
 }
 

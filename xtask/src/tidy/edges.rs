@@ -16,6 +16,7 @@ pub(super) const EDGES: &[Row] = &[
     ("ringmain-catalog", &["ringmain-core", "ringmain-wire", "ringmain-dialects"]),
     ("ringmain-routing", &["ringmain-core"]),
     ("ringmain-config", &["ringmain-core", "ringmain-catalog", "ringmain-routing"]),
+    ("ringmain-state", &["ringmain-core", "ringmain-routing"]),
     ("ringmain-upstream", &["ringmain-core", "ringmain-wire", "ringmain-catalog"]),
     ("ringmain-telemetry", &["ringmain-core"]),
     (
@@ -27,6 +28,7 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-catalog",
             "ringmain-routing",
             "ringmain-config",
+            "ringmain-state",
             "ringmain-upstream",
             "ringmain-telemetry",
         ],
@@ -42,6 +44,7 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-catalog",
             "ringmain-routing",
             "ringmain-config",
+            "ringmain-state",
             "ringmain-upstream",
             "ringmain-telemetry",
             "ringmain-engine",

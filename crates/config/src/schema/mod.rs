@@ -4,7 +4,7 @@ mod reference;
 mod table;
 
 pub use reference::reference;
-pub(crate) use table::{DEFAULTS, ROOT, SERVER};
+pub(crate) use table::{DEFAULTS, ROOT, SERVER, STATE};
 
 /// One setting.
 pub(crate) struct Setting {

@@ -227,13 +227,15 @@ static HEDGE: &[Setting] = &[
     later("budget", Shape::Share, "2%", "it will be the most of all requests that may be raced"),
 ];
 
-static STATE: &[Setting] = &[
-    later(
+pub(crate) static STATE: &[Setting] = &[
+    now(
         "database",
         Shape::Text,
-        "sqlite:ringmain.db",
-        "it will hold keys, budgets, usage and requests; until then nothing is stored",
+        "",
+        "Where every request is written down, for `ringmain replay` and `/api/requests/{id}`: `sqlite:ringmain.db`. Without \
+         it the latest requests are kept in memory.",
     ),
+    now("keep", Shape::Duration, "30d", "How long requests are kept in the database."),
     later(
         "shared",
         Shape::Text,

@@ -21,7 +21,6 @@ fn the_contract_is_read() {
         ("RM0007", "routes[1].shift"),
         ("RM0007", "defaults.affinity"),
         ("RM0007", "defaults.resume"),
-        ("RM0007", "state.database"),
         ("RM0007", "state.analytics"),
         ("RM0007", "telemetry.otlp"),
     ];

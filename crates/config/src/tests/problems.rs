@@ -200,20 +200,21 @@ const CASES: &[Case] = &[
     (
         "state: { database: 'postgres://x', shared: memory, analytics: database }",
         &[
-            "W RM0007 1:10 `state.database` is not available yet: it will hold",
+            "W RM0007 1:10 `state.database` on Postgres is not available yet",
             "W RM0007 1:52 `state.analytics` is not available yet: it will be",
         ],
     ),
     (
         "state: { database: 'sqlite:ringmain.db', shared: memory }\ndefaults: { affinity: prefix, resume: auto }",
         &[
-            "W RM0007 1:10 `state.database` is not available yet: it will hold",
             "W RM0007 2:23 `defaults.affinity: prefix` is not available yet: it will keep a conversation",
             "W RM0007 2:39 `defaults.resume: auto` is not available yet: it will continue",
         ],
     ),
     ("defaults: { affinity: off, resume: off, hedge: { after: off } }", &[]),
     ("state: { shared: memory }", &[]),
+    ("state: { database: 'sqlite:/var/lib/ringmain.db', keep: 7d }", &[]),
+    ("state: { database: 'mysql://root:secret@db' }", &["E RM0004 1:20 `state.database` is no database"]),
     ("routes: [{ name: a, targets: [openai/gpt-4o] }, null]", &["E RM0004 1:49 `routes[1]` is empty"]),
     (
         "providers: { bedrock: { region: us-east-1 } }",

@@ -4,6 +4,7 @@ pub(crate) mod breaker;
 pub(crate) mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod retry_budget;
+pub(crate) mod warm;
 mod window;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use self::breaker::Breaker;
 use self::in_flight::InFlight;
 use self::limits::Out;
 use self::retry_budget::Account;
+use self::warm::Warm;
 use crate::{HostIx, KeyIx, TargetIx};
 
 /// An index above this is not tracked: it is always ready. No configuration comes near.
@@ -32,6 +34,7 @@ pub struct Health {
     pub(crate) keys: Slots<KeyHealth>,
     pub(crate) pairs: BTreeMap<(KeyIx, TargetIx), Out>,
     pub(crate) routes: BTreeMap<String, RouteHealth>,
+    pub(crate) warm: Warm,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
