@@ -34,6 +34,3 @@ pub use tally::{Move, Slice, Tally, TargetTally};
 pub use times::Times;
 pub use watch::Broken;
 pub use world::World;
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ mod table;
 pub use chart::chart;
 pub use json::json;
 pub use summary::{Comparison, Summary, TargetSummary};
-pub use table::table;
+pub use table::{moved, percent, seconds, span, table};
 
 #[cfg(test)]
 mod tests;

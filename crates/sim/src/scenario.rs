@@ -13,6 +13,4 @@ mod values;
 pub use file::{Expect, Scenario};
 pub use setup::{plain_retry, world};
 pub use sources::PlaceholderKeys;
-
-#[cfg(test)]
-mod tests;
+pub use values::{Count, Part, Span};

@@ -78,12 +78,15 @@ fn shares(run: &Summary, length: Duration, out: &mut String) {
 }
 
 /// A share that never looks better than it is.
-pub(crate) fn percent(share: f64) -> String {
+#[must_use]
+pub fn percent(share: f64) -> String {
     let cut = (share * 100_000.0).floor() / 1000.0;
     if cut >= 100.0 { "100 %".to_owned() } else { format!("{cut:.2} %") }
 }
 
-pub(crate) fn seconds(time: Option<f64>) -> String {
+/// Seconds, in as few characters as tell them.
+#[must_use]
+pub fn seconds(time: Option<f64>) -> String {
     match time {
         None => "-".to_owned(),
         Some(time) if time < 1.0 => format!("{:.0}ms", time * 1e3),
@@ -92,8 +95,9 @@ pub(crate) fn seconds(time: Option<f64>) -> String {
     }
 }
 
-/// A time to leave or to return.
-pub(crate) fn moved(time: Option<Option<f64>>) -> String {
+/// A time to leave or to return, in seconds; empty where there was nothing to leave.
+#[must_use]
+pub fn moved(time: Option<Option<f64>>) -> String {
     match time {
         None => String::new(),
         Some(None) => "never".to_owned(),
@@ -101,7 +105,9 @@ pub(crate) fn moved(time: Option<Option<f64>>) -> String {
     }
 }
 
-pub(crate) fn span(time: Duration) -> String {
+/// A length of time as a person would say it.
+#[must_use]
+pub fn span(time: Duration) -> String {
     match time.as_secs_f64() {
         hours if hours >= 7200.0 => {
             format!("{:.4}", hours / 3600.0).trim_end_matches('0').trim_end_matches('.').to_owned() + " h"
