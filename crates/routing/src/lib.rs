@@ -8,6 +8,8 @@
 //! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
+//! Besides, the gateway itself may ask what is out: see [`heartbeat`].
+//!
 //! The same functions decide in production, in `explain`, in simulation and in replay.
 //!
 //! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
@@ -18,6 +20,7 @@ mod affinity;
 mod balance;
 pub mod explain;
 pub mod health;
+pub mod heartbeat;
 mod observe;
 mod plan;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Seed, Tick, Timings, Usage};
 
 use crate::health::limits::Out;
-use crate::{Health, Policy, Try};
+use crate::{BreakerPolicy, Health, Policy, Try};
 
 /// One attempt that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     if let Some(key) = health.key(attempt.key) {
         key.in_flight.end();
     }
-    let end = End { policy, attempt, started: *started, now: now.mono, seed };
+    let end = End { breaker: &policy.breaker, attempt, started: *started, now: now.mono, seed };
     match seen {
         Seen::Success { .. } => {
             end.served(health);
@@ -142,20 +142,20 @@ fn for_key(health: &mut Health, attempt: &Try, change: impl Fn(&mut Out)) {
     }
 }
 
-/// The end of one attempt.
-struct End<'a> {
-    policy: &'a Policy,
-    attempt: &'a Try,
-    started: Tick,
-    now: Tick,
-    seed: Seed,
+/// The end of one attempt, or of a heartbeat that is one in all but its caller.
+pub(crate) struct End<'a> {
+    pub(crate) breaker: &'a BreakerPolicy,
+    pub(crate) attempt: &'a Try,
+    pub(crate) started: Tick,
+    pub(crate) now: Tick,
+    pub(crate) seed: Seed,
 }
 
 impl End<'_> {
-    fn served(&self, health: &mut Health) {
+    pub(crate) fn served(&self, health: &mut Health) {
         self.reached(health);
         if let Some(target) = health.target(self.attempt.target) {
-            target.breaker.succeeded(&self.policy.breaker, self.started, self.now);
+            target.breaker.succeeded(self.breaker, self.started, self.now);
             target.out.succeeded(self.started);
         }
         for_key(health, self.attempt, |out| out.succeeded(self.started));
@@ -164,7 +164,7 @@ impl End<'_> {
     /// The host answered, whatever it said.
     fn reached(&self, health: &mut Health) {
         if let Some(host) = health.host(self.attempt.host) {
-            host.succeeded(&self.policy.breaker, self.started, self.now);
+            host.succeeded(self.breaker, self.started, self.now);
         }
     }
 
@@ -180,7 +180,7 @@ impl End<'_> {
         for_key(health, self.attempt, |out| out.release(self.started));
     }
 
-    fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
+    pub(crate) fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
         if fault.status.is_some() {
             self.reached(health);
         }
@@ -190,7 +190,7 @@ impl End<'_> {
                 self.mark(health, fault, asked);
                 if let Some(target) = health.target(self.attempt.target) {
                     let seed = self.seed.draw("target");
-                    target.breaker.stay_open(&self.policy.breaker, self.started, self.now, seed);
+                    target.breaker.stay_open(self.breaker, self.started, self.now, seed);
                 }
             }
             FaultClass::Billing | FaultClass::Auth | FaultClass::Gone => self.mark(health, fault, fault.retry_after),
@@ -213,7 +213,7 @@ impl End<'_> {
 
     /// Counts against the host or the target.
     fn broken(&self, health: &mut Health, fault: &Fault) {
-        let breaker = &self.policy.breaker;
+        let breaker = self.breaker;
         match fault.scope {
             FaultScope::Request => {}
             FaultScope::Host => {

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod classes;
+mod heartbeats;
 mod keys;
 mod laws;
 mod probes;

@@ -52,6 +52,20 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-sim",
         ],
     ),
+    (
+        "ringmain-worlds",
+        &[
+            "ringmain-core",
+            "ringmain-wire",
+            "ringmain-dialects",
+            "ringmain-catalog",
+            "ringmain-routing",
+            "ringmain-config",
+            "ringmain-upstream",
+            "ringmain-engine",
+            "ringmain-provider-sim",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

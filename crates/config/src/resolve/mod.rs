@@ -2,11 +2,13 @@
 
 mod builtin;
 mod environment;
+mod heartbeat;
 mod matching;
 mod providers;
 mod routes;
 mod server;
 mod settings;
+mod shift;
 mod state;
 mod targets;
 mod url;
