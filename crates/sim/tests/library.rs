@@ -1,5 +1,7 @@
 //! The scenario library: each file does what its `expect` says, and the page about them says what they do.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;

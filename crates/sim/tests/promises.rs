@@ -1,5 +1,7 @@
 //! The numbers that are promised of the rules, each where it can be missed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::time::Duration;
 
 use ringmain_catalog::Catalog;
@@ -53,7 +55,6 @@ fn a_total_outage_of_one_of_three_costs_callers_nothing() {
         assert!(after <= 1.2, "{trouble}: {after} attempts for each request");
         let moved = tally.targets.iter().find_map(|target| target.moved).unwrap();
         assert!(moved.left.is_some_and(|left| left <= second(2)), "{trouble}: {moved:?}");
-        assert!(moved.back.is_some_and(|back| back <= second(200)), "{trouble}: {moved:?}");
     }
     // Silence shows only by the clock for racing; from then on it is no dearer.
     let tally = played(THIRDS, &outage(40, "answers: timeout"));
@@ -162,7 +163,7 @@ fn limits_are_kept_by_the_provider() {
 
 #[test]
 fn what_cannot_be_read_is_named() {
-    let rules = "routes: [{ name: text, match: { operation: chat }, targets: [openai/gpt-4o] }]";
+    let rules = "routes: [{ name: text, targets: [openai/gpt-4o] }]";
     let base = "title: t\nfor: 1m\ntraffic: { rate: 1/s }\nrequests: [{ model: text }]\n";
     let table = [
         ("targets:\n  - to: openai/*\n    outages: []\n", "outages"),
@@ -178,6 +179,6 @@ fn what_cannot_be_read_is_named() {
         let error = format!("{:#}", made(rules, &format!("{base}{text}"), 1).unwrap_err());
         assert!(error.contains(part), "{text}: {error}");
     }
-    let other = base.replace("operation: chat", "x").replace("model: text", "model: nobodys/model");
+    let other = base.replace("model: text", "model: nobodys/model");
     assert!(format!("{:#}", made(rules, &other, 1).unwrap_err()).contains("line 4"));
 }

@@ -68,7 +68,7 @@ impl<'w> Run<'w> {
             queue,
             brain: Brain::new(world.seed, memory),
             providers: Providers::new(world.targets.len()),
-            watch: Watch::new(world),
+            watch: Watch::new(world, memory == Memory::Keeps),
             tally: Tally::new(world),
             slots: Vec::new(),
             free: Vec::new(),

@@ -42,6 +42,8 @@ impl fmt::Display for Broken {
 pub(super) struct Watch {
     targets: Vec<TargetSeen>,
     routes: Vec<Budget>,
+    /// Promises are made of the real decisions only.
+    looks: bool,
     broken: Option<Broken>,
 }
 
@@ -69,7 +71,7 @@ struct Budget {
 }
 
 impl Watch {
-    pub(super) fn new(world: &World) -> Self {
+    pub(super) fn new(world: &World, looks: bool) -> Self {
         let mut targets = vec![TargetSeen::default(); world.targets.len()];
         for (seen, target) in targets.iter_mut().zip(&world.targets) {
             let pace = target.pace;
@@ -78,7 +80,7 @@ impl Watch {
                 && pace.capacity.is_none()
                 && pace.refuses_above.is_none();
         }
-        let mut watch = Self { targets, routes: Vec::new(), broken: None };
+        let mut watch = Self { targets, routes: Vec::new(), looks, broken: None };
         watch.share_blame(world);
         watch.routes =
             world.routes.iter().map(|policy| Budget { name: policy.route.clone(), ..Budget::default() }).collect();
@@ -115,7 +117,7 @@ impl Watch {
     }
 
     fn report(&mut self, what: String, at: Tick, request: Option<u64>) {
-        if self.broken.is_none() {
+        if self.looks && self.broken.is_none() {
             self.broken = Some(Broken { what, at, request });
         }
     }

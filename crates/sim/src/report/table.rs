@@ -80,7 +80,7 @@ fn shares(run: &Summary, length: Duration, out: &mut String) {
 /// A share that never looks better than it is.
 #[must_use]
 pub fn percent(share: f64) -> String {
-    let cut = (share * 100_000.0).floor() / 1000.0;
+    let cut = (share * 10_000.0).floor() / 100.0;
     if cut >= 100.0 { "100 %".to_owned() } else { format!("{cut:.2} %") }
 }
 
