@@ -7,7 +7,7 @@ use ringmain_core::{FaultClass, Money, Tick};
 use ringmain_routing::{Seen, TargetIx};
 
 use super::times::Times;
-use super::world::World;
+use super::world::{Effect, World};
 
 /// Parts the time of a run is cut into.
 const SLICES: usize = 120;
@@ -68,7 +68,9 @@ pub struct TargetTally {
     pub cost: Money,
     /// The times in which something was wrong with it, on every key.
     pub hurt: Vec<(Tick, Tick)>,
-    /// Attempts begun in those times.
+    /// All that was wrong was its price.
+    pub priced: bool,
+    /// Attempts begun in those times, if more than its price was wrong.
     pub attempts_hurt: u64,
     /// How traffic went away and came back; `None` where it was never hurt, or had no traffic before.
     pub moved: Option<Move>,
@@ -115,7 +117,8 @@ impl Tally {
             let end = Tick::ZERO + world.length;
             let hurt =
                 episodes.filter(|episode| episode.from < end).map(|episode| (episode.from, episode.until.min(end)));
-            TargetTally { name: target.name.clone(), hurt: merged(hurt.collect()), ..TargetTally::default() }
+            let priced = target.episodes.iter().all(|episode| matches!(episode.effect, Effect::Price(_)));
+            TargetTally { name: target.name.clone(), hurt: merged(hurt.collect()), priced, ..TargetTally::default() }
         });
         let seconds = usize::try_from(world.length.as_secs()).unwrap_or(0).min(7 * 86_400) + 1;
         Self {
@@ -211,7 +214,7 @@ impl Tally {
         if let Some(counts) = self.targets.get_mut(target.0 as usize) {
             counts.attempts += 1;
             counts.firsts += u64::from(index == 0);
-            counts.attempts_hurt += u64::from(counts.hurt.iter().any(|(from, until)| *from <= now && now < *until));
+            counts.attempts_hurt += u64::from(!counts.priced && counts.hurt.iter().any(|(from, until)| *from <= now && now < *until));
         }
     }
 

@@ -113,18 +113,15 @@ impl Summary {
     /// The longest time any hurt target took to leave; `None` where none was hurt, `Some(None)` where one never left.
     #[must_use]
     pub fn leave(&self) -> Option<Option<f64>> {
-        self.slowest(|target| target.left_after)
+        let hurt = self.targets.iter().filter(|target| target.hurt);
+        hurt.map(|target| target.left_after).reduce(|a, b| Some(a?.max(b?)))
     }
 
-    /// The longest time any hurt target took to return, in the same way.
+    /// The longest time any target that left took to return, in the same way.
     #[must_use]
     pub fn back(&self) -> Option<Option<f64>> {
-        self.slowest(|target| target.back_after)
-    }
-
-    fn slowest(&self, of: impl Fn(&TargetSummary) -> Option<f64>) -> Option<Option<f64>> {
-        let hurt = self.targets.iter().filter(|target| target.hurt);
-        hurt.map(of).reduce(|a, b| Some(a?.max(b?)))
+        let left = self.targets.iter().filter(|target| target.left_after.is_some());
+        left.map(|target| target.back_after).reduce(|a, b| Some(a?.max(b?)))
     }
 }
 

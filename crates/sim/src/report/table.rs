@@ -46,9 +46,9 @@ pub fn table(comparison: &Comparison) -> String {
     row("  in the worst minute", each(&|run| format!("{:.3}", run.attempts_worst_minute)));
     row("429 from providers", each(&|run| run.limited.to_string()));
     if runs.iter().any(|run| run.leave().is_some()) {
-        row("attempts on what is failing", each(&|run| run.attempts_while_hurt().to_string()));
+        row("attempts on what is not well", each(&|run| run.attempts_while_hurt().to_string()));
         row("time to leave", each(&|run| moved(run.leave())));
-        row("time to return", each(&|run| moved(run.back())));
+        row("time to return", each(&|run| if run.back().is_none() { "-".to_owned() } else { moved(run.back()) }));
     }
     for run in runs {
         shares(run, comparison.length, &mut out);
