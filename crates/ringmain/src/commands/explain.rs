@@ -105,7 +105,7 @@ fn all_routes(gateway: &Gateway) -> String {
     let mut out = String::new();
     for (at, route) in config.routes.iter().enumerate().filter(|(_, route)| !written || !route.builtin) {
         let Some(selection) = config.route_selection(at) else { continue };
-        let _ = writeln!(out, "{}: {}\n", route.name, selection.why);
+        let _ = writeln!(out, "{}: {}\n", route.name, config.describe(&selection));
     }
     let _ = writeln!(
         out,
