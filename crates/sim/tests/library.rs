@@ -127,7 +127,8 @@ fn page(all: &[Played]) -> String {
          trouble until\nthe hurt target has lost three quarters of its share of first attempts, *return* the time from its \
          end until it has three\nquarters of it again; a target that had no share, or no trouble of its own, has neither.\n\n",
     );
-    let heads = ["served", "extra attempts", "leave", "return", "attempts on what is not well", "first token p99", "cost"];
+    let heads =
+        ["served", "extra attempts", "leave", "return", "attempts on what is not well", "first token p99", "cost"];
     for Played { name, scenario, config, comparison } in all {
         let _ = writeln!(page, "## {}\n", scenario.title);
         let _ = writeln!(page, "{}\n", scenario.shows.trim());

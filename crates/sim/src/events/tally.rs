@@ -214,7 +214,8 @@ impl Tally {
         if let Some(counts) = self.targets.get_mut(target.0 as usize) {
             counts.attempts += 1;
             counts.firsts += u64::from(index == 0);
-            counts.attempts_hurt += u64::from(!counts.priced && counts.hurt.iter().any(|(from, until)| *from <= now && now < *until));
+            counts.attempts_hurt +=
+                u64::from(!counts.priced && counts.hurt.iter().any(|(from, until)| *from <= now && now < *until));
         }
     }
 
