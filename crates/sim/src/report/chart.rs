@@ -1,7 +1,7 @@
 //! The numbers as a picture: an SVG without script or fonts of its own, for light and dark pages.
 //!
 //! Above, who served the requests, stacked over time, with what was not served on top; below, the 99th percentile of the
-//! time to the first token. The times in which something was wrong are shaded in both.
+//! time to the first token. The times in which something was wrong are marked in both.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,12 +15,12 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 936.0;
 /// Of the upper field.
-const TOP: f64 = 84.0;
-const MIDDLE: f64 = 320.0;
+const TOP: f64 = 96.0;
+const MIDDLE: f64 = 326.0;
 /// Of the lower field.
-const LOWER: f64 = 366.0;
-const BOTTOM: f64 = 486.0;
-const LEGEND: f64 = 540.0;
+const LOWER: f64 = 374.0;
+const BOTTOM: f64 = 490.0;
+const LEGEND: f64 = 546.0;
 const LINE: f64 = 22.0;
 
 /// Points in time that are drawn.
@@ -41,6 +41,9 @@ const STYLE: &str = "<style>
 .ringmain .axis { stroke: var(--line); stroke-width: 1; }
 .ringmain .page { fill: var(--page); }
 .ringmain .shade { fill: var(--shade); opacity: 0.13; }
+.ringmain .trouble { fill: var(--shade); }
+.ringmain .edge { stroke: var(--shade); stroke-dasharray: 4 3; }
+.ringmain .share { shape-rendering: crispEdges; }
 .ringmain .p99 { fill: none; stroke: var(--ink); stroke-width: 1.8; stroke-linejoin: round; }
 </style>";
 
@@ -50,7 +53,7 @@ pub fn chart(comparison: &Comparison) -> String {
     let columns = columns(&comparison.tally.slices);
     let mut svg = Svg::default();
     let targets = &comparison.tally.targets;
-    let rows = (targets.len() + 1).div_ceil(2);
+    let rows = (targets.len() + 2).div_ceil(2);
     #[expect(clippy::cast_precision_loss, reason = "a few rows")]
     let height = LEGEND + LINE * rows as f64;
     svg.say(&format!(
@@ -148,7 +151,7 @@ fn across(at: usize, of: usize) -> f64 {
 
 /// Stacked bars that touch: a share is of the requests that arrived then.
 fn shares(svg: &mut Svg, columns: &[Column], targets: usize) {
-    svg.text(LEFT, TOP - 10.0, "faint", "start", "share of requests, by who served them");
+    svg.text(LEFT, TOP - 12.0, "faint", "start", "share of requests, by who served them");
     for percent in [0_u32, 25, 50, 75, 100] {
         let y = MIDDLE - (MIDDLE - TOP) * f64::from(percent) / 100.0;
         svg.line((LEFT, y), (RIGHT, y));
@@ -165,7 +168,7 @@ fn shares(svg: &mut Svg, columns: &[Column], targets: usize) {
         let parts = (0..targets).map(|target| (colour(target), column.served.get(target).copied().unwrap_or(0)));
         for (colour, count) in parts.chain([(FAILED, column.failed)]) {
             let top = y - (MIDDLE - TOP) * ratio(count, told);
-            svg.rect((x.0, x.1.min(RIGHT)), (top, y), &format!("fill=\"{colour}\""));
+            svg.rect((x.0, x.1.min(RIGHT)), (top, y), &format!("class=\"share\" fill=\"{colour}\""));
             y = top;
         }
     }
@@ -215,14 +218,14 @@ fn shade(svg: &mut Svg, comparison: &Comparison) {
     spans.sort_unstable();
     spans.dedup();
     for (from, until) in spans {
-        for y in [(TOP - 4.0, MIDDLE), (LOWER - 4.0, BOTTOM)] {
-            svg.rect((x(from), x(until)), y, "class=\"shade\"");
-        }
-        for y in [(TOP - 4.0, MIDDLE), (LOWER - 4.0, BOTTOM)] {
-            for at in [x(from), x(until)] {
+        let (from, until) = (x(from), x(until));
+        // Above the shares, so that their colours stay what they are.
+        svg.rect((from, until), (TOP - 6.0, TOP - 2.0), "class=\"trouble\"");
+        svg.rect((from, until), (LOWER - 4.0, BOTTOM), "class=\"shade\"");
+        for at in [from, until] {
+            for (top, bottom) in [(TOP - 6.0, MIDDLE), (LOWER - 4.0, BOTTOM)] {
                 svg.say(&format!(
-                    "<line x1=\"{at:.1}\" y1=\"{:.1}\" x2=\"{at:.1}\" y2=\"{:.1}\" stroke=\"var(--shade)\" stroke-dasharray=\"4 3\"/>",
-                    y.0, y.1
+                    "<line class=\"edge\" x1=\"{at:.1}\" y1=\"{top:.1}\" x2=\"{at:.1}\" y2=\"{bottom:.1}\"/>"
                 ));
             }
         }
@@ -232,13 +235,24 @@ fn shade(svg: &mut Svg, comparison: &Comparison) {
 fn times(svg: &mut Svg, length: Duration) {
     for part in 0..=6_u32 {
         let x = LEFT + (RIGHT - LEFT) * f64::from(part) / 6.0;
-        svg.text(x, BOTTOM + 20.0, "faint", "middle", &span(length * part / 6));
+        svg.text(x, BOTTOM + 20.0, "faint", "middle", &clock(length * part / 6));
+    }
+}
+
+/// Time since the beginning: `1:20` minutes, or `12h00`.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds / 3600 {
+        0..=1 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}h{:02}", seconds % 3600 / 60),
     }
 }
 
 fn legend(svg: &mut Svg, comparison: &Comparison) {
     let names = comparison.tally.targets.iter().enumerate().map(|(at, target)| (colour(at), target.name.as_str()));
-    for (at, (colour, name)) in names.chain([(FAILED, "not served")]).enumerate() {
+    let hurt = comparison.tally.targets.iter().any(|target| !target.hurt.is_empty());
+    let trouble = hurt.then_some(("var(--shade)", "a target is not well (the band above, the shade below)"));
+    for (at, (colour, name)) in names.chain([(FAILED, "not served")]).chain(trouble).enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "a few rows")]
         let (x, y) = (LEFT + 440.0 * (at % 2) as f64, LEGEND - 12.0 + LINE * (at / 2) as f64);
         svg.rect((x, x + 14.0), (y - 11.0, y + 3.0), &format!("rx=\"2\" fill=\"{colour}\""));
