@@ -77,13 +77,22 @@ impl AttemptGuard {
         self.gateway.clock.now().mono.since(self.started)
     }
 
-    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on.
-    pub fn committed(&mut self) {
+    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on. If more of
+    /// the answer is to come, what its head said of the key is told now, so that others need not wait for it.
+    pub fn committed(&mut self, flows: bool) {
         self.timings.first_token = Some(self.elapsed());
+        let limits = if flows { self.limits.take() } else { None };
+        if !self.attempt.probe && limits.is_none() {
+            return;
+        }
+        let now = self.gateway.clock.now();
+        let mut health = self.gateway.health();
+        if let Some(limits) = limits {
+            ringmain_routing::told(&mut health, &self.attempt, self.started, &limits, now);
+        }
         if self.attempt.probe {
-            let now = self.gateway.clock.now();
             let policy = &self.request.route.policy;
-            ringmain_routing::committed(&mut self.gateway.health(), policy, &self.attempt, self.started, now);
+            ringmain_routing::committed(&mut health, policy, &self.attempt, self.started, now);
         }
     }
 

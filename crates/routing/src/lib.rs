@@ -6,6 +6,7 @@
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
 //! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
+//! told(health, attempt, started, limits, now)                what the head of its answer says of the key's limits
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
 //! Besides, the gateway itself may ask what is out: see [`heartbeat`].
@@ -14,11 +15,12 @@
 //!
 //! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
 //! same probe; `committed` at an attempt's first useful token, `observe` when it ended, and a fresh `view` before each
-//! further `next`.
+//! further `next`. `told` as soon as there is a head, so that others know while this answer still flows.
 
 mod affinity;
 mod balance;
 pub mod explain;
+mod fit;
 pub mod health;
 pub mod heartbeat;
 mod observe;
@@ -30,7 +32,7 @@ mod verdict;
 mod view;
 
 pub use health::Health;
-pub use observe::{Limits, Observation, Seen, Window, begin, committed, observe};
+pub use observe::{Limits, Observation, Seen, Window, begin, committed, observe, told};
 pub use plan::{Plan, plan};
 pub use policy::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Seed, Tick, Timings, Usage};
+use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Phase, Seed, Tick, Timings, Usage};
 
 use crate::health::limits::Out;
-use crate::{BreakerPolicy, Health, Policy, Try};
+use crate::health::quota::{Need, Used};
+use crate::{BreakerPolicy, Caps, Health, Policy, Try};
+
+/// After a refusal, a limit that fills up evenly is left alone for at least so long.
+const REFILL_LEAST: Duration = Duration::from_millis(100);
 
 /// One attempt that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +51,19 @@ pub enum Seen {
 pub struct Limits {
     /// Requests.
     pub requests: Window,
-    /// Tokens; where a provider counts input and output apart, the scarcer of them.
+    /// Tokens, input and output together.
     pub tokens: Window,
+    /// Input tokens, where the provider counts them apart.
+    pub input: Window,
+    /// Output tokens, where the provider counts them apart.
+    pub output: Window,
 }
 
 /// One limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
+    /// When nothing is used.
+    pub limit: Option<u64>,
     /// What is left.
     pub remaining: Option<u64>,
     /// Until it is whole again.
@@ -80,6 +90,7 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
     if let Some(key) = health.key(attempt.key) {
         key.in_flight.begin();
     }
+    reserve(health, policy, attempt, now);
     if attempt.probe {
         let lease = policy.timeouts.total;
         if let Some(host) = health.host(attempt.host) {
@@ -90,6 +101,36 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
             target.out.take_probe(lease, now);
         }
         for_key(health, attempt, |out| out.take_probe(lease, now));
+    }
+}
+
+/// One request and its tokens are set aside, of the operator's caps and of what the provider allows.
+fn reserve(health: &mut Health, policy: &Policy, attempt: &Try, now: Tick) {
+    let need = attempt.need();
+    let candidate = policy.candidates.get(attempt.candidate);
+    let is_capped = |caps: Caps| caps.rpm.is_some() || caps.tpm.is_some();
+    if let Some(target) = health.target(attempt.target)
+        && (target.minute.is_some() || candidate.is_some_and(|candidate| is_capped(candidate.caps)))
+    {
+        target.minute.get_or_insert_default().begin(need, now);
+    }
+    let mut keys = candidate.into_iter().flat_map(|candidate| &candidate.keys);
+    let caps = keys.find(|key| key.key == attempt.key).map(|key| key.caps);
+    if let Some(key) = health.key(attempt.key)
+        && (key.minute.is_some() || caps.is_some_and(is_capped))
+    {
+        key.minute.get_or_insert_default().begin(need, now);
+    }
+    if let Some(pair) = health.pair(attempt.key, attempt.target, now) {
+        pair.quota.begin(need, now);
+    }
+}
+
+/// The head of the answer to a running attempt says this of the limits of its key. Need not be called: [`observe`] may be
+/// told instead; an answer that flows for minutes would then keep it from the others.
+pub fn told(health: &mut Health, attempt: &Try, started: Tick, limits: &Limits, now: Now) {
+    if let Some(pair) = health.pair(attempt.key, attempt.target, now.mono) {
+        pair.quota.tell(limits, started, attempt.need(), now.mono);
     }
 }
 
@@ -119,6 +160,10 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     if let Some(key) = health.key(attempt.key) {
         key.in_flight.end();
     }
+    if let Some(limits) = limits {
+        told(health, attempt, *started, limits, now);
+    }
+    settle(health, observation, now.mono);
     let end = End { breaker: &policy.breaker, attempt, started: *started, now: now.mono, seed };
     match seen {
         Seen::Success { .. } => {
@@ -132,13 +177,44 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     }
 }
 
+/// What was set aside for the attempt is given back, and what it used is charged.
+fn settle(health: &mut Health, observation: &Observation, now: Tick) {
+    let Observation { attempt, started, seen, limits, marks: _ } = observation;
+    let (need, used) = (attempt.need(), used(attempt.need(), seen));
+    if let Some(minute) = health.target(attempt.target).and_then(|target| target.minute.as_mut()) {
+        minute.settle(*started, need, used);
+    }
+    if let Some(minute) = health.key(attempt.key).and_then(|key| key.minute.as_mut()) {
+        minute.settle(*started, need, used);
+    }
+    if let Some(pair) = health.pairs.get_mut(&(attempt.key, attempt.target)) {
+        pair.quota.settle(*started, need, used, limits.is_some(), now);
+    }
+}
+
+/// What an attempt used of what was set aside for it. A request that was sent is a request, whatever came back; tokens are
+/// those the provider names, or what was expected. A refusal uses none. Of an attempt that was given up, the prompt was
+/// read; of its answer, only what had come, which nobody counts.
+fn used(need: Need, seen: &Seen) -> Used {
+    let tokens = match seen {
+        Seen::Success { usage: Some(usage), .. } => Need { input: usage.input, output: usage.output },
+        Seen::Success { usage: None, .. } => need,
+        Seen::Failed(fault) if matches!(fault.phase, Phase::Before | Phase::Connect) => {
+            return Used { requests: 0, tokens: Need::default() };
+        }
+        Seen::Failed(fault) if fault.status.is_some_and(|status| status >= 400) => Need::default(),
+        Seen::Failed(_) | Seen::Cancelled => Need { output: 0, ..need },
+    };
+    Used { requests: 1, tokens }
+}
+
 /// Both what is known of the key and of the key on this model, where there is something.
 fn for_key(health: &mut Health, attempt: &Try, change: impl Fn(&mut Out)) {
     if let Some(key) = health.key(attempt.key) {
         change(&mut key.out);
     }
     if let Some(pair) = health.pairs.get_mut(&(attempt.key, attempt.target)) {
-        change(pair);
+        change(&mut pair.out);
     }
 }
 
@@ -186,7 +262,7 @@ impl End<'_> {
         }
         match fault.class {
             FaultClass::RateLimit => {
-                let asked = fault.retry_after.or_else(|| limits.and_then(Limits::reset));
+                let asked = fault.retry_after.or_else(|| self.whole_in(health, limits?));
                 self.mark(health, fault, asked);
                 if let Some(target) = health.target(self.attempt.target) {
                     let seed = self.seed.draw("target");
@@ -209,6 +285,14 @@ impl End<'_> {
             | FaultClass::Unroutable => {}
         }
         self.release(health);
+    }
+
+    /// How long the headers of a refusal ask us to stay away.
+    fn whole_in(&self, health: &Health, limits: Limits) -> Option<Duration> {
+        let whole = limits.reset()?;
+        let pair = health.pairs.get(&(self.attempt.key, self.attempt.target));
+        let refilled = pair.and_then(|pair| pair.quota.refilled_in(self.attempt.need(), self.now));
+        Some(refilled.map_or(whole, |refilled| refilled.max(REFILL_LEAST).min(whole)))
     }
 
     /// Counts against the host or the target.
@@ -239,7 +323,7 @@ impl End<'_> {
             FaultScope::Request => None,
             FaultScope::Host | FaultScope::Target => health.target(target).map(|known| &mut known.out),
             FaultScope::Key => health.key(key).map(|known| &mut known.out),
-            FaultScope::KeyModel => health.pair(key, target, self.now),
+            FaultScope::KeyModel => health.pair(key, target, self.now).map(|known| &mut known.out),
         };
         if let Some(out) = out {
             out.mark(fault.class, asked, self.started, self.now);
@@ -251,6 +335,6 @@ impl Limits {
     /// Until the limit that was hit is whole again. A limit with something left was not hit.
     fn reset(self) -> Option<Duration> {
         let hit = |window: Window| window.reset.filter(|_| window.remaining.unwrap_or(0) == 0);
-        hit(self.requests).max(hit(self.tokens))
+        hit(self.requests).max(hit(self.tokens)).max(hit(self.input)).max(hit(self.output))
     }
 }

@@ -7,7 +7,8 @@
 //! small) stays ruled out. Retries that need the budget are named in `health/retry_budget.rs`.
 //!
 //! Backoff is full jitter (Brooker, "Exponential Backoff And Jitter"), per target, from the end of the attempt that
-//! failed; a time the provider named is never shortened. A breaker's time is not waited for: it is a guess, and all
+//! failed; a time the provider named is never shortened. Who waits for a limit comes back when it ends, those who have
+//! waited longest first. A breaker's time is not waited for: it is a guess, and all
 //! who waited would come back at once.
 
 mod after;
@@ -19,6 +20,7 @@ use self::choose::Request;
 use ringmain_core::{Fault, Now, Seed, Tick};
 use serde::{Deserialize, Serialize};
 
+use crate::health::quota::Need;
 use crate::{HostIx, KeyIx, Plan, Policy, Reason, TargetIx, View};
 
 /// One attempt to make.
@@ -38,6 +40,15 @@ pub struct Try {
     pub warm: bool,
     /// Tokens set aside for it of the limits of its key and target, until it ends.
     pub tokens: u64,
+    /// How many of them are for the prompt.
+    #[serde(default)]
+    pub input: u64,
+}
+
+impl Try {
+    pub(crate) const fn need(&self) -> Need {
+        Need { input: self.input, output: self.tokens.saturating_sub(self.input) }
+    }
 }
 
 /// One attempt of this request, made or being made. The list of them only grows.

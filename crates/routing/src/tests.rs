@@ -2,10 +2,14 @@
 
 mod affinity;
 mod classes;
+mod crowd;
+mod forty;
 mod heartbeats;
 mod keys;
 mod laws;
 mod probes;
+mod quota;
+mod quota_laws;
 mod scenarios;
 mod shares;
 

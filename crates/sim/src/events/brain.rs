@@ -2,7 +2,7 @@
 //! in tests, a planted bug.
 
 use ringmain_core::{Now, RequestFacts, Seed, Tick};
-use ringmain_routing::{Health, Observation, Plan, Policy, Reason, Seen, Step, Tried, Try, View};
+use ringmain_routing::{Health, Limits, Observation, Plan, Policy, Reason, Seen, Step, Tried, Try, View};
 
 /// What is remembered from one request to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -156,6 +156,13 @@ impl Brain {
             return ringmain_routing::begin(&mut self.health, policy, &plain, first, now);
         }
         ringmain_routing::begin(&mut self.health, policy, attempt, first, now);
+    }
+
+    /// The head of an answer that still flows says this of the key's limits.
+    pub(super) fn told(&mut self, attempt: &Try, started: Tick, limits: &Limits, now: Now) {
+        if self.memory == Memory::Keeps {
+            ringmain_routing::told(&mut self.health, attempt, started, limits, now);
+        }
     }
 
     /// A probe has brought its first useful token.

@@ -230,12 +230,13 @@ impl Buckets {
                 )]
                 let remaining = level.max(0.0) as u64;
                 let missing = 1.0 - level / size.max(1) as f64;
-                Window { remaining: Some(remaining), reset: Some(seconds(missing * 60.0)) }
+                Window { limit: Some(size), remaining: Some(remaining), reset: Some(seconds(missing * 60.0)) }
             }
         };
         ringmain_routing::Limits {
             requests: window(self.requests, limits.rpm),
             tokens: window(self.tokens, limits.tpm),
+            ..ringmain_routing::Limits::default()
         }
     }
 }

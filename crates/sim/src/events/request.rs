@@ -237,14 +237,10 @@ impl Run<'_> {
     /// An attempt ended: with an answer, which wins and cancels the others, or not.
     pub(super) fn ended(&mut self, request: &mut Request, attempt: usize) -> Became {
         let Some(at) = request.running.iter().position(|runner| runner.index == attempt) else { return Became::Going };
-        let runner = request.running.swap_remove(at);
+        let mut runner = request.running.swap_remove(at);
         match runner.result.clone() {
-            Ok(_) => {
-                if runner.attempt.probe
-                    && let Some(policy) = self.routes.get(request.route)
-                {
-                    self.brain.committed(policy, &runner.attempt, runner.started, super::request::at(self.now));
-                }
+            Ok(answer) => {
+                self.committed(request, &mut runner, answer.end > self.now);
                 self.watch.committed(&runner.attempt);
                 for loser in std::mem::take(&mut request.running) {
                     let seen = if loser.late { Seen::Failed(no_first_token()) } else { Seen::Cancelled };
@@ -258,6 +254,19 @@ impl Run<'_> {
                 request.record(runner.index, fault, self.now);
                 self.again(request)
             }
+        }
+    }
+
+    /// As `AttemptGuard::committed` in the engine's `settle.rs`. `flows`: more of the answer is to come.
+    fn committed(&mut self, request: &Request, runner: &mut Runner, flows: bool) {
+        let now = at(self.now);
+        if let Some(limits) = runner.limits.take_if(|_| flows) {
+            self.brain.told(&runner.attempt, runner.started, &limits, now);
+        }
+        if runner.attempt.probe
+            && let Some(policy) = self.routes.get(request.route)
+        {
+            self.brain.committed(policy, &runner.attempt, runner.started, now);
         }
     }
 

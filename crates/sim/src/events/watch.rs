@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ringmain_core::{FaultClass, FaultScope, Tick};
-use ringmain_routing::{Policy, Seen, Standing, Step, Stop, Try, View};
+use ringmain_routing::{Caps, Policy, Seen, Standing, Step, Stop, Try, View};
 
 use super::request::Request;
 use super::world::World;
@@ -96,6 +96,9 @@ impl Watch {
                     || other.keys.iter().any(|key| candidate.keys.iter().any(|own| own.key == key.key))
             };
             let unsound = |other: &ringmain_routing::Candidate| {
+                if other.caps != Caps::default() || other.keys.iter().any(|key| key.caps != Caps::default()) {
+                    return true;
+                }
                 world.targets.get(other.target.0 as usize).is_none_or(|target| {
                     !target.episodes.is_empty() || target.limits.is_some() || target.pace.refuses_above.is_some()
                 })

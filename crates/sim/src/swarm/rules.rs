@@ -31,6 +31,7 @@ fn millis(seed: Seed, of: &[u64]) -> Duration {
 pub(super) fn targets(seed: Seed) -> Vec<Candidate> {
     let count = u32::try_from(between(seed.draw("targets"), 1, 6)).unwrap_or(1);
     let sharing = chance(seed.draw("sharing"), 0.3);
+    let capped = chance(seed.draw("capped"), 0.3);
     let mut candidates: Vec<Candidate> = Vec::new();
     for number in 0..count {
         let seed = seed.nth("target", u64::from(number));
@@ -42,7 +43,7 @@ pub(super) fn targets(seed: Seed) -> Vec<Candidate> {
                 let key = |n: u32| KeyRef {
                     key: KeyIx(number * 8 + n),
                     weight: between(seed.nth("key", u64::from(n)), 1, 3) as f64,
-                    caps: Caps::default(),
+                    caps: caps(seed.nth("key caps", u64::from(n)), capped),
                 };
                 (HostIx(number), (0..keys).map(key).collect())
             }
@@ -59,12 +60,24 @@ pub(super) fn targets(seed: Seed) -> Vec<Candidate> {
             capabilities: None,
             context_window: None,
             price: chance(seed.draw("priced"), 0.8).then(|| Price { tokens: Some(tokens), ..Price::default() }),
-            caps: Caps::default(),
+            caps: caps(seed.draw("caps"), capped),
             out_of_region: false,
             race_after: None,
         });
     }
     candidates
+}
+
+fn caps(seed: Seed, capped: bool) -> Caps {
+    if !capped || chance(seed.draw("free"), 0.6) {
+        return Caps::default();
+    }
+    let rpm = between(seed.draw("rpm"), 10, 2_000);
+    Caps {
+        in_flight: chance(seed.draw("in flight"), 0.4).then_some(u32::try_from(rpm / 10).unwrap_or(1)),
+        rpm: chance(seed.draw("by requests"), 0.6).then_some(rpm),
+        tpm: chance(seed.draw("by tokens"), 0.4).then_some(rpm * 1000),
+    }
 }
 
 /// One route over some of the targets. The breaker's rules are the world's, as routes share what they learn.
