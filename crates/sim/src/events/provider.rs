@@ -91,8 +91,8 @@ impl Providers {
             Some(limits) => {
                 let buckets = state.buckets.entry(attempt.key).or_insert_with(|| Buckets::full(limits, now));
                 match buckets.take(limits, ask.input + ask.output, now) {
-                    Ok(told) => Some(told),
-                    Err((wait, told)) => {
+                    (None, told) => Some(told),
+                    (Some(wait), told) => {
                         let mut fault =
                             failed(FaultClass::RateLimit, Phase::AwaitHead, "rate limit reached").with_status(429);
                         fault.retry_after = Some(wait);
@@ -191,13 +191,8 @@ impl Buckets {
         Self { requests: limits.rpm.unwrap_or(0) as f64, tokens: limits.tpm.unwrap_or(0) as f64, at: now }
     }
 
-    /// Takes one request and its tokens; or says how long to wait. Both ways, what the headers would say.
-    fn take(
-        &mut self,
-        limits: Limits,
-        tokens: u64,
-        now: Tick,
-    ) -> Result<ringmain_routing::Limits, (Duration, ringmain_routing::Limits)> {
+    /// Takes one request and its tokens; if there is no room, says how long to wait. Both ways, what the headers would say.
+    fn take(&mut self, limits: Limits, tokens: u64, now: Tick) -> (Option<Duration>, ringmain_routing::Limits) {
         let passed = now.since(self.at).as_secs_f64() / 60.0;
         self.at = now;
         let mut wait: f64 = 0.0;
@@ -212,11 +207,11 @@ impl Buckets {
         if wait > 0.0 {
             // Providers name whole milliseconds; rounded up, so that who waits that long is served.
             let wait = Duration::from_micros((seconds(wait).as_micros() as u64).div_ceil(1000) * 1000 + 1000);
-            return Err((wait, self.told(limits)));
+            return (Some(wait), self.told(limits));
         }
         self.requests -= 1.0;
         self.tokens -= tokens as f64;
-        Ok(self.told(limits))
+        (None, self.told(limits))
     }
 
     fn told(&self, limits: Limits) -> ringmain_routing::Limits {

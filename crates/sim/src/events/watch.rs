@@ -1,12 +1,12 @@
 //! What must hold at every step of every run, judged from outside: by what the loop saw, by the policy, and by a few counts
 //! of its own. It asks routing nothing but the view a decision was made from.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use ringmain_core::{FaultClass, FaultScope, Tick};
-use ringmain_routing::{Caps, Policy, Seen, Standing, Step, Stop, Try, View};
+use ringmain_routing::{Caps, KeyIx, Policy, Reason, Seen, Standing, Step, Stop, Try, View};
 
 use super::request::Request;
 use super::world::World;
@@ -42,6 +42,8 @@ impl fmt::Display for Broken {
 pub(super) struct Watch {
     targets: Vec<TargetSeen>,
     routes: Vec<Budget>,
+    /// Until when a provider said that a key is limited.
+    limited: BTreeMap<KeyIx, Tick>,
     /// Promises are made of the real decisions only.
     looks: bool,
     broken: Option<Broken>,
@@ -80,7 +82,7 @@ impl Watch {
                 && pace.capacity.is_none()
                 && pace.refuses_above.is_none();
         }
-        let mut watch = Self { targets, routes: Vec::new(), looks, broken: None };
+        let mut watch = Self { targets, routes: Vec::new(), limited: BTreeMap::new(), looks, broken: None };
         watch.share_blame(world);
         watch.routes =
             world.routes.iter().map(|policy| Budget { name: policy.route.clone(), ..Budget::default() }).collect();
@@ -163,8 +165,13 @@ impl Watch {
         let key = view.keys(attempt.candidate).iter().find(|key| key.key == attempt.key);
         match key.map(|key| key.standing) {
             None => return Err(format!("tries {name} with a key that is not its own")),
+            // Out by our own estimate of tokens, it may still be a last resort; the provider's word is looked at next.
+            Some(Standing::Out(Reason::Limited { .. } | Reason::Capped { .. }) | Standing::Ready | Standing::Probe) => {
+            }
             Some(Standing::Out(reason)) => return Err(format!("tries {name} with a key that is out: {reason}")),
-            Some(Standing::Ready | Standing::Probe) => {}
+        }
+        if self.limited.get(&attempt.key).is_some_and(|until| now < *until) {
+            return Err(format!("tries {name} with a key sooner than the provider's 429 said"));
         }
         let planned = request.plan.as_ref().and_then(|plan| plan.verdicts.get(attempt.candidate));
         if let Some(reason) = planned.and_then(ringmain_routing::Verdict::reason).filter(|reason| reason.is_lasting()) {
@@ -238,6 +245,12 @@ impl Watch {
             Seen::Cancelled => {}
             Seen::Failed(fault) => {
                 seen.sound = false;
+                if let (FaultClass::RateLimit, FaultScope::Key, Some(wait)) =
+                    (fault.class, fault.scope, fault.retry_after)
+                {
+                    let until = self.limited.entry(attempt.key).or_default();
+                    *until = (*until).max(now + wait);
+                }
                 let counts = fault.scope == FaultScope::Target && fault.class != FaultClass::Gone;
                 if counts && started >= seen.chain_end {
                     seen.chain += 1;
