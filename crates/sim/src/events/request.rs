@@ -241,7 +241,7 @@ impl Run<'_> {
         match runner.result.clone() {
             Ok(answer) => {
                 self.committed(request, &mut runner, answer.end > self.now);
-                self.watch.committed(&runner.attempt);
+                self.watch.committed(&runner.attempt, self.now);
                 for loser in std::mem::take(&mut request.running) {
                     let seen = if loser.late { Seen::Failed(no_first_token()) } else { Seen::Cancelled };
                     self.settle(request, &loser, seen);

@@ -55,7 +55,7 @@ struct TargetSeen {
     running: u32,
     /// The probe that is out, by when it began.
     probe: Option<Tick>,
-    /// Failures in a row, each begun after the one before had ended.
+    /// Failures in a row, each begun after the one before had ended, and after the last good answer.
     chain: u32,
     chain_end: Tick,
     /// By those failures its breaker must be open until then at least.
@@ -226,9 +226,9 @@ impl Watch {
     }
 
     /// An attempt has brought its first useful token.
-    pub(super) fn committed(&mut self, attempt: &Try) {
+    pub(super) fn committed(&mut self, attempt: &Try, now: Tick) {
         if let Some(seen) = self.targets.get_mut(attempt.target.0 as usize) {
-            seen.chain = 0;
+            (seen.chain, seen.chain_end) = (0, now);
             if attempt.probe {
                 seen.probe = None;
             }
@@ -241,7 +241,7 @@ impl Watch {
         seen.running = seen.running.saturating_sub(1);
         seen.probe = seen.probe.filter(|began| *began != started);
         match how {
-            Seen::Success { .. } => seen.chain = 0,
+            Seen::Success { .. } => (seen.chain, seen.chain_end) = (0, now),
             Seen::Cancelled => {}
             Seen::Failed(fault) => {
                 seen.sound = false;
