@@ -78,17 +78,22 @@ impl AttemptGuard {
     }
 
     /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on. If more of
-    /// the answer is to come, what its head said of the key is told now, so that others need not wait for it.
+    /// the answer is to come, what its head said of the key is told now, so that others need not wait for it; and how long
+    /// the first token of a stream took.
     pub fn committed(&mut self, flows: bool) {
         self.timings.first_token = Some(self.elapsed());
         let limits = if flows { self.limits.take() } else { None };
-        if !self.attempt.probe && limits.is_none() {
+        let is_stream = self.request.facts.stream;
+        if !self.attempt.probe && !is_stream && limits.is_none() {
             return;
         }
         let now = self.gateway.clock.now();
         let mut health = self.gateway.health();
         if let Some(limits) = limits {
             ringmain_routing::told(&mut health, &self.attempt, self.started, &limits, now);
+        }
+        if is_stream {
+            ringmain_routing::first_token(&mut health, &self.attempt, self.started, now);
         }
         if self.attempt.probe {
             let policy = &self.request.route.policy;
@@ -163,7 +168,8 @@ impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if !self.settled {
             self.timings.total = self.elapsed();
-            self.settle(Seen::Cancelled, Ended::Cancelled);
+            let first_token = self.timings.first_token;
+            self.settle(Seen::Cancelled { first_token }, Ended::Cancelled);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{Candidate, Pace, Policy, Reason, Standing, View};
 
 /// Output tokens expected where neither the caller nor the target's past says: a paragraph or two. Low on purpose: what is
 /// set aside too much keeps others waiting, and what is used too much is charged at the end.
-const OUTPUT: u64 = 500;
+pub(crate) const OUTPUT: u64 = 500;
 
 /// Tokens an attempt is expected to use: the estimated prompt, and the answers this target usually gives, where that is
 /// known, but not more than the caller allows. Not the caller's cap itself, which is often the largest there is: set aside

@@ -43,7 +43,10 @@ pub enum Seen {
     /// A failure.
     Failed(Fault),
     /// We stopped it: the caller left, or another attempt won.
-    Cancelled,
+    Cancelled {
+        /// From its start to its first useful token; `None` if none had come.
+        first_token: Option<Duration>,
+    },
 }
 
 /// What the `x-ratelimit-*` headers of a response say.
@@ -141,14 +144,24 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
     if !attempt.probe {
         return;
     }
-    if let Some(host) = health.host(attempt.host) {
-        host.committed(started, now.mono);
-    }
+    let host_is_back = health.host(attempt.host).is_some_and(|host| host.committed(started, now.mono));
     if let Some(target) = health.target(attempt.target) {
-        target.breaker.committed(started, now.mono);
+        if target.breaker.committed(started, now.mono) || host_is_back {
+            target.pace.returned(now.mono);
+        }
         target.out.committed(started);
     }
     for_key(health, attempt, |out| out.committed(started));
+}
+
+/// The first useful token of a stream came at `now`: a stream may take minutes to end, and what its beginning says of the
+/// target is known long before. For streamed attempts only; told of all of them or of none (then [`observe`] learns it
+/// from [`Seen::Success`]). Beside [`committed`], not in place of it.
+pub fn first_token(health: &mut Health, attempt: &Try, started: Tick, now: Now) {
+    if let Some(target) = health.target(attempt.target) {
+        let beside = target.in_flight.count().saturating_sub(1);
+        target.pace.first_token(now.mono.since(started).as_secs_f64(), beside, now.mono);
+    }
 }
 
 /// An attempt ended. Must be called exactly once for each [`begin`].
@@ -164,6 +177,7 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
         told(health, attempt, *started, limits, now);
     }
     settle(health, observation, now.mono);
+    learn(health, observation, now.mono);
     let end = End { breaker: &policy.breaker, attempt, started: *started, now: now.mono, seed };
     match seen {
         Seen::Success { .. } => {
@@ -172,8 +186,51 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
                 health.warm.keep(mark, attempt.target, policy.affinity, now.mono);
             }
         }
-        Seen::Cancelled => end.release(health),
+        Seen::Cancelled { .. } => end.release(health),
         Seen::Failed(fault) => end.failed(health, fault, *limits),
+    }
+}
+
+/// What the end of an attempt says of how its target answers.
+fn learn(health: &mut Health, observation: &Observation, now: Tick) {
+    let Observation { attempt, started, seen, .. } = observation;
+    let Some(target) = health.target(attempt.target) else { return };
+    let (beside, took) = (target.in_flight.count(), now.since(*started));
+    match seen {
+        Seen::Success { timings, usage, streamed, cost: _ } => {
+            target.pace.served(timings, usage.as_ref(), *streamed, beside, now);
+        }
+        Seen::Cancelled { first_token: None } => target.pace.given_up(took, now),
+        Seen::Failed(fault) if fault.scope != FaultScope::Request && is_outage(fault.class) => {
+            // A stream that broke off had begun in time.
+            let waited = (fault.class != FaultClass::Interrupted).then_some(took);
+            target.pace.failed(waited, fault.retry_after, *started, now);
+        }
+        Seen::Cancelled { first_token: Some(_) } | Seen::Failed(_) => {}
+    }
+}
+
+/// Does it say that the target, or its host, does not work as it should? What a provider says of a credential, an account
+/// or a limit is an answer.
+const fn is_outage(class: FaultClass) -> bool {
+    match class {
+        FaultClass::Network
+        | FaultClass::Server
+        | FaultClass::Overloaded
+        | FaultClass::Timeout
+        | FaultClass::Empty
+        | FaultClass::Protocol
+        | FaultClass::Interrupted => true,
+        FaultClass::RateLimit
+        | FaultClass::Billing
+        | FaultClass::Auth
+        | FaultClass::Gone
+        | FaultClass::BadRequest
+        | FaultClass::Context
+        | FaultClass::Refusal
+        | FaultClass::Cancelled
+        | FaultClass::Exhausted
+        | FaultClass::Unroutable => false,
     }
 }
 
@@ -203,7 +260,7 @@ fn used(need: Need, seen: &Seen) -> Used {
             return Used { requests: 0, tokens: Need::default() };
         }
         Seen::Failed(fault) if fault.status.is_some_and(|status| status >= 400) => Need::default(),
-        Seen::Failed(_) | Seen::Cancelled => Need { output: 0, ..need },
+        Seen::Failed(_) | Seen::Cancelled { .. } => Need { output: 0, ..need },
     };
     Used { requests: 1, tokens }
 }
@@ -229,19 +286,20 @@ pub(crate) struct End<'a> {
 
 impl End<'_> {
     pub(crate) fn served(&self, health: &mut Health) {
-        self.reached(health);
+        let host_is_back = self.reached(health);
         if let Some(target) = health.target(self.attempt.target) {
-            target.breaker.succeeded(self.breaker, self.started, self.now);
+            if target.breaker.succeeded(self.breaker, self.started, self.now) || host_is_back {
+                target.pace.returned(self.now);
+            }
             target.out.succeeded(self.started);
         }
         for_key(health, self.attempt, |out| out.succeeded(self.started));
     }
 
-    /// The host answered, whatever it said.
-    fn reached(&self, health: &mut Health) {
-        if let Some(host) = health.host(self.attempt.host) {
-            host.succeeded(self.breaker, self.started, self.now);
-        }
+    /// The host answered, whatever it said. Says whether that brought it back.
+    fn reached(&self, health: &mut Health) -> bool {
+        let host = health.host(self.attempt.host);
+        host.is_some_and(|host| host.succeeded(self.breaker, self.started, self.now))
     }
 
     /// Gives back any probe this attempt still holds.
@@ -270,19 +328,8 @@ impl End<'_> {
                 }
             }
             FaultClass::Billing | FaultClass::Auth | FaultClass::Gone => self.mark(health, fault, fault.retry_after),
-            FaultClass::Network
-            | FaultClass::Server
-            | FaultClass::Overloaded
-            | FaultClass::Timeout
-            | FaultClass::Empty
-            | FaultClass::Protocol
-            | FaultClass::Interrupted => self.broken(health, fault),
-            FaultClass::BadRequest
-            | FaultClass::Context
-            | FaultClass::Refusal
-            | FaultClass::Cancelled
-            | FaultClass::Exhausted
-            | FaultClass::Unroutable => {}
+            class if is_outage(class) => self.broken(health, fault),
+            _ => {}
         }
         self.release(health);
     }

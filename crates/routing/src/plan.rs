@@ -3,7 +3,8 @@
 use ringmain_core::{Now, RequestFacts, Seed, Tick};
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, Score, Standing, Verdict, View, affinity, balance, fit};
+use crate::balance::{self, Scene};
+use crate::{Policy, Score, Standing, Verdict, View, affinity, fit};
 
 /// Every candidate with its verdict, and the order to try them in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,10 +52,15 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, now: Now, seed: 
     order.sort_by_key(|at| tier(*at));
     let mut is_first_tier = true;
     for run in order.chunk_by_mut(|a, b| tier(*a) == tier(*b)) {
-        if is_first_tier {
-            balance::shares(policy, view, run, |at, share| set_share(&mut verdicts, at, share));
+        let seed = seed.nth("tier", u64::from(run.first().map_or(0, |at| tier(*at))));
+        let field = balance::arrange(&Scene { policy, facts, view, seed }, run);
+        for (slot, entrant) in run.iter_mut().zip(field) {
+            *slot = entrant.at;
+            if let Some(Verdict::Eligible { share, score, .. }) = verdicts.get_mut(entrant.at) {
+                *score = entrant.score;
+                *share = if is_first_tier { entrant.share } else { 0.0 };
+            }
         }
-        balance::arrange(policy, view, run, seed.nth("tier", u64::from(run.first().map_or(0, |at| tier(*at)))));
         is_first_tier = false;
     }
     let warm = affinity::warm(policy, view, &order, seed);
@@ -74,10 +80,4 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, now: Now, seed: 
     }
     let tokens = order.first().and_then(|at| view.rows.get(*at)).map_or(0, |row| row.need.tokens());
     Plan { verdicts, order, turn: view.turn, warm, tokens, made: now.mono }
-}
-
-fn set_share(verdicts: &mut [Verdict], at: usize, value: f64) {
-    if let Some(Verdict::Eligible { share, .. }) = verdicts.get_mut(at) {
-        *share = value;
-    }
 }

@@ -3,15 +3,20 @@
 mod affinity;
 mod classes;
 mod crowd;
+mod fastest;
+mod field;
 mod forty;
 mod heartbeats;
 mod keys;
 mod laws;
+mod peers;
 mod probes;
 mod quota;
 mod quota_laws;
 mod scenarios;
 mod shares;
+mod strategies;
+mod traffic;
 
 use std::time::Duration;
 

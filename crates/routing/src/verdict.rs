@@ -108,6 +108,8 @@ pub enum Reason {
         /// Estimated tokens of the prompt.
         needed: u64,
     },
+    /// As many attempts run there as it is to be given at once.
+    Busy,
     /// The prompt fits, but not with the answer the caller allows, and another candidate holds both: it is asked last.
     ContextTight {
         /// Tokens the model holds.
@@ -132,6 +134,7 @@ impl Reason {
             | Self::Limited { .. }
             | Self::Capped { .. }
             | Self::Benched { .. }
+            | Self::Busy
             | Self::ContextTight { .. }
             | Self::Probing => false,
         }
@@ -146,7 +149,8 @@ impl Reason {
             | Self::Limited { until }
             | Self::Capped { until }
             | Self::Benched { until, .. } => Some(until),
-            Self::Probing
+            Self::Busy
+            | Self::Probing
             | Self::MissingCapability(_)
             | Self::ContextTooSmall { .. }
             | Self::ContextTight { .. }
@@ -179,6 +183,7 @@ impl Reason {
             Self::Probing => "probing",
             Self::MissingCapability(_) => "missing-capability",
             Self::ContextTooSmall { .. } => "context-too-small",
+            Self::Busy => "busy",
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
             Self::Unserved => "unserved",
@@ -217,6 +222,7 @@ impl fmt::Display for Reason {
             Self::ContextTooSmall { window, needed } => {
                 write!(f, "context window of {window} tokens is too small for about {needed}")
             }
+            Self::Busy => f.write_str("as many attempts run there as it may be given at once"),
             Self::ContextTight { window, needed } => {
                 write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Now, RequestFacts, Tick};
 use serde::{Deserialize, Serialize};
 
+use crate::balance::peers;
 use crate::health::breaker::Admission;
 use crate::health::quota::{Need, Room};
 use crate::health::retry_budget::Account;
@@ -41,6 +42,9 @@ pub struct Row {
     pub pace: Pace,
     /// What `shift` leaves of its weight: 1 is all.
     pub shifted: f64,
+    /// What a comparison with the others of its tier leaves of its weight.
+    #[serde(default)]
+    pub peers: Peers,
     /// Tokens that this request is expected to use there.
     #[serde(default)]
     pub(crate) need: Need,
@@ -56,9 +60,14 @@ pub struct Row {
 
 /// How a target answers: what strategies compare. `None`: not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
     pub first_token: Option<f64>,
+    /// Mean seconds to the first useful token over the last minute, failures aside.
+    pub recent: Option<f64>,
+    /// The same over the last half hour: what is normal for it.
+    pub normal: Option<f64>,
     /// Expected seconds for each output token after the first.
     pub per_token: Option<f64>,
     /// Expected output tokens of an answer.
@@ -67,8 +76,29 @@ pub struct Pace {
     pub cached: Option<f64>,
     /// Expected share of attempts that fail.
     pub failing: f64,
+    /// Failures since its last answer.
+    pub in_a_row: u32,
     /// Answers it is judged from, recent ones counting more.
     pub answers: f64,
+    /// The most attempts that ran beside one whose first token came, recent ones counting more.
+    pub beside: f64,
+    /// Seconds since something was last learned of its first token.
+    pub idle: Option<f64>,
+}
+
+/// What is left of a target's share since it does far worse than its peers: 1 is all. See `balance/peers.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Peers {
+    /// For how often it fails.
+    pub failing: f64,
+    /// For how long its first token takes.
+    pub slow: f64,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { failing: 1.0, slow: 1.0 }
+    }
 }
 
 /// One credential of a candidate.
@@ -151,6 +181,7 @@ pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now:
         let row = row(health, policy, candidate, facts, now, &mut view.keys);
         view.rows.push(row);
     }
+    peers::compare(policy, &mut view.rows);
     view
 }
 
@@ -177,6 +208,10 @@ fn row(
         row.ramp = row.ramp.min(ramp);
         row.suspect |= target.breaker.is_suspect(breaker);
         row.in_flight = target.in_flight.count();
+        row.pace = target.pace.read(now);
+        if candidate.caps.in_flight.is_some_and(|most| row.in_flight >= most) {
+            row.place = row.place.and(Standing::Out(Reason::Busy));
+        }
     }
     row.need = facts.map_or_else(Need::default, |facts| fit::need(facts, &row.pace));
     if let Some(minute) = health.targets.get(candidate.target.0).and_then(|target| target.minute.as_deref()) {
@@ -246,6 +281,7 @@ impl Row {
             in_flight: 0,
             pace: Pace::default(),
             shifted: 1.0,
+            peers: Peers::default(),
             need: Need::default(),
             paced: None,
             strained: false,

@@ -4,6 +4,7 @@ pub(crate) mod breaker;
 pub(crate) mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod minute;
+pub(crate) mod pace;
 pub(crate) mod quota;
 pub(crate) mod retry_budget;
 pub(crate) mod warm;
@@ -17,6 +18,7 @@ use self::breaker::Breaker;
 use self::in_flight::InFlight;
 use self::limits::Out;
 use self::minute::Minute;
+use self::pace::PaceHealth;
 use self::quota::Quota;
 use self::retry_budget::Account;
 use self::warm::Warm;
@@ -46,6 +48,7 @@ pub(crate) struct TargetHealth {
     pub(crate) breaker: Breaker,
     pub(crate) out: Out,
     pub(crate) in_flight: InFlight,
+    pub(crate) pace: PaceHealth,
     /// Once a route caps it.
     pub(crate) minute: Option<Box<Minute>>,
 }

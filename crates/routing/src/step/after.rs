@@ -185,7 +185,7 @@ impl Request<'_> {
                 Standing::Ready | Standing::Probe => None,
             };
             let Some(reason) = planned.or(now) else { continue };
-            limited += usize::from(matches!(reason, Reason::Limited { .. } | Reason::Capped { .. }));
+            limited += usize::from(matches!(reason, Reason::Limited { .. } | Reason::Capped { .. } | Reason::Busy));
             denied += usize::from(matches!(reason, Reason::Benched { class: FaultClass::Auth, .. }));
             reasons.push((at, reason));
         }

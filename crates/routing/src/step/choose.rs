@@ -6,7 +6,10 @@ use ringmain_core::{Fault, FaultClass, FaultScope, Seed, Tick};
 
 use super::{Tried, Try};
 use crate::health::quota::PACED_MOST;
-use crate::{KeyIx, KeyRow, Plan, Policy, Standing, View};
+use crate::{KeyIx, KeyRow, Plan, Policy, Reason, Standing, View};
+
+/// A slot comes free when an attempt ends, and no one knows when: this long at least, and a jitter, until the next look.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// One request at one moment.
 pub(super) struct Request<'a> {
@@ -115,6 +118,7 @@ impl Request<'_> {
             return Use::No;
         };
         let place = match row.place {
+            Standing::Out(Reason::Busy) => Some(self.now + LOOK_AGAIN + self.jitter(at, 1)),
             Standing::Out(reason) => match reason.worth_waiting_for() {
                 Some(until) => Some(until),
                 None => return Use::No,

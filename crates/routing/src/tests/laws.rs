@@ -339,7 +339,13 @@ fn one_probe_for_many_requests() {
     }
     // The probe's caller leaves: the next request is the probe.
     let (attempt, started) = first.unwrap();
-    let gone = Observation { attempt, started, seen: Seen::Cancelled, limits: None, marks: Default::default() };
+    let gone = Observation {
+        attempt,
+        started,
+        seen: Seen::Cancelled { first_token: None },
+        limits: None,
+        marks: Default::default(),
+    };
     let (now, seed) = (world.now(), world.seed());
     crate::observe(&mut world.health, &world.policy, &gone, now, seed);
     assert_eq!(world.plan().chosen(), Some(0));

@@ -191,7 +191,7 @@ fn tokens_are_settled() {
     let table = [
         (Seen::Failed(before_sent), 1.0),
         (Seen::Failed(fault(FaultClass::Overloaded)), 0.9),
-        (Seen::Cancelled, 0.75),
+        (Seen::Cancelled { first_token: None }, 0.75),
         (Seen::Failed(fault(FaultClass::Timeout)), 0.75),
     ];
     for (seen, left) in table {

@@ -32,7 +32,7 @@ fn ends(how: usize) -> Seen {
     match how {
         0 => success(),
         1 => Seen::Success { timings: Default::default(), usage, cost: None, streamed: false },
-        2 => Seen::Cancelled,
+        2 => Seen::Cancelled { first_token: None },
         3 => Seen::Failed(fault(FaultClass::Timeout)),
         4 => Seen::Failed(Fault { phase: Phase::Connect, ..fault(FaultClass::Timeout) }),
         _ => Seen::Failed(fault(FaultClass::Empty)),
@@ -68,7 +68,8 @@ proptest! {
             match step {
                 Move::Pass(millis) => world.pass(Duration::from_millis(millis)),
                 Move::Ask => if let Some(attempt) = asks(&mut world) {
-                    prop_assert_eq!(attempt.tokens, tokens);
+                    // Less once it has been seen how short answers are.
+                    prop_assert!(attempt.tokens <= tokens);
                     running.push((attempt, world.begin(&attempt, true)));
                     sent.push((attempt.key.0, world.now));
                 },
@@ -123,7 +124,7 @@ proptest! {
             }
         }
         for (attempt, started) in running.drain(..) {
-            world.end(attempt, started, Seen::Cancelled);
+            world.end(attempt, started, Seen::Cancelled { first_token: None });
         }
         // In a later window than all of these.
         world.pass(secs(200));

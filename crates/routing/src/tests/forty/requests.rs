@@ -99,7 +99,7 @@ fn s15_a_caller_hangs_up() {
         let Step::Try(attempt) = step else { panic!("{step:?}") };
         let started = world.begin(&attempt, true);
         world.pass(secs(8));
-        world.end(attempt, started, Seen::Cancelled);
+        world.end(attempt, started, Seen::Cancelled { first_token: None });
     }
     assert_eq!(world.served(6, |_| Ok(())), [6, 0]);
 }
