@@ -165,6 +165,13 @@ impl Brain {
         }
     }
 
+    /// The first useful token of a stream.
+    pub(super) fn first_token(&mut self, attempt: &Try, started: Tick, now: Now) {
+        if self.memory == Memory::Keeps {
+            ringmain_routing::first_token(&mut self.health, attempt, started, now);
+        }
+    }
+
     /// A probe has brought its first useful token.
     pub(super) fn committed(&mut self, policy: &Policy, attempt: &Try, started: Tick, now: Now) {
         ringmain_routing::committed(&mut self.health, policy, attempt, started, now);
@@ -173,7 +180,7 @@ impl Brain {
     /// An attempt ended.
     pub(super) fn observe(&mut self, policy: &Policy, mut observation: Observation, now: Now, seed: Seed) {
         if self.memory == Memory::Forgets {
-            observation.seen = Seen::Cancelled;
+            observation.seen = Seen::Cancelled { first_token: None };
             observation.limits = None;
         }
         #[cfg(any(test, feature = "planted-bugs"))]
@@ -185,7 +192,7 @@ impl Brain {
                 }
             }
             Some(Planted::LearnsNothing) if matches!(observation.seen, Seen::Failed(_)) => {
-                observation.seen = Seen::Cancelled;
+                observation.seen = Seen::Cancelled { first_token: None };
             }
             _ => {}
         }

@@ -14,6 +14,9 @@ use super::provider::{Answer, Ask, Reply, failed};
 use super::queue::{Event, Ticket};
 use super::run::Run;
 
+/// Stopped before its first useful token.
+const CANCELLED: Seen = Seen::Cancelled { first_token: None };
+
 /// One attempt under way.
 #[derive(Debug)]
 pub(super) struct Runner {
@@ -212,7 +215,7 @@ impl Run<'_> {
         let now = self.now;
         if now >= request.deadline {
             for runner in std::mem::take(&mut request.running) {
-                self.settle(request, &runner, Seen::Cancelled);
+                self.settle(request, &runner, CANCELLED);
                 request.record(runner.index, no_first_token(), now);
             }
             return true;
@@ -243,7 +246,7 @@ impl Run<'_> {
                 self.committed(request, &mut runner, answer.end > self.now);
                 self.watch.committed(&runner.attempt, self.now);
                 for loser in std::mem::take(&mut request.running) {
-                    let seen = if loser.late { Seen::Failed(no_first_token()) } else { Seen::Cancelled };
+                    let seen = if loser.late { Seen::Failed(no_first_token()) } else { CANCELLED };
                     self.settle(request, &loser, seen);
                 }
                 request.won = Some((runner, self.now));
@@ -262,6 +265,9 @@ impl Run<'_> {
         let now = at(self.now);
         if let Some(limits) = runner.limits.take_if(|_| flows) {
             self.brain.told(&runner.attempt, runner.started, &limits, now);
+        }
+        if request.facts.stream {
+            self.brain.first_token(&runner.attempt, runner.started, now);
         }
         if runner.attempt.probe
             && let Some(policy) = self.routes.get(request.route)

@@ -251,9 +251,11 @@ impl<'w> Run<'w> {
     fn leaves(&mut self, ticket: Ticket) {
         let Some(mut request) = self.lift(ticket) else { return };
         self.free.push(ticket.slot);
-        let won = request.won.take().map(|(runner, _)| runner);
-        for runner in std::mem::take(&mut request.running).into_iter().chain(won) {
-            self.settle(&request, &runner, Seen::Cancelled);
+        let won = request.won.take().map(|(runner, first)| (runner, Some(first)));
+        let running = std::mem::take(&mut request.running).into_iter().map(|runner| (runner, None));
+        for (runner, first) in running.chain(won) {
+            let first_token = first.map(|first: Tick| first.since(runner.started));
+            self.settle(&request, &runner, Seen::Cancelled { first_token });
         }
         self.tally.left();
     }

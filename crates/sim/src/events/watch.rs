@@ -242,7 +242,7 @@ impl Watch {
         seen.probe = seen.probe.filter(|began| *began != started);
         match how {
             Seen::Success { .. } => (seen.chain, seen.chain_end) = (0, now),
-            Seen::Cancelled => {}
+            Seen::Cancelled { .. } => {}
             Seen::Failed(fault) => {
                 seen.sound = false;
                 if let (FaultClass::RateLimit, FaultScope::Key, Some(wait)) =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Capabilities, Dialect, FaultClass, Marks, Operation, RequestFacts, Seed, Tick};
 use ringmain_routing::Candidate;
 
-use super::rules::{between, breaker, chance, one, route, targets};
+use super::rules::{between, chance, common, one, route, targets};
 use crate::events::Spread;
 use crate::events::world::{Effect, Episode, Failure, How, Kind, Limits, Pace, Surge, Target, Traffic, Way, World};
 
@@ -35,10 +35,10 @@ const WAYS: [How; 12] = [
 pub fn world(seed: u64, number: u64) -> World {
     let seed = Seed(seed).nth("world", number);
     let candidates = targets(seed.draw("targets"));
-    let breaker = breaker(seed.draw("breaker"));
+    let common = common(seed.draw("common"));
     let count = between(seed.draw("routes"), 1, 2);
     let routes: Vec<_> =
-        (0_usize..).zip(0..count).map(|(at, n)| route(seed.nth("route", n), at, &candidates, breaker)).collect();
+        (0_usize..).zip(0..count).map(|(at, n)| route(seed.nth("route", n), at, &candidates, common)).collect();
     let rate = one(seed.draw("rate"), &[2.0, 10.0, 50.0, 300.0]).unwrap_or(10.0);
     let length = Duration::from_secs_f64(REQUESTS / rate);
     let ways: Vec<How> =

@@ -80,8 +80,21 @@ fn caps(seed: Seed, capped: bool) -> Caps {
     }
 }
 
-/// One route over some of the targets. The breaker's rules are the world's, as routes share what they learn.
-pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], breaker: BreakerPolicy) -> Policy {
+/// What routes that share targets have in common here: the breaker's rules, and the time after which a probe that is not
+/// heard of is lost, which a route takes from its own `total`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common {
+    pub(super) breaker: BreakerPolicy,
+    pub(super) total: Duration,
+}
+
+/// Drawn once for each world.
+pub(super) fn common(seed: Seed) -> Common {
+    Common { breaker: breaker(seed.draw("breaker")), total: millis(seed.draw("total"), &[3_000, 30_000, 600_000]) }
+}
+
+/// One route over some of the targets.
+pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], common: Common) -> Policy {
     let balance = balance(seed.draw("balance"));
     let tiers = chance(seed.draw("tiers"), 0.3);
     let mut candidates: Vec<Candidate> =
@@ -112,7 +125,7 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], breaker: B
             share: one(seed.draw("budget"), &[0.0, 0.1, 0.2, 0.5]).unwrap_or(0.2),
             per_second: one(seed.draw("per_second"), &[0.0, 1.0, 10.0]).unwrap_or(10.0),
         },
-        breaker,
+        breaker: common.breaker,
         timeouts: Timeouts {
             connect: Duration::from_secs(3),
             race_after: one(seed.draw("race"), &[None, Some(800), Some(3_000), Some(10_000)])
@@ -120,7 +133,7 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], breaker: B
                 .map(Duration::from_millis),
             first_token: millis(seed.draw("first_token"), &[2_000, 15_000, 120_000]),
             idle: Duration::from_secs(30),
-            total: millis(seed.draw("total"), &[3_000, 30_000, 600_000]),
+            total: common.total,
         },
         on_refusal: OnRefusal::Return,
     }
@@ -140,7 +153,7 @@ fn balance(seed: Seed) -> Balance {
 }
 
 /// When a target is benched.
-pub(super) fn breaker(seed: Seed) -> BreakerPolicy {
+fn breaker(seed: Seed) -> BreakerPolicy {
     BreakerPolicy {
         failures: u32::try_from(between(seed.draw("failures"), 1, 8)).unwrap_or(5),
         error_rate: one(seed.draw("rate"), &[0.2, 0.5, 0.9]).unwrap_or(0.5),
