@@ -6,7 +6,6 @@
 mod catalog;
 mod load;
 mod model;
-mod price;
 mod provider;
 mod quirk;
 mod raw;
@@ -14,9 +13,9 @@ mod raw;
 pub use catalog::Catalog;
 pub use load::{Problem, Problems};
 pub use model::{Model, ModelKind};
-pub use price::{LongContext, Price, TokenPrices};
 pub use provider::{Auth, Endpoint, ErrorRule, Pools, Provider};
 pub use quirk::{MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
+pub use ringmain_core::{LongContext, Price, TokenPrices};
 
 #[cfg(test)]
 mod tests;

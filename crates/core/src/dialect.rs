@@ -3,12 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A chat wire format: how a request is written and how its answer is framed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// OpenAI Chat Completions, spoken by most providers.
+    #[serde(rename = "openai-chat")]
     OpenAiChat,
     /// OpenAI Responses.
+    #[serde(rename = "openai-responses")]
     OpenAiResponses,
     /// Anthropic Messages.
     AnthropicMessages,
@@ -72,7 +77,8 @@ impl FromStr for Dialect {
 }
 
 /// What a caller asks for, whatever the dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// A conversation turn, plain or streamed.
     Chat,
@@ -155,9 +161,11 @@ mod tests {
     fn names_round_trip() {
         for dialect in Dialect::ALL {
             assert_eq!(dialect.as_str().parse(), Ok(dialect));
+            assert_eq!(serde_json::to_value(dialect).unwrap(), dialect.as_str());
         }
         for operation in Operation::ALL {
             assert_eq!(operation.as_str().parse(), Ok(operation));
+            assert_eq!(serde_json::to_value(operation).unwrap(), operation.as_str());
         }
         assert!("openai".parse::<Dialect>().is_err());
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::{Dialect, Operation};
 
 /// A set of model capabilities: what a request needs, or what a model has.
@@ -89,8 +91,24 @@ impl fmt::Debug for Capabilities {
     }
 }
 
+impl Serialize for Capabilities {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.names())
+    }
+}
+
+impl<'de> Deserialize<'de> for Capabilities {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(from)?;
+        names.iter().try_fold(Self::NONE, |set, name| {
+            let known = Self::by_name(name).ok_or_else(|| serde::de::Error::custom(format!("no capability `{name}`")));
+            known.map(|known| set.with(known))
+        })
+    }
+}
+
 /// The facts a decision is made from. Cheap to compute: no full decode of the body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFacts {
     /// What is asked.
     pub operation: Operation,
@@ -107,7 +125,20 @@ pub struct RequestFacts {
     /// The caller's cap on output tokens.
     pub max_output_tokens: Option<u64>,
     /// `x-ringmain-timeout`: the caller's cap on the whole request.
+    #[serde(with = "crate::time::nanos", default)]
     pub timeout: Option<Duration>,
     /// `x-ringmain-tag`: the caller's labels, for route matching and analytics.
     pub tags: Vec<(String, String)>,
+    /// By what the conversation it belongs to is known again.
+    pub marks: Marks,
+}
+
+/// By what a conversation is known again: hashes of the beginnings of its prompt, or of its session's name. They say
+/// nothing of the text, and are only compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Marks {
+    /// What earlier turns of this conversation left, the latest first. Empty in its first turn.
+    pub earlier: Vec<u64>,
+    /// What this turn leaves; `None` where nothing is to be remembered.
+    pub own: Option<u64>,
 }

@@ -5,8 +5,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultClass {
     /// DNS, refused, TLS, reset before any byte.
     Network,
@@ -112,7 +115,8 @@ impl fmt::Display for FaultClass {
 }
 
 /// Whom a failure blames: who is benched for other requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultScope {
     /// A base URL: everything behind it.
     Host,
@@ -127,7 +131,8 @@ pub enum FaultScope {
 }
 
 /// Who produced the failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The caller's request.
     Caller,
@@ -138,7 +143,8 @@ pub enum Origin {
 }
 
 /// How far an attempt had come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Before anything was sent upstream.
     Before,
@@ -170,7 +176,7 @@ impl Phase {
 }
 
 /// One failure, fully described.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// What kind.
     pub class: FaultClass,
@@ -189,6 +195,7 @@ pub struct Fault {
     /// What only the log is told. Never holds a secret.
     pub detail: Option<String>,
     /// How long the provider asked us to stay away.
+    #[serde(with = "crate::time::nanos", default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
 }
 

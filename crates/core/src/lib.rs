@@ -1,4 +1,4 @@
-//! The shared words of Ringmain: ids, time, chance, facts, faults, outcomes, usage, money.
+//! The shared words of Ringmain: ids, time, chance, facts, faults, outcomes, usage, money, prices.
 //!
 //! Every other crate speaks in these types, and none of them does anything: no clock, no randomness, no IO.
 
@@ -8,16 +8,18 @@ pub mod fault;
 pub mod id;
 pub mod money;
 pub mod outcome;
+pub mod price;
 pub mod seed;
 pub mod time;
 pub mod usage;
 
 pub use dialect::{Dialect, Operation};
-pub use facts::{Capabilities, RequestFacts};
+pub use facts::{Capabilities, Marks, RequestFacts};
 pub use fault::{Fault, FaultClass, FaultScope, Origin, Phase};
 pub use id::{RequestId, TargetName};
 pub use money::Money;
 pub use outcome::{Outcome, Timings};
+pub use price::{LongContext, Price, TokenPrices};
 pub use seed::Seed;
 pub use time::{Now, Tick, WallTime};
 pub use usage::Usage;

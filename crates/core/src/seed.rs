@@ -3,8 +3,10 @@
 //! A decision takes a [`Seed`] and asks for named sub-draws, so that adding a draw in one place does not move the
 //! others (the idea of omicron's `typed-rng`). The mixing function is SplitMix64 (Steele, Lea, Flood 2014).
 
+use serde::{Deserialize, Serialize};
+
 /// A source of chance for one decision. Equal seeds and labels give equal draws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seed(pub u64);
 
 impl Seed {

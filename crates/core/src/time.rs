@@ -3,8 +3,10 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A point on the monotonic clock: nanoseconds since the process (or the simulation) began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Tick(pub u64);
 
 impl Tick {
@@ -35,11 +37,11 @@ impl Sub<Duration> for Tick {
 }
 
 /// Wall-clock time: milliseconds since 1970-01-01 UTC. For dates in headers and records, never for measuring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct WallTime(pub u64);
 
 /// The only clock pure code sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Now {
     /// For measuring and for deadlines.
     pub mono: Tick,
@@ -65,6 +67,29 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     // Through microseconds as a whole number, so that 0.1s and 100ms are the same.
     let micros = (number.parse::<f64>().ok()? * seconds * 1e6).round();
     Duration::try_from_secs_f64(micros / 1e6).ok()
+}
+
+/// Times in records: whole nanoseconds, or nothing.
+pub mod nanos {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The format's own.
+    pub fn serialize<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).serialize(to)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The format's own.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_nanos))
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::ops::{Add, AddAssign};
 
+use serde::{Deserialize, Serialize};
+
 /// Tokens by kind. The totals include their parts: `input` counts cached tokens too, `output` counts reasoning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Usage {
     /// All input tokens, cached ones included.
     pub input: u64,

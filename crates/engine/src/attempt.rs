@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use ringmain_core::{Fault, Now, Seed, Tick};
+use ringmain_core::{Fault, Now, Tick};
 use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
 use ringmain_upstream::Upstream;
 
 use crate::classify;
-use crate::exchange::{Arrived, Failed, Job, ProviderReply};
+use crate::exchange::{Answer, Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
@@ -64,8 +64,6 @@ struct Attempts<'a> {
     upstream: &'a Upstream,
     request: &'a Arc<Inspected>,
     guard: &'a mut RequestGuard,
-    seed: Seed,
-    deadline: Tick,
     plan: Option<Plan>,
     tried: Vec<Tried>,
     replies: Vec<Option<ProviderReply>>,
@@ -83,14 +81,11 @@ pub async fn attempt(
     request: &Arc<Inspected>,
     guard: &mut RequestGuard,
 ) -> Result<Won, Box<Lost>> {
-    let total = request.route.policy.timeouts.total;
     let attempts = Attempts {
         gateway,
         upstream,
         request,
         guard,
-        seed: Seed::of_request(gateway.seed, request.id.0),
-        deadline: request.started + request.facts.timeout.map_or(total, |timeout| timeout.min(total)),
         plan: None,
         tried: Vec::new(),
         replies: Vec::new(),
@@ -126,7 +121,7 @@ impl Attempts<'_> {
                     }
                 }
             }
-            if self.running.is_empty() && self.gateway.clock.now().mono >= self.deadline {
+            if self.running.is_empty() && self.gateway.clock.now().mono >= self.request.deadline {
                 let fault = self.tried.len().checked_sub(1);
                 return Err(self.lost(Stop::Deadline { fault }));
             }
@@ -137,24 +132,23 @@ impl Attempts<'_> {
     fn step(&mut self, now: Now) -> Step {
         let policy = &self.request.route.policy;
         let mut health = self.gateway.health();
-        let mut view = ringmain_routing::view(&health, policy, now);
+        let mut view = ringmain_routing::view(&health, policy, Some(&self.request.facts), now);
         if self.plan.is_none() {
-            for (at, target) in self.request.route.targets.iter().enumerate() {
-                let facts = &self.request.facts;
-                if target.endpoint(facts.operation, facts.dialect).is_none() {
-                    view.exclude(at, Reason::Unserved);
-                }
-            }
+            self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
                 view.exclude(*at, Reason::Unserved);
             }
         }
         let facts = &self.request.facts;
-        let plan = self.plan.get_or_insert_with(|| ringmain_routing::plan(policy, facts, &view, now, self.seed));
-        let step = ringmain_routing::next(policy, plan, &self.tried, &view, now, self.deadline, self.seed);
+        let (seed, deadline) = (self.request.seed, self.request.deadline);
+        let is_new = self.plan.is_none();
+        let plan = self.plan.get_or_insert_with(|| ringmain_routing::plan(policy, facts, &view, now, seed));
+        let step = ringmain_routing::next(policy, plan, &self.tried, &view, now, deadline, seed);
         if let Step::Try(attempt) = &step {
             ringmain_routing::begin(&mut health, policy, attempt, self.tried.is_empty(), now);
         }
+        drop(health);
+        self.request.trace().decided(now, view, is_new.then_some(&*plan), self.tried.len(), &step);
         step
     }
 
@@ -194,13 +188,10 @@ impl Attempts<'_> {
             late: false,
             given_up_at: now.mono + policy.timeouts.first_token,
         });
-        self.tried.push(Tried {
-            candidate: attempt.candidate,
-            key: attempt.key,
-            result: None,
-            started: now.mono,
-            ended: None,
-        });
+        let (candidate, key, started) = (attempt.candidate, attempt.key, now.mono);
+        let tried = Tried { candidate, key, result: None, started, ended: None };
+        self.request.trace().began(tried.clone());
+        self.tried.push(tried);
         self.replies.push(None);
     }
 
@@ -211,7 +202,7 @@ impl Attempts<'_> {
         }
         let before = self.gateway.clock.now().mono;
         let clocks = self.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at]).flatten();
-        let due = clocks.chain(until).fold(self.deadline, Tick::min);
+        let due = clocks.chain(until).fold(self.request.deadline, Tick::min);
         let mut timer = std::pin::pin!(tokio::time::sleep_until(self.gateway.clock.instant(due)));
         let running = &mut self.running;
         let woken = std::future::poll_fn(|cx| {
@@ -232,7 +223,7 @@ impl Attempts<'_> {
     /// A clock ran out: give up what has had its time. True if the plan is to be asked again.
     fn time_passed(&mut self, until: Option<Tick>) -> bool {
         let now = self.gateway.clock.now().mono;
-        if now >= self.deadline {
+        if now >= self.request.deadline {
             // Dropped, and so cancelled: the deadline is the caller's, the targets are not to blame.
             for runner in std::mem::take(&mut self.running) {
                 self.record(runner.index, classify::no_first_token(), now);
@@ -263,7 +254,7 @@ impl Attempts<'_> {
         match result {
             Ok(arrived) => {
                 runner.attempt.limits = arrived.limits;
-                runner.attempt.committed();
+                runner.attempt.committed(matches!(arrived.body, Answer::Live(_)));
                 self.guard.target = Some(Arc::clone(runner.attempt.target()));
                 // Who was late and then beaten has failed as surely as who never answers; a rival that only lost has not.
                 for loser in self.running.iter_mut().filter(|loser| loser.late) {
@@ -285,6 +276,7 @@ impl Attempts<'_> {
     }
 
     fn record(&mut self, index: usize, fault: Fault, now: Tick) {
+        self.request.trace().failed(index, &fault, now);
         if let Some(tried) = self.tried.get_mut(index) {
             tried.result = Some(fault);
             tried.ended = Some(now);

@@ -11,7 +11,8 @@ use ringmain_routing::{Health, Observation, Row, Seen, Standing};
 use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
 
 use crate::clock::Clock;
-use crate::route::Route;
+use crate::records::Records;
+use crate::route::{Chosen, Route};
 use crate::rules::Rules;
 
 /// One gateway. Shared by all worker threads.
@@ -23,6 +24,8 @@ pub struct Gateway {
     pub seed: u64,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// Where requests are written down.
+    pub records: Records,
     rules: ArcSwap<Rules>,
     health: Mutex<Health>,
     requests: AtomicU64,
@@ -39,6 +42,7 @@ impl Gateway {
             seed,
             rules: ArcSwap::from_pointee(Rules::bind(config, None, &metrics)),
             metrics,
+            records: Records::default(),
             health: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -97,7 +101,7 @@ impl Gateway {
     ///
     /// # Errors
     /// 404: nothing serves this model, with the nearest names.
-    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap) -> Result<Arc<Route>, Fault> {
+    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap) -> Result<Chosen, Fault> {
         self.rules.load().route(facts, headers, &self.metrics).map_err(|none| {
             Fault::new(FaultClass::Unroutable, Origin::Caller, Phase::Before, none.to_string()).with_status(404)
         })
@@ -115,7 +119,7 @@ impl Gateway {
         let mut health = self.health();
         ringmain_routing::observe(&mut health, policy, observation, now, seed);
         if matches!(observation.seen, Seen::Failed(_)) || observation.attempt.probe {
-            let view = ringmain_routing::view(&health, policy, now);
+            let view = ringmain_routing::view(&health, policy, None, now);
             drop(health);
             let at = observation.attempt.candidate;
             if let (Some(row), Some(target)) = (view.rows().get(at), route.targets.get(at)) {
@@ -129,7 +133,7 @@ impl Gateway {
     pub fn expose_metrics(&self) -> String {
         let now = self.clock.now();
         for route in self.rules.load().routes() {
-            let view = ringmain_routing::view(&self.health(), &route.policy, now);
+            let view = ringmain_routing::view(&self.health(), &route.policy, None, now);
             for (row, target) in view.rows().iter().zip(&route.targets) {
                 emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
             }

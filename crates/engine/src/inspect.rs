@@ -1,17 +1,21 @@
 //! Stage 4: the facts of the request, and the route it takes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use ringmain_core::{Capabilities, Fault, FaultClass, Operation, Origin, Phase, RequestFacts, RequestId, Tick};
-use ringmain_dialects::{BodyFacts, Framing, Malformed, ir, registry, shared};
+use ringmain_core::{
+    Capabilities, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Seed, Tick,
+};
+use ringmain_dialects::{BodyFacts, Codec, Framing, Malformed, ir, registry, shared};
 use ringmain_wire::json::{self, Document, Object};
 
 use crate::accept::Accepted;
 use crate::gateway::Gateway;
-use crate::route::Route;
+use crate::marks::marks;
+use crate::route::{Chosen, Route};
+use crate::trace::Trace;
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-ringmain-timeout");
 static TAG: HeaderName = HeaderName::from_static("x-ringmain-tag");
@@ -37,6 +41,14 @@ pub struct Inspected {
     pub framing: Framing,
     /// The route it takes.
     pub route: Arc<Route>,
+    /// Why that one, in words.
+    pub why: Arc<str>,
+    /// The chance it has.
+    pub seed: Seed,
+    /// The end of its time.
+    pub deadline: Tick,
+    /// What is decided and done for it.
+    pub trace: Mutex<Trace>,
     /// The decoded request, made once if any target needs a translation.
     pub decoded: OnceLock<Result<ir::Request, Malformed>>,
 }
@@ -58,7 +70,7 @@ pub fn inspect(
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
     let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
-    let facts = RequestFacts {
+    let mut facts = RequestFacts {
         operation: accepted.operation,
         dialect: accepted.dialect,
         model,
@@ -68,8 +80,13 @@ pub fn inspect(
         max_output_tokens: read.max_output_tokens,
         timeout: timeout(&headers)?,
         tags: tags(&headers),
+        marks: Marks::default(),
     };
-    let route = gateway.route(&facts, &headers)?;
+    let Chosen { route, why } = gateway.route(&facts, &headers)?;
+    let turns = registry::codec(facts.dialect).filter(|_| facts.operation == Operation::Chat).map(Codec::turns);
+    facts.marks = marks(route.policy.affinity, turns.as_ref(), &object, &headers);
+    let total = route.policy.timeouts.total;
+    let deadline = started + facts.timeout.map_or(total, |timeout| timeout.min(total));
     let document = Document::from_object(body, &object).ok_or_else(|| bad_request("unreadable body".to_owned()))?;
     Ok(Inspected {
         id,
@@ -81,11 +98,27 @@ pub fn inspect(
         include_usage: read.include_usage,
         framing: accepted.framing,
         route,
+        why,
+        seed: Seed::of_request(gateway.seed, id.0),
+        deadline,
+        trace: Mutex::default(),
         decoded: OnceLock::new(),
     })
 }
 
 impl Inspected {
+    /// What is decided and done for it. Held for a moment at a time, by the one thread that serves it.
+    pub fn trace(&self) -> MutexGuard<'_, Trace> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The headers that rules ask for, for the record; others may hold anything.
+    #[must_use]
+    pub fn asked_headers(&self) -> Vec<(String, String)> {
+        let value = |name: &String| Some((name.clone(), self.headers.get(name.as_str())?.to_str().ok()?.to_owned()));
+        self.route.asked_headers.iter().filter_map(value).collect()
+    }
+
     /// The whole request in the intermediate representation; decoded at the first call.
     ///
     /// # Errors

@@ -13,12 +13,15 @@ pub mod clock;
 pub mod exchange;
 pub mod frames;
 pub mod gateway;
+pub mod heartbeat;
 pub mod identify;
 pub mod inspect;
 pub mod limits;
 pub mod live;
+pub mod marks;
 pub mod models;
 pub mod read;
+pub mod records;
 pub mod relay;
 pub mod render;
 pub mod reply;
@@ -30,6 +33,7 @@ pub mod sign;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod writer;
 
 pub use gateway::Gateway;

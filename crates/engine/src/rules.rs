@@ -7,12 +7,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ringmain_catalog::Auth;
 use ringmain_config::{Config, Credential, NoRoute, RouteTarget, Selection, Topology, Via};
 use ringmain_core::{Operation, RequestFacts};
-use ringmain_routing::KeyIx;
+use ringmain_routing::record::Known;
+use ringmain_routing::{HostIx, KeyIx};
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::{AwsCredentials, CredentialChain, Origin};
 use secrecy::ExposeSecret;
 
-use crate::route::Route;
+use crate::route::{Chosen, Route};
 use crate::sign::{Pair, Signer};
 use crate::target::{Absent, Key, ProviderLink, Target};
 
@@ -28,7 +29,7 @@ pub struct Rules {
     pub caller_secret: Option<Arc<str>>,
     routes: Vec<Arc<Route>>,
     /// By what is asked and of which model: one name may stand for models of several kinds.
-    direct: Mutex<HashMap<(Operation, String), Arc<Route>>>,
+    direct: Mutex<HashMap<(Operation, String), Chosen>>,
     links: Vec<Option<Arc<ProviderLink>>>,
     topology: Arc<Mutex<Topology>>,
 }
@@ -58,40 +59,51 @@ impl Rules {
         self.routes.iter()
     }
 
+    /// The providers that can be called, with the number of each one's host.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&ringmain_config::Provider, &Arc<ProviderLink>, HostIx)> {
+        let linked = self.config.providers.iter().zip(&self.links);
+        linked.filter_map(|(provider, link)| {
+            let host = self.topology().host(&provider.name, &provider.base_url);
+            Some((provider, link.as_ref()?, host))
+        })
+    }
+
     /// The route of a request.
     ///
     /// # Errors
     /// Nothing serves the model.
-    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap, metrics: &Metrics) -> Result<Arc<Route>, NoRoute> {
+    pub fn route(&self, facts: &RequestFacts, headers: &HeaderMap, metrics: &Metrics) -> Result<Chosen, NoRoute> {
         // What names a model directly is looked up by its text; only the first request of a model is resolved.
         let asked = (facts.operation, facts.model.clone());
         let known = self.direct().get(&asked).cloned();
-        if let Some(route) = known {
-            return Ok(route);
+        if let Some(chosen) = known {
+            return Ok(chosen);
         }
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let selection = self.config.select(facts, &header)?;
         match selection.via {
             Via::Route(at) => {
-                let route = self.routes.get(at).cloned();
-                route.ok_or_else(|| NoRoute { message: "the route is gone".to_owned(), nearest: Vec::new() })
+                let gone = || NoRoute { message: "the route is gone".to_owned(), nearest: Vec::new() };
+                let route = self.routes.get(at).cloned().ok_or_else(gone)?;
+                Ok(Chosen { route, why: selection.why })
             }
             Via::Direct | Via::Catalog => {
                 let route = self.make(&selection, metrics);
+                let chosen = Chosen { route, why: selection.why };
                 // A written route may take the same model for other requests: then it is asked each time.
                 if self.config.routes.iter().all(|route| route.matcher.is_none()) {
                     let mut direct = self.direct();
                     if direct.len() >= DIRECT_ROUTES_MAX {
                         direct.clear();
                     }
-                    direct.insert(asked, Arc::clone(&route));
+                    direct.insert(asked, chosen.clone());
                 }
-                Ok(route)
+                Ok(chosen)
             }
         }
     }
 
-    fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Arc<Route>>> {
+    fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Chosen>> {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,7 +122,13 @@ impl Rules {
             target.is_some()
         });
         let name = selection.route.as_ref();
+        let known = policy.candidates.iter().zip(&targets).map(|(candidate, target)| {
+            Known::new(candidate, target.provider.keys.iter().map(|key| key.label.as_str()))
+        });
         Arc::new(Route {
+            known: known.collect(),
+            name: Arc::clone(&selection.route),
+            asked_headers: self.config.asked_headers().into(),
             header: HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("?")),
             targets,
             on_loss: selection.settings.on_loss,
@@ -171,7 +189,7 @@ fn signer(provider: &ringmain_config::Provider, credential: &Credential) -> Opti
 mod tests {
     use ringmain_catalog::Catalog;
     use ringmain_config::Sources;
-    use ringmain_core::{Capabilities, Dialect};
+    use ringmain_core::{Capabilities, Dialect, Marks};
 
     use super::*;
 
@@ -203,8 +221,9 @@ mod tests {
                 max_output_tokens: None,
                 timeout: None,
                 tags: Vec::new(),
+                marks: Marks::default(),
             };
-            rules.route(&facts, &HeaderMap::new(), &metrics).map(|route| route.policy.candidates.len())
+            rules.route(&facts, &HeaderMap::new(), &metrics).map(|chosen| chosen.route.policy.candidates.len())
         };
         assert_eq!(ask(Operation::Chat).unwrap(), 1);
         assert_eq!(ask(Operation::Chat).unwrap(), 1);

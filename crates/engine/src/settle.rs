@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, Seed, Tick, Timings, Usage};
+use ringmain_core::{Fault, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, RequestEnded, Served, emit};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::target::Target;
+use crate::trace::Settled;
 
 /// One attempt, from its begin to its end.
 #[derive(Debug)]
@@ -76,13 +77,27 @@ impl AttemptGuard {
         self.gateway.clock.now().mono.since(self.started)
     }
 
-    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on.
-    pub fn committed(&mut self) {
+    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on. If more of
+    /// the answer is to come, what its head said of the key is told now, so that others need not wait for it; and how long
+    /// the first token of a stream took.
+    pub fn committed(&mut self, flows: bool) {
         self.timings.first_token = Some(self.elapsed());
+        let limits = if flows { self.limits.take() } else { None };
+        let is_stream = self.request.facts.stream;
+        if !self.attempt.probe && !is_stream && limits.is_none() {
+            return;
+        }
+        let now = self.gateway.clock.now();
+        let mut health = self.gateway.health();
+        if let Some(limits) = limits {
+            ringmain_routing::told(&mut health, &self.attempt, self.started, &limits, now);
+        }
+        if is_stream {
+            ringmain_routing::first_token(&mut health, &self.attempt, self.started, now);
+        }
         if self.attempt.probe {
-            let now = self.gateway.clock.now();
             let policy = &self.request.route.policy;
-            ringmain_routing::committed(&mut self.gateway.health(), policy, &self.attempt, self.started, now);
+            ringmain_routing::committed(&mut health, policy, &self.attempt, self.started, now);
         }
     }
 
@@ -91,11 +106,17 @@ impl AttemptGuard {
         emit(&EventSkipped { request: self.request.id, target: &self.target.meter });
     }
 
+    /// What it cost, as far as that is known.
+    fn cost(&self) -> Option<Money> {
+        self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)))
+    }
+
     /// It brought a whole answer.
     pub fn served(&mut self) {
-        let cost = self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)));
+        let cost = self.cost();
         self.timings.total = self.elapsed();
-        let seen = Seen::Success { timings: self.timings };
+        let streamed = self.request.facts.stream;
+        let seen = Seen::Success { timings: self.timings, usage: self.usage, cost, streamed };
         self.settle(seen, Ended::Served(Served { usage: self.usage, cost }));
     }
 
@@ -109,10 +130,30 @@ impl AttemptGuard {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let observation =
-            Observation { attempt: self.attempt, started: self.started, seen, limits: self.limits.take() };
-        let seed = Seed::of_request(self.gateway.seed, self.request.id.0).nth("observe", self.started.0);
+        let observation = Observation {
+            attempt: self.attempt,
+            started: self.started,
+            seen,
+            limits: self.limits.take(),
+            marks: self.request.facts.marks.clone(),
+        };
+        let seed = self.request.seed.nth("observe", self.started.0);
         self.gateway.observe(&self.request.route, &observation, seed);
+        let (fault, served) = match &end {
+            Ended::Served(_) => (None, true),
+            Ended::Failed(fault) => (Some(*fault), false),
+            Ended::Cancelled => (None, false),
+        };
+        self.request.trace().settled(Settled {
+            attempt: &self.attempt,
+            started: self.started,
+            ended: self.gateway.clock.now().mono,
+            timings: self.timings,
+            usage: self.usage,
+            cost: self.cost(),
+            fault,
+            served,
+        });
         emit(&AttemptEnded {
             request: self.request.id,
             target: &self.target.meter,
@@ -127,7 +168,8 @@ impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if !self.settled {
             self.timings.total = self.elapsed();
-            self.settle(Seen::Cancelled, Ended::Cancelled);
+            let first_token = self.timings.first_token;
+            self.settle(Seen::Cancelled { first_token }, Ended::Cancelled);
         }
     }
 }
@@ -173,6 +215,9 @@ impl RequestGuard {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let now = self.gateway.clock.now();
+        let record = self.request.trace().record(&self.request, now, fault);
+        self.gateway.records.record(&Arc::new(record));
         let total = self.elapsed();
         let target = self.target.as_ref().map(|target| target.name.to_string());
         emit(&RequestEnded {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use ringmain_catalog::{Auth, Catalog, Endpoint, Model, Pools, Provider, Quirks};
 use ringmain_config::OnLoss;
-use ringmain_core::{Capabilities, Dialect, Operation, RequestFacts, RequestId, Tick};
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick};
 use ringmain_dialects::{BodyFacts, Framing, registry};
 use ringmain_routing::{
-    Backoff, Balance, BreakerPolicy, Candidate, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget, TargetIx,
-    Timeouts,
+    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget,
+    TargetIx, Timeouts,
 };
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
@@ -103,14 +103,20 @@ pub(crate) fn route(targets: Vec<Target>, on_loss: OnLoss) -> Route {
         target: target.ix,
         name: target.name.to_string(),
         host: HostIx(0),
-        keys: vec![KeyRef { key: KeyIx(0), weight: 1.0 }],
+        keys: vec![KeyRef { key: KeyIx(0), weight: 1.0, caps: Caps::default() }],
         weight: 1.0,
         tier: 1,
         capabilities: target.model.as_ref().map(|model| model.capabilities),
         context_window: target.model.as_ref().and_then(|model| model.context_window),
+        price: None,
+        caps: Caps::default(),
+        out_of_region: false,
         race_after: None,
     });
     Route {
+        name: "test".into(),
+        known: Arc::from([]),
+        asked_headers: Arc::from([]),
         header: HeaderValue::from_static("test"),
         policy: policy(candidates.collect()),
         targets: targets.into_iter().map(Arc::new).collect(),
@@ -125,6 +131,9 @@ fn policy(candidates: Vec<Candidate>) -> Policy {
         route: "test".to_owned(),
         candidates,
         balance: Balance::Order,
+        shift: None,
+        affinity: Affinity::Off,
+        hedge: None,
         attempts: 5,
         backoff: Backoff { base: Duration::from_millis(250), max: seconds(8) },
         retry_budget: RetryBudget { share: 0.2, per_second: 10.0 },
@@ -181,10 +190,15 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
             max_output_tokens: read.max_output_tokens,
             timeout: None,
             tags: Vec::new(),
+            marks: Marks::default(),
         },
         include_usage: read.include_usage,
         framing: Framing::Sse,
         route: Arc::new(route(Vec::new(), OnLoss::Warn)),
+        why: "a test".into(),
+        seed: Seed(1),
+        deadline: Tick(u64::MAX),
+        trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
     }
 }

@@ -2,8 +2,11 @@
 
 mod check;
 mod demo;
+mod explain;
 mod models;
+mod replay;
 mod serve;
+mod simulate;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -17,9 +20,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
-        Command::Explain(_) => Ok(later("explain")),
-        Command::Simulate(_) => Ok(later("simulate")),
-        Command::Replay(_) => Ok(later("replay")),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(_) => Ok(later("keys")),
     }
 }

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use ringmain_core::Capabilities;
+use ringmain_core::{Capabilities, Money, Price};
+use serde::{Deserialize, Serialize};
 
 /// One base URL of one configured provider, in the topology of the configuration in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostIx(pub u32);
 
 /// One credential of one configured provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyIx(pub u32);
 
 /// One model at one configured provider. Routes that name the same target share it, and so its health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TargetIx(pub u32);
 
 /// The policy of one route.
@@ -25,6 +26,12 @@ pub struct Policy {
     pub candidates: Vec<Candidate>,
     /// How to choose within a tier.
     pub balance: Balance,
+    /// Moves weight away from a target that measures worse than a bound.
+    pub shift: Option<Shift>,
+    /// Whether the turns of a conversation stay together.
+    pub affinity: Affinity,
+    /// Races the slowest requests.
+    pub hedge: Option<Hedge>,
     /// Attempts over all targets, the first included; at least 1.
     pub attempts: u32,
     /// Waits between attempts on the same target.
@@ -58,6 +65,12 @@ pub struct Candidate {
     pub capabilities: Option<Capabilities>,
     /// Input and output tokens it can hold; `None` if unknown.
     pub context_window: Option<u64>,
+    /// What one request with a given usage costs; `None` if unknown, which is never taken for free.
+    pub price: Option<Price>,
+    /// How much may be sent to it.
+    pub caps: Caps,
+    /// It is in none of the regions the route allows.
+    pub out_of_region: bool,
     /// Its own clock for racing, where the model thinks long before it speaks; else the route's.
     pub race_after: Option<Duration>,
 }
@@ -69,6 +82,19 @@ pub struct KeyRef {
     pub key: KeyIx,
     /// Its share of the provider's traffic, relative to the other keys'.
     pub weight: f64,
+    /// How much may be sent with it, as the operator says; the provider's own word stands beside it.
+    pub caps: Caps,
+}
+
+/// The most that may be sent to a target, or with a key. `None`: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Caps {
+    /// Attempts running at once.
+    pub in_flight: Option<u32>,
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute, input and output.
+    pub tpm: Option<u64>,
 }
 
 /// How to choose within a tier.
@@ -78,6 +104,93 @@ pub enum Balance {
     Order,
     /// By weight, exact over a window.
     Weighted,
+    /// The soonest answer: first token, and time per token after it.
+    Fastest,
+    /// The least money for this request.
+    Cheapest,
+    /// The fewest attempts running, relative to weight.
+    LeastBusy,
+    /// The least sum of money, time and risk.
+    Adaptive(Worth),
+}
+
+/// What `adaptive` takes time and failure to be worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worth {
+    /// Of one second a caller waits.
+    pub second: Money,
+    /// Of one failed attempt, its wasted time aside.
+    pub failure: Money,
+    /// Share of first attempts spent on finding out how the others do, in ten-thousandths.
+    pub explore: u16,
+}
+
+/// `shift`: when a target measures beyond a bound, its weight goes to the better ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift {
+    /// What is measured.
+    pub measure: Measure,
+    /// How the measures of a window become one number.
+    pub stat: Stat,
+    /// Is it the values above the bound that are bad?
+    pub above: bool,
+    /// The bound: seconds, a share of 1, or dollars.
+    pub bound: f64,
+    /// The window.
+    pub over: Duration,
+    /// The share every healthy target keeps, 0.05 for 5 %.
+    pub floor: f64,
+}
+
+/// What of a target is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Seconds to the first useful token.
+    FirstToken,
+    /// Seconds to the end of the answer.
+    Latency,
+    /// Failures, as a share of answers.
+    ErrorRate,
+    /// Dollars for an answer.
+    Cost,
+}
+
+/// How the measures of a window become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stat {
+    /// The mean.
+    Mean,
+    /// The quantile: 95 for p95.
+    Percentile(u8),
+}
+
+/// What keeps the turns of a conversation together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing.
+    Off,
+    /// The beginning of its prompt: the provider's prompt cache is warm for it.
+    Prefix,
+    /// The session the caller names.
+    Session,
+}
+
+/// A second attempt beside one that is slower than usual.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hedge {
+    /// Slower than what.
+    pub after: HedgeAfter,
+    /// The most of all requests that may be raced so, 0.02 for 2 %.
+    pub budget: f64,
+}
+
+/// When an attempt is slow enough for a second one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// This percentile of the target's own times to the first token.
+    Percentile(u8),
+    /// This long.
+    Time(Duration),
 }
 
 /// Exponential backoff with full jitter: a wait is drawn evenly from `0..=min(max, base * 2^n)`.

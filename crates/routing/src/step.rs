@@ -7,7 +7,8 @@
 //! small) stays ruled out. Retries that need the budget are named in `health/retry_budget.rs`.
 //!
 //! Backoff is full jitter (Brooker, "Exponential Backoff And Jitter"), per target, from the end of the attempt that
-//! failed; a time the provider named is never shortened. A breaker's time is not waited for: it is a guess, and all
+//! failed; a time the provider named is never shortened. Who waits for a limit comes back when it ends, those who have
+//! waited longest first. A breaker's time is not waited for: it is a guess, and all
 //! who waited would come back at once.
 
 mod after;
@@ -17,11 +18,13 @@ use std::time::Duration;
 
 use self::choose::Request;
 use ringmain_core::{Fault, Now, Seed, Tick};
+use serde::{Deserialize, Serialize};
 
+use crate::health::quota::Need;
 use crate::{HostIx, KeyIx, Plan, Policy, Reason, TargetIx, View};
 
 /// One attempt to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Try {
     /// Position in [`Policy::candidates`].
     pub candidate: usize,
@@ -33,10 +36,23 @@ pub struct Try {
     pub key: KeyIx,
     /// Whether the target, its host or the key is back is unknown, and this attempt finds out.
     pub probe: bool,
+    /// It continues a conversation where its prompt is warm; such an attempt is no turn of the route.
+    pub warm: bool,
+    /// Tokens set aside for it of the limits of its key and target, until it ends.
+    pub tokens: u64,
+    /// How many of them are for the prompt.
+    #[serde(default)]
+    pub input: u64,
+}
+
+impl Try {
+    pub(crate) const fn need(&self) -> Need {
+        Need { input: self.input, output: self.tokens.saturating_sub(self.input) }
+    }
 }
 
 /// One attempt of this request, made or being made. The list of them only grows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     /// Position in [`Policy::candidates`].
     pub candidate: usize,
@@ -51,7 +67,8 @@ pub struct Tried {
 }
 
 /// What to do now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Start this attempt, beside any that still runs.
     Try(Try),
@@ -65,7 +82,8 @@ pub enum Step {
 }
 
 /// Why nothing more is tried. Numbers are positions in `tried`: the failure to tell the caller.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stop {
     /// This failure is the answer, or every target failed and it tells the most.
     Return(usize),
@@ -76,6 +94,7 @@ pub enum Stop {
         /// Every target that could serve this is out for its credentials: 502, not 503.
         all_denied: bool,
         /// Until the first of them may be asked again; `None` if that is not known.
+        #[serde(with = "ringmain_core::time::nanos", default)]
         retry_after: Option<Duration>,
         /// Position in [`Policy::candidates`], and why it is out.
         reasons: Vec<(usize, Reason)>,

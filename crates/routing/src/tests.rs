@@ -1,21 +1,33 @@
 //! A small world to decide in: virtual time, one request after the other.
 
+mod affinity;
 mod classes;
+mod crowd;
+mod fastest;
+mod field;
+mod forty;
+mod heartbeats;
 mod keys;
 mod laws;
+mod peers;
 mod probes;
+mod quota;
+mod quota_laws;
 mod scenarios;
 mod shares;
+mod strategies;
+mod traffic;
 
 use std::time::Duration;
 
 use ringmain_core::{
-    Capabilities, Dialect, Fault, FaultClass, Now, Operation, Origin, Phase, RequestFacts, Seed, Tick,
+    Capabilities, Dialect, Fault, FaultClass, Marks, Now, Operation, Origin, Phase, RequestFacts, Seed, Tick,
 };
 
 use crate::{
-    Backoff, Balance, BreakerPolicy, Candidate, Health, HostIx, KeyIx, KeyRef, Limits, Observation, OnRefusal, Plan,
-    Policy, RetryBudget, Seen, Step, Stop, TargetIx, Timeouts, Tried, Try, begin, next, observe, plan, view,
+    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Health, HostIx, KeyIx, KeyRef, Limits, Observation,
+    OnRefusal, Plan, Policy, RetryBudget, Seen, Step, Stop, TargetIx, Timeouts, Tried, Try, begin, next, observe, plan,
+    view,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +40,8 @@ pub(crate) fn secs(seconds: u64) -> Duration {
 pub(crate) fn policy(keys: &[usize]) -> Policy {
     let candidates = keys.iter().enumerate().map(|(at, keys)| {
         let ix = u32::try_from(at).unwrap();
-        let key = |n: usize| KeyRef { key: KeyIx(ix * 10 + u32::try_from(n).unwrap()), weight: 1.0 };
+        let key =
+            |n: usize| KeyRef { key: KeyIx(ix * 10 + u32::try_from(n).unwrap()), weight: 1.0, caps: Caps::default() };
         Candidate {
             target: TargetIx(ix),
             name: format!("provider-{at}/model"),
@@ -38,6 +51,9 @@ pub(crate) fn policy(keys: &[usize]) -> Policy {
             tier: 1,
             capabilities: None,
             context_window: None,
+            price: None,
+            caps: Caps::default(),
+            out_of_region: false,
             race_after: None,
         }
     });
@@ -45,6 +61,9 @@ pub(crate) fn policy(keys: &[usize]) -> Policy {
         route: "text".to_owned(),
         candidates: candidates.collect(),
         balance: Balance::Order,
+        shift: None,
+        affinity: Affinity::Off,
+        hedge: None,
         attempts: 5,
         backoff: Backoff { base: Duration::from_millis(250), max: secs(8) },
         retry_budget: RetryBudget { share: 0.2, per_second: 10.0 },
@@ -79,6 +98,7 @@ pub(crate) fn facts() -> RequestFacts {
         max_output_tokens: None,
         timeout: None,
         tags: Vec::new(),
+        marks: Marks::default(),
     }
 }
 
@@ -93,6 +113,11 @@ pub(crate) fn fault(class: FaultClass) -> Fault {
 
 pub(crate) fn asks(class: FaultClass, wait: Duration) -> Fault {
     Fault { retry_after: Some(wait), ..fault(class) }
+}
+
+/// An answer of which nothing is told.
+pub(crate) fn success() -> Seen {
+    Seen::Success { timings: Default::default(), usage: None, cost: None, streamed: true }
 }
 
 /// How a request ended.
@@ -164,7 +189,19 @@ impl World {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        plan(&self.policy, &self.facts, &view(&self.health, &self.policy, self.now()), self.now(), self.seed())
+        plan(
+            &self.policy,
+            &self.facts,
+            &view(&self.health, &self.policy, Some(&self.facts), self.now()),
+            self.now(),
+            self.seed(),
+        )
+    }
+
+    /// The plan of a request with these marks.
+    pub(crate) fn plan_of(&mut self, marks: &Marks) -> Plan {
+        self.facts.marks = marks.clone();
+        self.plan()
     }
 
     pub(crate) fn begin(&mut self, attempt: &Try, first: bool) -> Tick {
@@ -174,7 +211,7 @@ impl World {
     }
 
     pub(crate) fn end(&mut self, attempt: Try, started: Tick, seen: Seen) {
-        let observation = Observation { attempt, started, seen, limits: self.limits };
+        let observation = Observation { attempt, started, seen, limits: self.limits, marks: self.facts.marks.clone() };
         let (now, seed) = (self.now(), self.seed());
         observe(&mut self.health, &self.policy, &observation, now, seed);
     }
@@ -185,7 +222,7 @@ impl World {
         let (plan, seed, deadline) = (self.plan(), self.seed(), self.now + self.time);
         let mut told = Told { end: End::Served(0), attempts: Vec::new(), at: Vec::new(), tried: Vec::new() };
         for _ in 0..100 {
-            let known = view(&self.health, &self.policy, self.now());
+            let known = view(&self.health, &self.policy, Some(&self.facts), self.now());
             match next(&self.policy, &plan, &told.tried, &known, self.now(), deadline, seed) {
                 Step::Wait { until } => {
                     assert!(until > self.now && until <= deadline, "a wait is in the future and in time");
@@ -201,8 +238,7 @@ impl World {
                     told.at.push(started);
                     self.pass(Duration::from_millis(10));
                     let result = answer(attempt, started);
-                    let seen =
-                        result.clone().map_or_else(Seen::Failed, |()| Seen::Success { timings: Default::default() });
+                    let seen = result.clone().map_or_else(Seen::Failed, |()| success());
                     self.end(attempt, started, seen);
                     let Err(fault) = result else {
                         told.end = End::Served(attempt.candidate);

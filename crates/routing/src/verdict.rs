@@ -4,14 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 use ringmain_core::{Capabilities, FaultClass, Now, Tick};
+use serde::{Deserialize, Serialize};
 
 /// What a plan thinks of one candidate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is asked first.
     Chosen {
         /// Its share of first attempts as things stand, 0 to 1.
         share: f64,
+        /// What the strategy compares it by.
+        score: Score,
     },
     /// It is asked if those before it fail.
     Eligible {
@@ -19,9 +23,36 @@ pub enum Verdict {
         rank: usize,
         /// Its share of first attempts as things stand, 0 to 1.
         share: f64,
+        /// What the strategy compares it by.
+        score: Score,
     },
     /// It is not asked.
     Excluded(Reason),
+}
+
+/// What a strategy compares candidates by; less is better, except a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Score {
+    /// Its place in the file.
+    Place,
+    /// Its weight, as `shift`, a return from an outage and peers leave it.
+    Weight(f64),
+    /// Expected seconds to the end of the answer, for as many requests as wait there.
+    Seconds(f64),
+    /// Expected dollars for this request; `None`: the price is not known.
+    Dollars(Option<f64>),
+    /// Attempts running, relative to its weight.
+    Busy(f64),
+    /// Dollars: the expected cost, the expected time and the expected failures at what they are worth.
+    Sum {
+        /// Of the tokens; `None`: the price is not known.
+        cost: Option<f64>,
+        /// Of the caller's time.
+        time: f64,
+        /// Of failures.
+        risk: f64,
+    },
 }
 
 impl Verdict {
@@ -36,7 +67,8 @@ impl Verdict {
 }
 
 /// Why a candidate is not asked. [`fmt::Display`] gives the bare reason, [`Reason::at`] adds for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The target failed too often.
     BreakerOpen {
@@ -48,9 +80,14 @@ pub enum Reason {
         /// When one probe may be sent.
         until: Tick,
     },
-    /// Rate-limited, on every key it has.
+    /// The provider allows no more for now, or not so many tokens, on every key it has.
     Limited {
         /// When the first of them may be used again.
+        until: Tick,
+    },
+    /// The operator's `rpm` or `tpm` of the target, or of every key it has, allows no more for now.
+    Capped {
+        /// When there is room again.
         until: Tick,
     },
     /// Out for what the provider said of the credential, the account or the model.
@@ -71,6 +108,17 @@ pub enum Reason {
         /// Estimated tokens of the prompt.
         needed: u64,
     },
+    /// As many attempts run there as it is to be given at once.
+    Busy,
+    /// The prompt fits, but not with the answer the caller allows, and another candidate holds both: it is asked last.
+    ContextTight {
+        /// Tokens the model holds.
+        window: u64,
+        /// Estimated tokens of the prompt, and those the caller allows for the answer.
+        needed: u64,
+    },
+    /// It is in none of the regions the route allows.
+    OutOfRegion,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
 }
@@ -80,11 +128,14 @@ impl Reason {
     #[must_use]
     pub const fn is_lasting(self) -> bool {
         match self {
-            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::Unserved => true,
+            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::OutOfRegion | Self::Unserved => true,
             Self::BreakerOpen { .. }
             | Self::HostDown { .. }
             | Self::Limited { .. }
+            | Self::Capped { .. }
             | Self::Benched { .. }
+            | Self::Busy
+            | Self::ContextTight { .. }
             | Self::Probing => false,
         }
     }
@@ -96,8 +147,15 @@ impl Reason {
             Self::BreakerOpen { until }
             | Self::HostDown { until }
             | Self::Limited { until }
+            | Self::Capped { until }
             | Self::Benched { until, .. } => Some(until),
-            Self::Probing | Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::Unserved => None,
+            Self::Busy
+            | Self::Probing
+            | Self::MissingCapability(_)
+            | Self::ContextTooSmall { .. }
+            | Self::ContextTight { .. }
+            | Self::OutOfRegion
+            | Self::Unserved => None,
         }
     }
 
@@ -106,7 +164,9 @@ impl Reason {
     #[must_use]
     pub const fn worth_waiting_for(self) -> Option<Tick> {
         match self {
-            Self::Limited { until } | Self::Benched { until, class: FaultClass::Overloaded } => Some(until),
+            Self::Limited { until }
+            | Self::Capped { until }
+            | Self::Benched { until, class: FaultClass::Overloaded } => Some(until),
             _ => None,
         }
     }
@@ -118,10 +178,14 @@ impl Reason {
             Self::BreakerOpen { .. } => "breaker-open",
             Self::HostDown { .. } => "host-down",
             Self::Limited { .. } => "limited",
+            Self::Capped { .. } => "capped",
             Self::Benched { .. } => "benched",
             Self::Probing => "probing",
             Self::MissingCapability(_) => "missing-capability",
             Self::ContextTooSmall { .. } => "context-too-small",
+            Self::Busy => "busy",
+            Self::ContextTight { .. } => "context-tight",
+            Self::OutOfRegion => "out-of-region",
             Self::Unserved => "unserved",
         }
     }
@@ -139,6 +203,7 @@ impl fmt::Display for Reason {
             Self::BreakerOpen { .. } => f.write_str("circuit breaker open after repeated failures"),
             Self::HostDown { .. } => f.write_str("host unreachable"),
             Self::Limited { .. } => f.write_str("rate-limited by the provider"),
+            Self::Capped { .. } => f.write_str("at its configured rpm or tpm"),
             Self::Benched { class, .. } => f.write_str(match class {
                 FaultClass::Auth => "credential not accepted by the provider",
                 FaultClass::Billing => "no credit or quota left on the account",
@@ -157,6 +222,11 @@ impl fmt::Display for Reason {
             Self::ContextTooSmall { window, needed } => {
                 write!(f, "context window of {window} tokens is too small for about {needed}")
             }
+            Self::Busy => f.write_str("as many attempts run there as it may be given at once"),
+            Self::ContextTight { window, needed } => {
+                write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
+            }
+            Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
             Self::Unserved => f.write_str("does not serve this operation"),
         }
     }
@@ -192,6 +262,12 @@ mod tests {
             (
                 Reason::Benched { until, class: FaultClass::Auth },
                 "credential not accepted by the provider (for another 4.2 s)",
+            ),
+            (Reason::Capped { until }, "at its configured rpm or tpm (for another 4.2 s)"),
+            (Reason::OutOfRegion, "in none of the regions this route allows"),
+            (
+                Reason::ContextTight { window: 8192, needed: 9000 },
+                "context window of 8192 tokens is tight for about 9000 with the answer; asked last",
             ),
             (Reason::BreakerOpen { until: Tick(1) }, "circuit breaker open after repeated failures"),
             (Reason::MissingCapability(Capabilities::TOOLS.with(Capabilities::VISION)), "model lacks tools, vision"),

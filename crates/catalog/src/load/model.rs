@@ -5,8 +5,8 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{Loaded, Scope};
 use crate::model::{Model, ModelKind};
-use crate::price::{LongContext, Price, TokenPrices};
 use crate::raw::{ModelFile, RawModel, RawPrice, Text};
+use ringmain_core::{LongContext, Price, TokenPrices};
 
 pub(super) fn resolve(scope: &mut Scope<'_>, provider: &str, raw: ModelFile) -> Vec<Loaded<Model>> {
     let as_of = date(scope, raw.as_of);

@@ -50,6 +50,7 @@ impl Resolver<'_> {
             keys: vec![key],
             dialect: None,
             region: from_variables(self.sources, &kind.region_env),
+            heartbeat: None,
             ca_file: None,
         })
     }

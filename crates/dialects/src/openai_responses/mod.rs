@@ -33,7 +33,7 @@ use ringmain_wire::json::Object;
 
 use crate::codec::{
     BodyFacts, Codec, Encoded, ErrorReply, Malformed, StreamDecoder, StreamEncoder, StreamStart, Tap, TargetProfile,
-    Unsupported,
+    Turns, Unsupported,
 };
 use crate::ir;
 
@@ -56,6 +56,10 @@ impl Codec for OpenAiResponses {
 
     fn inspect(&self, body: &Object<'_>) -> Result<BodyFacts, Malformed> {
         inspect::inspect(body)
+    }
+
+    fn turns(&self) -> Turns {
+        Turns { before: &["instructions"], list: "input", by_model: &["assistant", "function_call", "reasoning"] }
     }
 
     fn decode_request(&self, body: &[u8]) -> Result<ir::Request, Malformed> {

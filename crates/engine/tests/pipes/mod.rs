@@ -1,6 +1,7 @@
 //! A gateway whose providers are pipes in memory: real HTTP on both ends, and time that only moves when all wait.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may stop")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -198,6 +199,11 @@ impl World {
         let head_at = self.began.elapsed();
         let text = read(body).await;
         Answer { status: head.status, headers: head.headers, text, head_at, done_at: self.began.elapsed() }
+    }
+
+    /// The gateway.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     /// What happened at a provider.

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ringmain_catalog::Catalog;
-use ringmain_config::Config;
-use ringmain_engine::Gateway;
+use ringmain_config::{Config, State};
+use ringmain_engine::records::Store;
+use ringmain_engine::{Gateway, heartbeat};
+use ringmain_state::sqlite;
 use ringmain_telemetry::{ConfigReloaded, emit, log};
-use ringmain_upstream::{Dial, NetDialer};
+use ringmain_upstream::{Dial, NetDialer, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{LogFormat, Serve};
@@ -68,11 +70,14 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
     );
     // The standard library's hasher is seeded by the system: chance enough for jitter and ids.
     let seed = RandomState::new().hash_one(std::process::id());
+    let state = config.state.clone();
     let gateway = Arc::new(Gateway::new(config, seed));
+    keep_records(&gateway, &state);
     let (stage, drain) = Drain::new();
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::default());
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
     tokio::spawn(admin::serve(admin, Arc::clone(&gateway), drain.clone()));
+    tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
     if let Some(file) = file {
         tokio::spawn(follow(file, Arc::clone(&gateway)));
     }
@@ -92,6 +97,25 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
     tokio::task::spawn_blocking(move || workers.join()).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Requests are written down in the database, if there is one. One that cannot be opened stops nothing.
+fn keep_records(gateway: &Gateway, state: &State) {
+    let Some(file) = &state.database else { return };
+    match sqlite::Records::open(file, state.keep).map(Arc::new) {
+        Ok(records) => gateway.records.keep_in(Store { sink: Arc::clone(&records) as _, query: records }),
+        Err(error) => {
+            tracing::error!(file = %file.display(), %error, "state.database cannot be used: requests are kept in memory alone");
+        }
+    }
+}
+
+/// Asks what is out by itself, where a provider wants it, until the process goes out of service.
+async fn heartbeats(gateway: Arc<Gateway>, upstream: Upstream, mut drain: Drain) {
+    tokio::select! {
+        () = heartbeat::run(gateway, upstream) => {}
+        () = drain.reached(Stage::Draining) => {}
+    }
 }
 
 /// Waits until no connection is open, or the grace is over.

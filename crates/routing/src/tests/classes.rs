@@ -127,7 +127,8 @@ fn a_refusal_moves_on_where_the_policy_says_so() {
 #[test]
 fn a_running_attempt_is_raced_not_repeated() {
     let world = World::new(policy(&[1, 1]));
-    let (plan, known, deadline) = (world.plan(), view(&world.health, &world.policy, world.now()), world.now + secs(60));
+    let (plan, known, deadline) =
+        (world.plan(), view(&world.health, &world.policy, Some(&world.facts), world.now()), world.now + secs(60));
     let running = |candidate: usize| Tried {
         candidate,
         key: world.policy.candidates[candidate].keys[0].key,

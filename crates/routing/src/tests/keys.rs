@@ -19,7 +19,7 @@ impl World {
         for (candidate, key, result) in made.iter().cloned() {
             let place = &self.policy.candidates[candidate];
             let (target, host, key) = (place.target, place.host, place.keys[key].key);
-            let attempt = Try { candidate, target, host, key, probe: false };
+            let attempt = Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, input: 0 };
             let started = self.begin(&attempt, tried.is_empty());
             self.pass(secs(1));
             let ended = result.as_ref().map(|fault| {
@@ -28,7 +28,7 @@ impl World {
             });
             tried.push(Tried { candidate, key, result, started, ended });
         }
-        let known = view(&self.health, &self.policy, self.now());
+        let known = view(&self.health, &self.policy, Some(&self.facts), self.now());
         next(&self.policy, &plan, &tried, &known, self.now(), self.deadline(), self.seed())
     }
 
@@ -123,7 +123,10 @@ fn a_key_that_comes_back_is_waited_for() {
         // Another request meets the limit of the second key.
         let _ = world.after(&[(0, 1, Some(asks(FaultClass::RateLimit, secs(20))))]);
         let back = world.now + secs(20);
-        assert!(matches!(view(&world.health, &world.policy, world.now()).keys(0)[1].standing, Standing::Out(_)));
+        assert!(matches!(
+            view(&world.health, &world.policy, Some(&world.facts), world.now()).keys(0)[1].standing,
+            Standing::Out(_)
+        ));
         let step = world.after(&[(0, 0, Some(asks(FaultClass::RateLimit, secs(60)))), (1, 0, other)]);
         let Step::Wait { until } = step else { panic!("{step:?}") };
         assert!(until >= back && until < back + secs(1), "{:?}", until.since(back));

@@ -212,7 +212,7 @@ proptest! {
             let candidate = candidate % keys.len();
             if candidate == healthy { continue; }
             let place = &world.policy.candidates[candidate];
-            let attempt = Try { candidate, target: place.target, host: place.host, key: place.keys[0].key, probe: false };
+            let attempt = Try { candidate, target: place.target, host: place.host, key: place.keys[0].key, probe: false, warm: false, tokens: 0, input: 0 };
             let started = world.begin(&attempt, true);
             world.pass(Duration::from_millis(millis));
             world.end(attempt, started, Seen::Failed(fault));
@@ -328,7 +328,7 @@ fn one_probe_for_many_requests() {
     let mut first = None;
     for request in 0..50 {
         world.requests += 1;
-        let known = view(&world.health, &world.policy, world.now());
+        let known = view(&world.health, &world.policy, Some(&world.facts), world.now());
         let plan = world.plan();
         let step = next(&world.policy, &plan, &[] as &[Tried], &known, world.now(), world.now + secs(9), world.seed());
         let Step::Try(attempt) = step else { panic!("{step:?}") };
@@ -339,7 +339,13 @@ fn one_probe_for_many_requests() {
     }
     // The probe's caller leaves: the next request is the probe.
     let (attempt, started) = first.unwrap();
-    let gone = Observation { attempt, started, seen: Seen::Cancelled, limits: None };
+    let gone = Observation {
+        attempt,
+        started,
+        seen: Seen::Cancelled { first_token: None },
+        limits: None,
+        marks: Default::default(),
+    };
     let (now, seed) = (world.now(), world.seed());
     crate::observe(&mut world.health, &world.policy, &gone, now, seed);
     assert_eq!(world.plan().chosen(), Some(0));

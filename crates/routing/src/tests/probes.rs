@@ -21,7 +21,7 @@ fn probing(broken: &Fault, failures: u32) -> (World, Try, Tick) {
 /// Another request begins.
 fn asked(world: &mut World) -> (Try, Tick) {
     world.requests += 1;
-    let (known, plan) = (view(&world.health, &world.policy, world.now()), world.plan());
+    let (known, plan) = (view(&world.health, &world.policy, Some(&world.facts), world.now()), world.plan());
     let step = next(&world.policy, &plan, &[], &known, world.now(), world.now + secs(9), world.seed());
     let Step::Try(attempt) = step else { panic!("{step:?}") };
     let started = world.begin(&attempt, true);
@@ -35,7 +35,7 @@ fn commit(world: &mut World, attempt: &Try, started: Tick) {
 
 /// Standing, ramp and running attempts of the first target.
 fn first(world: &World) -> (Standing, f64, u32) {
-    let row = view(&world.health, &world.policy, world.now()).rows()[0];
+    let row = view(&world.health, &world.policy, Some(&world.facts), world.now()).rows()[0];
     (row.standing, row.ramp, row.in_flight)
 }
 
@@ -60,20 +60,20 @@ fn a_first_token_brings_it_back() {
         world.pass(secs(30));
         assert_eq!(first(&world), (Standing::Ready, 1.0, 1), "{class}");
         commit(&mut world, &attempt, started);
-        world.end(attempt, started, Seen::Success { timings: Default::default() });
+        world.end(attempt, started, super::success());
         assert_eq!(first(&world), (Standing::Ready, 1.0, 0), "{class}");
     }
 }
 
 #[test]
 fn its_end_is_an_end_like_any_other() {
-    let success = || Seen::Success { timings: Default::default() };
+    let success = super::success;
     let failed = |class| Seen::Failed(fault(class));
     let limited = Seen::Failed(asks(FaultClass::RateLimit, secs(60)));
     // (failures in a row that open it, how the probe ends after its first token, whether the target is out then)
     let table = [
         (5, success(), false),
-        (5, Seen::Cancelled, false),
+        (5, Seen::Cancelled { first_token: None }, false),
         (5, failed(FaultClass::Interrupted), false),
         (1, failed(FaultClass::Interrupted), true),
         (5, failed(FaultClass::Auth), true),

@@ -50,7 +50,7 @@ fn a_target_out_for_a_limit_is_back_when_it_ends() {
 fn the_longest_deadline_wins() {
     let mut world = World::new(policy(&[1]));
     let plan = world.plan();
-    let known = crate::view(&world.health, &world.policy, world.now());
+    let known = crate::view(&world.health, &world.policy, Some(&world.facts), world.now());
     let step = crate::next(&world.policy, &plan, &[], &known, world.now(), world.now + secs(9), world.seed());
     let crate::Step::Try(attempt) = step else { panic!("{step:?}") };
     let started = world.now;
@@ -58,7 +58,10 @@ fn the_longest_deadline_wins() {
         let _ = world.begin(&attempt, true);
     }
     world.pass(secs(1));
-    let until = |world: &World| match crate::view(&world.health, &world.policy, world.now()).rows()[0].standing {
+    let until = |world: &World| match crate::view(&world.health, &world.policy, Some(&world.facts), world.now()).rows()
+        [0]
+    .standing
+    {
         crate::Standing::Out(reason) => reason.until().unwrap().since(started + secs(1)),
         standing => panic!("{standing:?}"),
     };
@@ -67,14 +70,15 @@ fn the_longest_deadline_wins() {
     world.end(attempt, started, Seen::Failed(fault(FaultClass::RateLimit)));
     assert_eq!(until(&world), secs(1), "answers to requests sent together are one piece of news");
     world.limits = Some(Limits {
-        requests: Window { remaining: Some(3), reset: Some(secs(500)) },
-        tokens: Window { remaining: Some(0), reset: Some(secs(70)) },
+        requests: Window { remaining: Some(3), reset: Some(secs(500)), ..Window::default() },
+        tokens: Window { remaining: Some(0), reset: Some(secs(70)), ..Window::default() },
+        ..Limits::default()
     });
     world.end(attempt, started, Seen::Failed(fault(FaultClass::RateLimit)));
     assert_eq!(until(&world), secs(70));
     world.end(attempt, started, Seen::Failed(asks(FaultClass::RateLimit, secs(2))));
     assert_eq!(until(&world), secs(70));
-    world.end(attempt, started, Seen::Success { timings: Default::default() });
+    world.end(attempt, started, super::success());
     assert_eq!(until(&world), secs(70), "a success from before the limit does not end it");
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ringmain_core::{Capabilities, FaultClass, Seed, Timings};
+use ringmain_core::{Capabilities, FaultClass, Money, Seed, Timings, Usage};
 
 use super::{SECOND, World, fault, policy, secs};
-use crate::{Balance, Health, Policy, Reason, Seen, Step, Verdict, next, plan, view};
+use crate::{Balance, Health, Policy, Reason, Seen, Step, Verdict, Worth, next, plan, view};
 
 fn weighted(weights: &[f64]) -> Policy {
     let mut policy = policy(&vec![1; weights.len()]);
@@ -73,14 +73,14 @@ fn a_plan_says_why() {
     world.policy.candidates[0].capabilities = Some(Capabilities::VISION);
     world.policy.candidates[1].context_window = Some(8_000);
     world.policy.candidates[3].capabilities = Some(Capabilities::TOOLS);
-    let mut known = view(&world.health, &world.policy, world.now());
+    let mut known = view(&world.health, &world.policy, Some(&world.facts), world.now());
     known.exclude(2, Reason::Unserved);
     let decided = plan(&world.policy, &world.facts, &known, world.now(), world.seed());
     let expected = [
         Verdict::Excluded(Reason::MissingCapability(Capabilities::TOOLS)),
         Verdict::Excluded(Reason::ContextTooSmall { window: 8_000, needed: 9_000 }),
         Verdict::Excluded(Reason::Unserved),
-        Verdict::Chosen { share: 1.0 },
+        Verdict::Chosen { share: 1.0, score: crate::Score::Place },
     ];
     assert_eq!(decided.verdicts, expected);
     // An estimate alone refuses nobody: the largest window is asked.
@@ -117,13 +117,16 @@ fn a_returning_primary_ramps() {
 #[ignore = "prints a timing"]
 #[expect(clippy::print_stdout, reason = "that is its purpose")]
 fn timing_of_a_request() {
-    for balance in [Balance::Order, Balance::Weighted] {
+    let worth = Worth { second: Money(1_000_000_000), failure: Money(1_000_000_000), explore: 100 };
+    let adaptive = Balance::Adaptive(worth);
+    let learning = [Balance::Fastest, Balance::Cheapest, Balance::LeastBusy, adaptive];
+    for balance in [Balance::Order, Balance::Weighted].into_iter().chain(learning) {
         let mut world = World::new(policy(&[1, 1]));
         world.policy.balance = balance;
         let (policy, facts) = (world.policy.clone(), world.facts.clone());
         let rounds: u32 = 500_000;
         let decide = |world: &World, now, seed| {
-            let known = view(&world.health, &policy, now);
+            let known = view(&world.health, &policy, Some(&facts), now);
             let decided = plan(&policy, &facts, &known, now, seed);
             let step = next(&policy, &decided, &[], &known, now, now.mono + SECOND, seed);
             let Step::Try(attempt) = std::hint::black_box(step) else { panic!("nothing to try") };
@@ -140,7 +143,9 @@ fn timing_of_a_request() {
             let (now, seed) = (world.now(), Seed(u64::from(round)));
             let attempt = decide(&world, now, seed);
             let started = world.begin(&attempt, true);
-            world.end(attempt, started, Seen::Success { timings: Timings::default() });
+            let timings = Timings { head: None, first_token: Some(SECOND), total: SECOND * 2 };
+            let usage = Some(Usage { input: 100, output: 100, ..Usage::default() });
+            world.end(attempt, started, Seen::Success { timings, usage, cost: None, streamed: true });
         }
         let all = clock.elapsed() / rounds;
         println!("{balance:?}: {deciding:?} for view + plan + next, {all:?} with begin + observe");

@@ -1,6 +1,6 @@
 //! What a model costs, exactly.
 
-use ringmain_core::{Money, Usage};
+use crate::{Money, Usage};
 
 /// A model's list price. What is not known is `None`, never zero: a caller must be able to tell "free" from "unpriced".
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

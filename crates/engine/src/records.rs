@@ -1,0 +1,72 @@
+//! Where requests are written down: the latest in memory, for whoever asks why; all of them in a store, if there is one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use ringmain_core::RequestId;
+use ringmain_routing::Record;
+use ringmain_state::{RecordQuery, RecordSink, StateError, memory};
+
+/// The requests that can be asked about without a store, at most; about 2 KB each.
+const LATEST: usize = 2000;
+
+/// Both places.
+#[derive(Debug)]
+pub struct Records {
+    latest: memory::Records,
+    store: ArcSwapOption<Store>,
+}
+
+/// A store that is written to and read from.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Takes records.
+    pub sink: Arc<dyn RecordSink>,
+    /// Finds them again.
+    pub query: Arc<dyn RecordQuery>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { latest: memory::Records::new(LATEST), store: ArcSwapOption::empty() }
+    }
+}
+
+impl Records {
+    /// From now on every record goes there too.
+    pub fn keep_in(&self, store: Store) {
+        self.store.store(Some(Arc::new(store)));
+    }
+
+    /// Writes a request down. Never waits.
+    pub fn record(&self, record: &Arc<Record>) {
+        self.latest.record(record);
+        if let Some(store) = &*self.store.load() {
+            store.sink.record(record);
+        }
+    }
+
+    /// The record of a request, if it is still kept. May read from a disk: not for the request path.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn get(&self, id: RequestId) -> Result<Option<Arc<Record>>, StateError> {
+        match (self.latest.get(id)?, &*self.store.load()) {
+            (Some(record), _) => Ok(Some(record)),
+            (None, Some(store)) => store.query.get(id),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The latest records in memory, newest first.
+    #[must_use]
+    pub fn latest(&self, most: usize) -> Vec<Arc<Record>> {
+        self.latest.latest(most).unwrap_or_default()
+    }
+
+    /// Records the store could not keep.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.store.load().as_ref().map_or(0, |store| store.sink.lost())
+    }
+}

@@ -1,0 +1,99 @@
+//! What is decided and done for one request, as it happens; its record when it has ended.
+
+use std::sync::Arc;
+
+use ringmain_core::{Fault, Money, Now, Tick, Timings, Usage};
+use ringmain_routing::record::{self, Attempt, Decision, Record};
+use ringmain_routing::{Plan, Step, Tried, Try, View};
+
+use crate::inspect::Inspected;
+
+/// The beginnings of a record.
+#[derive(Debug, Default)]
+pub struct Trace {
+    decisions: Vec<Decision>,
+    attempts: Vec<Attempt>,
+}
+
+/// How an attempt ended, as its guard knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled<'a> {
+    /// The attempt.
+    pub attempt: &'a Try,
+    /// When it began.
+    pub started: Tick,
+    /// When it ended.
+    pub ended: Tick,
+    /// Where its time went.
+    pub timings: Timings,
+    /// What it used.
+    pub usage: Option<Usage>,
+    /// What that cost.
+    pub cost: Option<Money>,
+    /// How it failed, if it did.
+    pub fault: Option<&'a Fault>,
+    /// It brought the whole answer.
+    pub served: bool,
+}
+
+impl Trace {
+    /// A decision was made; `plan` where it was made anew. `begun`: attempts that had begun.
+    pub fn decided(&mut self, now: Now, view: View, plan: Option<&Plan>, begun: usize, step: &Step) {
+        self.decisions.push(Decision { now, view, plan: plan.cloned(), begun, step: step.clone() });
+    }
+
+    /// An attempt began.
+    pub fn began(&mut self, tried: Tried) {
+        let (first_token, usage, cost) = (None, None, None);
+        self.attempts.push(Attempt { tried, seen_by: None, first_token, usage, cost, served: false });
+    }
+
+    /// The attempt at `index` failed, and the decisions from here on see it.
+    pub fn failed(&mut self, index: usize, fault: &Fault, now: Tick) {
+        let next = self.decisions.len();
+        if let Some(attempt) = self.attempts.get_mut(index) {
+            attempt.tried.result = Some(fault.clone());
+            attempt.tried.ended = Some(now);
+            attempt.seen_by = Some(next);
+        }
+    }
+
+    /// An attempt ended.
+    pub fn settled(&mut self, end: Settled<'_>) {
+        let is_it = |made: &&mut Attempt| {
+            let tried = &made.tried;
+            (tried.candidate, tried.key, tried.started) == (end.attempt.candidate, end.attempt.key, end.started)
+        };
+        let Some(made) = self.attempts.iter_mut().rev().find(is_it) else { return };
+        made.first_token = end.timings.first_token;
+        (made.usage, made.cost, made.served) = (end.usage, end.cost, end.served);
+        // What a decision has seen of it stays as it was seen.
+        if made.seen_by.is_none() {
+            made.tried.ended = Some(end.ended);
+            made.tried.result = end.fault.cloned();
+        }
+    }
+
+    /// The record of the request that ended now.
+    #[must_use]
+    pub fn record(&mut self, request: &Inspected, now: Now, fault: Option<&Fault>) -> Record {
+        let since = u64::try_from(now.mono.since(request.started).as_millis()).unwrap_or(u64::MAX);
+        Record {
+            version: record::VERSION,
+            id: request.id,
+            at: ringmain_core::WallTime(now.wall.0.saturating_sub(since)),
+            started: request.started,
+            route: Arc::clone(&request.route.name),
+            why: Arc::clone(&request.why),
+            facts: request.facts.clone(),
+            headers: request.asked_headers(),
+            candidates: Arc::clone(&request.route.known),
+            seed: request.seed,
+            deadline: request.deadline,
+            decisions: std::mem::take(&mut self.decisions),
+            attempts: std::mem::take(&mut self.attempts),
+            ended: Some(now.mono),
+            fault: fault.cloned(),
+        }
+    }
+}

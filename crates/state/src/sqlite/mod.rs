@@ -1,0 +1,26 @@
+//! One file on this machine, through SQLite in WAL mode: readers never wait for the writer, nor it for them.
+
+mod records;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::StateError;
+
+pub use records::Records;
+
+/// How long a statement waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Opens the database, made if it is not there, with every table.
+pub(crate) fn open(path: &Path) -> Result<Connection, StateError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A power cut may cost the last moments, never the file.
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.execute_batch(include_str!("schema.sql"))?;
+    Ok(connection)
+}

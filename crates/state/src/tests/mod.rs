@@ -1,0 +1,3 @@
+//! One suite over every backend.
+
+mod records;

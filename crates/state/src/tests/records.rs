@@ -1,0 +1,116 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick, WallTime};
+use ringmain_routing::Record;
+
+use crate::{RecordQuery, RecordSink, memory, sqlite};
+
+fn record(id: u128, at: u64) -> Arc<Record> {
+    Arc::new(Record {
+        version: ringmain_routing::record::VERSION,
+        id: RequestId(id),
+        at: WallTime(at),
+        started: Tick(7),
+        route: "text".into(),
+        why: "the route `text`".into(),
+        facts: RequestFacts {
+            operation: Operation::Chat,
+            dialect: Dialect::OpenAiChat,
+            model: "text".to_owned(),
+            stream: true,
+            needs: Capabilities::TOOLS,
+            input_tokens: 12,
+            max_output_tokens: None,
+            timeout: Some(Duration::from_secs(9)),
+            tags: vec![("team".to_owned(), "search".to_owned())],
+            marks: Marks { earlier: vec![u64::MAX, 1], own: Some(3) },
+        },
+        headers: Vec::new(),
+        candidates: Arc::from([]),
+        seed: Seed(u64::MAX),
+        deadline: Tick(u64::MAX),
+        decisions: Vec::new(),
+        attempts: Vec::new(),
+        ended: None,
+        fault: None,
+    })
+}
+
+/// A store to write to, and the same to read from once what was written has had its time.
+struct Backend {
+    name: &'static str,
+    write: Arc<dyn RecordSink>,
+    read: Read,
+}
+
+type Read = Box<dyn FnOnce(Arc<dyn RecordSink>) -> Arc<dyn RecordQuery>>;
+
+fn backends(folder: &tempfile::TempDir) -> Vec<Backend> {
+    let memory = Arc::new(memory::Records::new(100));
+    let file: PathBuf = folder.path().join("ringmain.db");
+    let written = sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap();
+    vec![
+        Backend { name: "memory", write: memory.clone(), read: Box::new(move |_| memory) },
+        Backend {
+            name: "sqlite",
+            write: Arc::new(written),
+            read: Box::new(move |written| {
+                // Dropped, the writer has written everything.
+                drop(written);
+                Arc::new(sqlite::Records::read(&file).unwrap())
+            }),
+        },
+    ]
+}
+
+#[test]
+fn what_is_handed_over_can_be_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for Backend { name, write, read } in backends(&folder) {
+        for at in [30, 10, 20] {
+            write.record(&record(u128::from(at) << 70 | 5, at));
+        }
+        assert_eq!(write.lost(), 0, "{name}");
+        let read = read(write);
+        let found = read.get(RequestId(10 << 70 | 5)).unwrap().unwrap();
+        assert_eq!(found, record(10 << 70 | 5, 10), "{name}");
+        assert_eq!(read.get(RequestId(1)).unwrap(), None, "{name}");
+        let mut seen = Vec::new();
+        let mut each = |record: Arc<Record>| {
+            seen.push(record.at.0);
+            true
+        };
+        read.since(WallTime(20), &mut each).unwrap();
+        assert_eq!(seen, [20, 30], "{name}: oldest first");
+        let mut first = Vec::new();
+        let mut one = |record: Arc<Record>| {
+            first.push(record.at.0);
+            false
+        };
+        read.since(WallTime(0), &mut one).unwrap();
+        assert_eq!(first, [10], "{name}: until it says enough");
+        assert_eq!(read.latest(2).unwrap().len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn the_ring_lets_the_oldest_go() {
+    let ring = memory::Records::new(3);
+    for id in 1..=5_u64 {
+        ring.record(&record(u128::from(id), id));
+    }
+    let kept: Vec<u64> = ring.latest(10).unwrap().iter().map(|record| record.at.0).collect();
+    assert_eq!(kept, [5, 4, 3]);
+    assert_eq!(ring.get(RequestId(1)).unwrap(), None);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.db");
+    std::fs::write(&file, "these are my notes, and they are long enough to be read as a header of something").unwrap();
+    assert!(sqlite::Records::open(&file, Duration::from_secs(1)).is_err());
+    assert!(sqlite::Records::read(&folder.path().join("absent.db")).is_err());
+}
