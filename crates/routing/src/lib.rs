@@ -6,6 +6,7 @@
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
 //! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
+//! first_token(health, attempt, started, now)                 the same of a stream: how fast it begins
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
 //! The same functions decide in production, in `explain`, in simulation and in replay.
@@ -25,14 +26,15 @@ mod verdict;
 mod view;
 
 pub use health::Health;
-pub use observe::{Limits, Observation, Seen, Window, begin, committed, observe};
+pub use health::shift::ShiftRow;
+pub use observe::{Limits, Observation, Seen, Window, begin, committed, first_token, observe};
 pub use plan::{Plan, plan};
 pub use policy::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
     OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
 pub use record::Record;
-pub use step::{Step, Stop, Tried, Try, next};
+pub use step::{Step, Stop, Tried, Try, late_after, next};
 pub use verdict::{Reason, Score, Verdict};
 pub use view::{KeyRow, Pace, Row, Standing, View, view};
 

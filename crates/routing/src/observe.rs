@@ -5,6 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Seed, Tick, Timings, Usage};
 
 use crate::health::limits::Out;
+use crate::health::{hedge, measures, shift};
 use crate::{Health, Policy, Try};
 
 /// One attempt that ended.
@@ -39,7 +40,10 @@ pub enum Seen {
     /// A failure.
     Failed(Fault),
     /// We stopped it: the caller left, or another attempt won.
-    Cancelled,
+    Cancelled {
+        /// From its start to its first useful token; `None` if none had come.
+        first_token: Option<Duration>,
+    },
 }
 
 /// What the `x-ratelimit-*` headers of a response say.
@@ -62,11 +66,18 @@ pub struct Window {
 
 /// An attempt starts. `first`: the first of its request.
 pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, now: Now) {
+    shift::step(health, policy, now);
     let now = now.mono;
+    hedge::refresh(health, policy, now);
     if let Some(route) = health.route(&policy.route, now) {
         if first {
             route.turn = route.turn.wrapping_add(1);
             route.budget.deposit(now);
+            if let Some(hedge) = &policy.hedge {
+                route.hedge.deposit(hedge);
+            }
+        } else if attempt.hedge {
+            route.hedge.withdraw();
         } else {
             route.budget.withdraw(&policy.retry_budget, now);
         }
@@ -107,6 +118,15 @@ pub fn committed(health: &mut Health, _policy: &Policy, attempt: &Try, started: 
     for_key(health, attempt, |out| out.committed(started));
 }
 
+/// The first useful token of a stream came at `now`: a stream may take minutes to end, and what its beginning says of the
+/// target is known long before. For streamed attempts only; told of all of them or of none (then [`observe`] learns it
+/// from [`Seen::Success`]). Beside [`committed`], not in place of it.
+pub fn first_token(health: &mut Health, attempt: &Try, started: Tick, now: Now) {
+    if let Some(target) = health.target(attempt.target) {
+        target.measures.first_token(now.mono.since(started), now.mono);
+    }
+}
+
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
     let Observation { attempt, started, seen, limits, marks: _ } = observation;
@@ -119,9 +139,11 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
     let end = End { policy, attempt, started: *started, now: now.mono, seed };
     match seen {
         Seen::Success { .. } => end.served(health),
-        Seen::Cancelled => end.release(health),
+        Seen::Cancelled { .. } => end.release(health),
         Seen::Failed(fault) => end.failed(health, fault, *limits),
     }
+    end.measured(health, seen);
+    shift::step(health, policy, now);
 }
 
 /// Both what is known of the key and of the key on this model, where there is something.
@@ -151,6 +173,22 @@ impl End<'_> {
             target.out.succeeded(self.started);
         }
         for_key(health, self.attempt, |out| out.succeeded(self.started));
+    }
+
+    /// What the windows of the target learn.
+    fn measured(&self, health: &mut Health, seen: &Seen) {
+        let Some(target) = health.target(self.attempt.target) else { return };
+        let took = self.now.since(self.started);
+        match seen {
+            Seen::Success { timings, cost, streamed, .. } => {
+                target.measures.served(timings, *cost, *streamed, self.now);
+            }
+            Seen::Failed(fault) if measures::blames_target(fault.class, fault.scope) => {
+                target.measures.failed(fault.class, took, self.now);
+            }
+            Seen::Failed(_) => {}
+            Seen::Cancelled { first_token } => target.measures.stopped(took, *first_token, self.now),
+        }
     }
 
     /// The host answered, whatever it said.

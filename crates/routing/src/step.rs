@@ -12,10 +12,12 @@
 
 mod after;
 mod choose;
+mod hedge;
 
 use std::time::Duration;
 
 use self::choose::Request;
+pub use self::hedge::late_after;
 use ringmain_core::{Fault, Now, Seed, Tick};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,9 @@ pub struct Try {
     pub warm: bool,
     /// Tokens set aside for it of the limits of its key and target, until it ends.
     pub tokens: u64,
+    /// It is made beside one that is slower than usual, paid for by the budget of `hedge`.
+    #[serde(default)]
+    pub hedge: bool,
 }
 
 /// One attempt of this request, made or being made. The list of them only grows.
@@ -53,6 +58,9 @@ pub struct Tried {
     pub started: Tick,
     /// When it ended; `None` while it runs.
     pub ended: Option<Tick>,
+    /// It was made beside one that was slower than usual: as [`Try::hedge`].
+    #[serde(default)]
+    pub hedge: bool,
 }
 
 /// What to do now.
@@ -127,7 +135,8 @@ pub fn next(policy: &Policy, plan: &Plan, tried: &[Tried], view: &View, now: Now
         return Step::Stop(Stop::Deadline { fault: request.most_telling() });
     }
     if tried.iter().any(|attempt| attempt.result.is_none()) {
-        return request.race();
+        let may_hedge = policy.hedge.is_some() && request.owes_nothing();
+        return if may_hedge { request.hedge() } else { request.race() };
     }
     match request.last() {
         Some((at, fault)) => request.after(at, fault),

@@ -6,6 +6,7 @@ mod laws;
 mod probes;
 mod scenarios;
 mod shares;
+mod shift;
 
 use std::time::Duration;
 
@@ -233,6 +234,7 @@ impl World {
                         result: Some(fault),
                         started,
                         ended: Some(self.now),
+                        hedge: false,
                     });
                 }
             }

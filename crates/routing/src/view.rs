@@ -1,10 +1,14 @@
 //! What is known of a route's candidates at one moment, copied out of [`Health`] so that nothing is held while deciding.
 
+use std::time::Duration;
+
 use ringmain_core::{Now, RequestFacts, Tick};
 use serde::{Deserialize, Serialize};
 
 use crate::health::breaker::Admission;
+use crate::health::measures::Form;
 use crate::health::retry_budget::Account;
+use crate::health::shift::ShiftRow;
 use crate::{Candidate, Health, KeyIx, Policy, Reason, TargetIx};
 
 /// The candidates of one policy as they stand.
@@ -38,6 +42,12 @@ pub struct Row {
     pub pace: Pace,
     /// What `shift` leaves of its weight: 1 is all.
     pub shifted: f64,
+    /// What `shift` measures of it; `None` on a route without, or before its first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<ShiftRow>,
+    /// Without a useful token for so long, an attempt is slower than usual; `None`: not known, or nobody asks.
+    #[serde(with = "ringmain_core::time::nanos", default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Duration>,
     pub(crate) first_key: usize,
     pub(crate) end_key: usize,
 }
@@ -115,7 +125,7 @@ impl View {
 /// Copies what is known of the candidates of `policy`, and of them for the request of these `facts`; without facts, as for
 /// a request that needs nothing in particular.
 #[must_use]
-pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now: Now) -> View {
+pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now: Now) -> View {
     let route = health.routes.get(&policy.route);
     let mut view = View {
         rows: Vec::with_capacity(policy.candidates.len()),
@@ -127,11 +137,22 @@ pub fn view(health: &Health, policy: &Policy, _facts: Option<&RequestFacts>, now
             None => Account::default().balance(&policy.retry_budget, now.mono),
         },
         warm: None,
-        hedges: 0.0,
+        hedges: policy.hedge.as_ref().map_or(0.0, |hedge| route.map_or(0.0, |route| route.hedge.balance(hedge))),
     };
     for candidate in &policy.candidates {
         let row = row(health, policy, candidate, now, &mut view.keys);
         view.rows.push(row);
+    }
+    if let Some(route) = route {
+        let form = if facts.is_none_or(|facts| facts.stream) { Form::Streamed } else { Form::Plain };
+        for (at, (row, candidate)) in view.rows.iter_mut().zip(&policy.candidates).enumerate() {
+            if policy.shift.is_some()
+                && let Some((left, shift)) = route.shift.row(at, candidate.target)
+            {
+                (row.shifted, row.shift) = (left, Some(shift));
+            }
+            row.late = policy.hedge.as_ref().and_then(|hedge| route.hedge.late(hedge, candidate.target, form));
+        }
     }
     view
 }
@@ -188,6 +209,8 @@ impl Row {
             in_flight: 0,
             pace: Pace::default(),
             shifted: 1.0,
+            shift: None,
+            late: None,
             first_key: 0,
             end_key: 0,
         }

@@ -1,6 +1,7 @@
 //! How to order the candidates of one tier. A strategy is one file with `arrange` and `shares`.
 
 mod order;
+mod shifted;
 mod weighted;
 
 use ringmain_core::Seed;
@@ -10,7 +11,7 @@ use crate::{Balance, Policy, View};
 /// Puts the positions of one tier, given in file order, into the order to try them in.
 pub(crate) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Seed) {
     match policy.balance {
-        Balance::Order => order::arrange(view, tier, seed),
+        Balance::Order => order::arrange(policy, view, tier, seed),
         Balance::Weighted | Balance::Fastest | Balance::Cheapest | Balance::LeastBusy | Balance::Adaptive(_) => {
             weighted::arrange(policy, view, tier, seed);
         }
@@ -20,7 +21,7 @@ pub(crate) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Se
 /// Tells `set` which share of first attempts each position of one tier, given in file order, gets.
 pub(crate) fn shares(policy: &Policy, view: &View, tier: &[usize], set: impl FnMut(usize, f64)) {
     match policy.balance {
-        Balance::Order => order::shares(view, tier, set),
+        Balance::Order => order::shares(policy, view, tier, set),
         Balance::Weighted | Balance::Fastest | Balance::Cheapest | Balance::LeastBusy | Balance::Adaptive(_) => {
             weighted::shares(policy, view, tier, set);
         }

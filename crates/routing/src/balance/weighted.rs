@@ -10,21 +10,24 @@
 use ringmain_core::Seed;
 
 use super::ramp;
+use super::shifted::Floor;
 use crate::{Policy, View};
 
 /// 2^64 divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 pub(super) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Seed) {
+    let floor = Floor::of(policy, view, tier, |at| weight(policy, view, at));
+    let left = |at: usize| floor.left(view, at, weight(policy, view, at));
     let mut rest = tier;
     let mut draw = 0;
     while rest.len() > 1 {
-        let total: f64 = rest.iter().map(|at| weight(policy, view, *at)).sum();
+        let total: f64 = rest.iter().map(|at| left(*at)).sum();
         if total <= 0.0 {
             return;
         }
         let point = if draw == 0 { point(view) } else { seed.nth("weighted", draw).unit() };
-        let picked = pick(policy, view, rest, point * total);
+        let picked = pick(rest, left, point * total);
         if let Some(front) = rest.get_mut(..=picked) {
             front.rotate_right(1);
         }
@@ -35,18 +38,20 @@ pub(super) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Se
 }
 
 pub(super) fn shares(policy: &Policy, view: &View, tier: &[usize], mut set: impl FnMut(usize, f64)) {
-    let total: f64 = tier.iter().map(|at| weight(policy, view, *at)).sum();
+    let floor = Floor::of(policy, view, tier, |at| weight(policy, view, at));
+    let left = |at: usize| floor.left(view, at, weight(policy, view, at));
+    let total: f64 = tier.iter().map(|at| left(*at)).sum();
     for (place, at) in tier.iter().enumerate() {
         let only_zeros = if place == 0 { 1.0 } else { 0.0 };
-        set(*at, if total > 0.0 { weight(policy, view, *at) / total } else { only_zeros });
+        set(*at, if total > 0.0 { left(*at) / total } else { only_zeros });
     }
 }
 
 /// Where on the line `point` lies. Rounding may leave it beyond the end: then the last that has a weight.
-fn pick(policy: &Policy, view: &View, rest: &[usize], point: f64) -> usize {
+fn pick(rest: &[usize], weight: impl Fn(usize) -> f64, point: f64) -> usize {
     let (mut end, mut last) = (0.0, 0);
     for (place, at) in rest.iter().enumerate() {
-        let weight = weight(policy, view, *at);
+        let weight = weight(*at);
         if weight > 0.0 {
             end += weight;
             last = place;

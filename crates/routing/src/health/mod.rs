@@ -1,9 +1,13 @@
 //! What is known of hosts, targets, keys and routes: the fold of all observations.
 
 pub(crate) mod breaker;
+pub(crate) mod hedge;
 pub(crate) mod in_flight;
 pub(crate) mod limits;
+pub(crate) mod measures;
+mod quantile;
 pub(crate) mod retry_budget;
+pub(crate) mod shift;
 mod window;
 
 use std::collections::BTreeMap;
@@ -11,9 +15,12 @@ use std::collections::BTreeMap;
 use ringmain_core::{Seed, Tick};
 
 use self::breaker::Breaker;
+use self::hedge::HedgeHealth;
 use self::in_flight::InFlight;
 use self::limits::Out;
+use self::measures::Measures;
 use self::retry_budget::Account;
+use self::shift::ShiftHealth;
 use crate::{HostIx, KeyIx, TargetIx};
 
 /// An index above this is not tracked: it is always ready. No configuration comes near.
@@ -39,6 +46,7 @@ pub(crate) struct TargetHealth {
     pub(crate) breaker: Breaker,
     pub(crate) out: Out,
     pub(crate) in_flight: InFlight,
+    pub(crate) measures: Measures,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,6 +60,8 @@ pub(crate) struct RouteHealth {
     /// First attempts so far.
     pub(crate) turn: u64,
     pub(crate) budget: Account,
+    pub(crate) shift: ShiftHealth,
+    pub(crate) hedge: HedgeHealth,
     used: Tick,
 }
 

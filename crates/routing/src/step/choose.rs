@@ -108,6 +108,7 @@ impl Request<'_> {
                 probe: row.place == Standing::Probe || key.standing == Standing::Probe,
                 warm: self.tried.is_empty() && self.plan.warm == Some(at),
                 tokens: self.plan.tokens,
+                hedge: false,
             }),
             (Ok(_), Some(until)) => Use::At(until),
             (Err(Some(key)), place) => Use::At(place.map_or(key, |place| place.max(key))),

@@ -212,7 +212,7 @@ proptest! {
             let candidate = candidate % keys.len();
             if candidate == healthy { continue; }
             let place = &world.policy.candidates[candidate];
-            let attempt = Try { candidate, target: place.target, host: place.host, key: place.keys[0].key, probe: false, warm: false, tokens: 0 };
+            let attempt = Try { candidate, target: place.target, host: place.host, key: place.keys[0].key, probe: false, warm: false, tokens: 0, hedge: false };
             let started = world.begin(&attempt, true);
             world.pass(Duration::from_millis(millis));
             world.end(attempt, started, Seen::Failed(fault));
@@ -339,7 +339,13 @@ fn one_probe_for_many_requests() {
     }
     // The probe's caller leaves: the next request is the probe.
     let (attempt, started) = first.unwrap();
-    let gone = Observation { attempt, started, seen: Seen::Cancelled, limits: None, marks: Default::default() };
+    let gone = Observation {
+        attempt,
+        started,
+        seen: Seen::Cancelled { first_token: None },
+        limits: None,
+        marks: Default::default(),
+    };
     let (now, seed) = (world.now(), world.seed());
     crate::observe(&mut world.health, &world.policy, &gone, now, seed);
     assert_eq!(world.plan().chosen(), Some(0));

@@ -73,7 +73,7 @@ fn its_end_is_an_end_like_any_other() {
     // (failures in a row that open it, how the probe ends after its first token, whether the target is out then)
     let table = [
         (5, success(), false),
-        (5, Seen::Cancelled, false),
+        (5, Seen::Cancelled { first_token: None }, false),
         (5, failed(FaultClass::Interrupted), false),
         (1, failed(FaultClass::Interrupted), true),
         (5, failed(FaultClass::Auth), true),
