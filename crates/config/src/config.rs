@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringmain_catalog::{Catalog, Provider as Kind};
 use ringmain_core::Dialect;
+use ringmain_routing::Caps;
 use secrecy::SecretString;
 
 use crate::{Diagnostic, Matcher, Settings};
@@ -17,6 +19,8 @@ use crate::{Diagnostic, Matcher, Settings};
 pub struct Config {
     /// Listeners and limits.
     pub server: Server,
+    /// Where things are kept.
+    pub state: State,
     /// The providers that can be used, in file order.
     pub providers: Vec<Provider>,
     /// The written routes in file order, then the built-in ones.
@@ -34,13 +38,14 @@ impl Config {
     /// Puts the parts together.
     pub(crate) fn new(
         server: Server,
+        state: State,
         providers: Vec<Provider>,
         routes: Vec<Route>,
         defaults: Arc<Settings>,
         catalog: Arc<Catalog>,
     ) -> Self {
         let by_name = providers.iter().enumerate().map(|(index, provider)| (provider.name.clone(), index)).collect();
-        Self { server, providers, routes, defaults, catalog, by_name, exposed: None }
+        Self { server, state, providers, routes, defaults, catalog, by_name, exposed: None }
     }
 
     /// Why `serve` may not start with this configuration: it would listen beyond this machine with nothing to keep
@@ -91,6 +96,15 @@ pub struct Server {
     pub admin_secret: Option<SecretString>,
 }
 
+/// The section `state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The SQLite file where requests are written down. `None`: nowhere but in memory.
+    pub database: Option<PathBuf>,
+    /// How long they are kept there.
+    pub keep: Duration,
+}
+
 /// A configured provider.
 #[derive(Debug, Clone)]
 pub struct Provider {
@@ -104,10 +118,43 @@ pub struct Provider {
     pub keys: Vec<Key>,
     /// The only dialect to speak with it. `None`: what its kind prefers.
     pub dialect: Option<Dialect>,
-    /// The cloud region, where the kind has one.
+    /// Where it is: what `regions` looks at.
     pub region: Option<String>,
+    /// Whether it is asked by itself if what is out is well again.
+    pub heartbeat: Option<Heartbeat>,
     /// A file of PEM certificates to trust for it, beside the usual ones.
     pub ca_file: Option<String>,
+}
+
+/// How a provider is asked by itself whether it is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// How often, give or take a tenth.
+    pub every: Duration,
+    /// By what.
+    pub by: HeartbeatBy,
+    /// Also while all is well.
+    pub always: bool,
+}
+
+/// By what a heartbeat asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeartbeatBy {
+    /// The list of models: free, and says that host and key are well.
+    Models,
+    /// A request for one token: says that the model answers, and costs money.
+    Token,
+}
+
+impl HeartbeatBy {
+    /// The word in the file, in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Models => "models",
+            Self::Token => "token",
+        }
+    }
 }
 
 /// One credential of a provider.
@@ -119,6 +166,8 @@ pub struct Key {
     pub credential: Credential,
     /// Its share of the provider's traffic, relative to the other keys'. Positive.
     pub weight: f64,
+    /// The most that may be sent with it.
+    pub caps: Caps,
     /// Tells one secret from another over reloads; only ever held in memory.
     pub(crate) fingerprint: u64,
 }
@@ -177,6 +226,14 @@ pub struct Route {
     pub(crate) by_name: Arc<str>,
 }
 
+impl RouteTarget {
+    /// A model at a provider, without a share or limit of its own.
+    #[must_use]
+    pub fn new(provider: usize, model: String) -> Self {
+        Self { provider, model, weight: None, tier: 1, caps: Caps::default() }
+    }
+}
+
 /// One target of a route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouteTarget {
@@ -188,4 +245,6 @@ pub struct RouteTarget {
     pub weight: Option<f64>,
     /// 1 is asked first.
     pub tier: u8,
+    /// The most that may be sent to it.
+    pub caps: Caps,
 }

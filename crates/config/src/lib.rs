@@ -5,6 +5,7 @@
 //! from_environment(sources, catalog)    -> Loaded      no file: the providers whose keys are in the environment
 //! Config::select(facts, header)         -> Selection   which targets may serve a request, and why
 //! Config::policy(selection, topology)   -> RoutePolicy the same for the routing crate, with the way back to the keys
+//! Config::describe(selection)           -> String      the same in a few sentences
 //! ```
 //! Nothing here opens a file or reads the environment: both come in as [`Sources`].
 
@@ -21,8 +22,9 @@ mod select;
 mod settings;
 mod sources;
 mod topology;
+mod words;
 
-pub use config::{Config, Credential, Key, Provider, Route, RouteTarget, Server};
+pub use config::{Config, Credential, Heartbeat, HeartbeatBy, Key, Provider, Route, RouteTarget, Server, State};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};
 pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};

@@ -31,6 +31,12 @@ pub struct Names {
     globs: Vec<(String, GlobMatcher)>,
 }
 
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.texts().eq(other.texts())
+    }
+}
+
 impl Names {
     /// Reads globs.
     ///

@@ -1,6 +1,6 @@
 //! A selection for the routing crate: names become numbers, and the catalog says what the models can do.
 
-use ringmain_routing::{Affinity, Balance, Candidate, Caps, KeyIx, KeyRef, Policy, TargetIx};
+use ringmain_routing::{Balance, Candidate, KeyIx, KeyRef, Policy, TargetIx};
 
 use crate::{Config, Key, Provider, RouteTarget, Selection, Settings, Topology};
 
@@ -53,7 +53,7 @@ impl Config {
     /// the policies of [`Config::routes`] can be made once for each configuration.
     pub fn policy(&self, selection: &Selection, topology: &mut Topology) -> RoutePolicy {
         let settings = &*selection.settings;
-        let balance = settings.balance.over(&selection.targets);
+        let balance = settings.balance_over(&selection.targets);
         let mut candidates = Vec::with_capacity(selection.targets.len());
         let mut places = Vec::with_capacity(selection.targets.len());
         for (at, target) in selection.targets.iter().enumerate() {
@@ -67,9 +67,9 @@ impl Config {
             route: selection.route.to_string(),
             candidates,
             balance,
-            shift: None,
-            affinity: Affinity::Off,
-            hedge: None,
+            shift: settings.shift,
+            affinity: settings.affinity,
+            hedge: settings.hedge,
             attempts: settings.attempts,
             backoff: settings.backoff,
             retry_budget: settings.retry_budget,
@@ -99,15 +99,15 @@ impl Config {
                 .keys
                 .iter()
                 .zip(&provider.keys)
-                .map(|(number, key)| KeyRef { key: *number, weight: key.weight, caps: Caps::default() })
+                .map(|(number, key)| KeyRef { key: *number, weight: key.weight, caps: key.caps })
                 .collect(),
             weight,
             tier: target.tier,
             capabilities: model.map(|model| model.capabilities.with(provider.kind.capabilities)),
             context_window: model.and_then(|model| model.context_window),
             price: model.and_then(|model| model.price.clone()),
-            caps: Caps::default(),
-            out_of_region: false,
+            caps: target.caps,
+            out_of_region: settings.is_out_of_region(provider),
             race_after: (thinks && settings.race_after_is_default).then_some(Settings::RACE_AFTER_REASONING),
         }
     }
@@ -119,11 +119,16 @@ fn place(target: &RouteTarget, provider: &Provider, topology: &mut Topology) -> 
 }
 
 /// The weight of the target at `at`. Beside weights, a target without one is a reserve: 0. A tier where none has a
-/// weight is served evenly when the route says `weighted`, and in order, first against reserves, otherwise.
-fn weight(targets: &[RouteTarget], at: usize, balance: Balance, settings: &Settings) -> f64 {
+/// weight is served in order, first against reserves, unless the strategy is one that spreads.
+pub(crate) fn weight(targets: &[RouteTarget], at: usize, balance: Balance, settings: &Settings) -> f64 {
     let Some(target) = targets.get(at) else { return 0.0 };
-    if balance == Balance::Order {
-        return 1.0;
+    match balance {
+        Balance::Order => return 1.0,
+        // These look at what a target does; only a weight of 0 says something, that it is a reserve.
+        Balance::Fastest | Balance::Cheapest | Balance::Adaptive(_) => {
+            return if target.weight == Some(0.0) { 0.0 } else { 1.0 };
+        }
+        Balance::Weighted | Balance::LeastBusy => {}
     }
     if let Some(weight) = target.weight {
         return weight;
@@ -131,6 +136,6 @@ fn weight(targets: &[RouteTarget], at: usize, balance: Balance, settings: &Setti
     let tier = || targets.iter().enumerate().filter(|(_, other)| other.tier == target.tier);
     let weighed = tier().any(|(_, other)| other.weight.is_some());
     let first = tier().next().is_some_and(|(index, _)| index == at);
-    let even = settings.balance == crate::BalanceChoice::Weighted;
+    let even = settings.balance != crate::BalanceChoice::Auto;
     if !weighed && (even || first) { 1.0 } else { 0.0 }
 }

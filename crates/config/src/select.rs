@@ -141,7 +141,7 @@ impl Config {
         let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty())?;
         let (index, provider) = self.provider(provider)?;
         let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
-        let target = RouteTarget { provider: index, model: sent, weight: None, tier: 1 };
+        let target = RouteTarget::new(index, sent);
         let why = format!("the request names the provider `{}` and its model `{model}`", provider.name);
         Some(self.without_route("direct", Via::Direct, vec![target], why))
     }
@@ -154,7 +154,7 @@ impl Config {
             known = true;
             if entry.kind.serves(facts.operation) {
                 let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
-                targets.push(RouteTarget { provider: index, model: sent, weight: None, tier: 1 });
+                targets.push(RouteTarget::new(index, sent));
             }
         }
         if targets.is_empty() {

@@ -2,15 +2,27 @@
 
 use std::time::Duration;
 
-use ringmain_routing::{Backoff, Balance, BreakerPolicy, OnRefusal, RetryBudget, Timeouts};
+use ringmain_routing::{
+    Affinity, Backoff, Balance, BreakerPolicy, Hedge, OnRefusal, RetryBudget, Shift, Timeouts, Worth,
+};
 
-use crate::RouteTarget;
+use crate::{Names, Provider, RouteTarget};
 
 /// The settings of a route, resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// How to choose within a tier.
     pub balance: BalanceChoice,
+    /// What `adaptive` takes time and failure to be worth.
+    pub worth: Worth,
+    /// Moves weight away from a target that measures worse than a bound.
+    pub shift: Option<Shift>,
+    /// What keeps the turns of a conversation together.
+    pub affinity: Affinity,
+    /// Races the slowest requests.
+    pub hedge: Option<Hedge>,
+    /// The only regions that may serve. `None`: any.
+    pub regions: Option<Names>,
     /// What a content filter's refusal means.
     pub on_refusal: OnRefusal,
     /// What to do when a translation cannot carry a field.
@@ -32,6 +44,28 @@ pub struct Settings {
 impl Settings {
     /// The race clock of a model that reasons by default, where nobody wrote another.
     pub const RACE_AFTER_REASONING: Duration = Duration::from_secs(60);
+
+    /// What `balance` comes to for these targets.
+    #[must_use]
+    pub fn balance_over(&self, targets: &[RouteTarget]) -> Balance {
+        match self.balance {
+            BalanceChoice::Order => Balance::Order,
+            BalanceChoice::Weighted => Balance::Weighted,
+            BalanceChoice::Auto if targets.iter().any(|target| target.weight.is_some()) => Balance::Weighted,
+            BalanceChoice::Auto => Balance::Order,
+            BalanceChoice::Fastest => Balance::Fastest,
+            BalanceChoice::Cheapest => Balance::Cheapest,
+            BalanceChoice::LeastBusy => Balance::LeastBusy,
+            BalanceChoice::Adaptive => Balance::Adaptive(self.worth),
+        }
+    }
+
+    /// Is the provider in none of the regions that may serve? One that says no region is in none.
+    #[must_use]
+    pub fn is_out_of_region(&self, provider: &Provider) -> bool {
+        let Some(regions) = &self.regions else { return false };
+        provider.region.as_deref().is_none_or(|region| regions.find(region).is_none())
+    }
 }
 
 /// `balance`, as written.
@@ -43,18 +77,46 @@ pub enum BalanceChoice {
     Order,
     /// By weight.
     Weighted,
+    /// The soonest answer.
+    Fastest,
+    /// The least money for this request.
+    Cheapest,
+    /// The fewest requests in flight, relative to weight.
+    LeastBusy,
+    /// The least sum of money, time and risk.
+    Adaptive,
 }
 
 impl BalanceChoice {
-    /// What it comes to for these targets.
+    /// Does it ask for the weights of targets, but for a 0 that makes a reserve?
     #[must_use]
-    pub fn over(self, targets: &[RouteTarget]) -> Balance {
+    pub const fn heeds_weights(self) -> bool {
         match self {
-            Self::Order => Balance::Order,
-            Self::Weighted => Balance::Weighted,
-            Self::Auto if targets.iter().any(|target| target.weight.is_some()) => Balance::Weighted,
-            Self::Auto => Balance::Order,
+            Self::Auto | Self::Weighted | Self::LeastBusy => true,
+            Self::Order | Self::Fastest | Self::Cheapest | Self::Adaptive => false,
         }
+    }
+
+    /// The word in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Order => "order",
+            Self::Weighted => "weighted",
+            Self::Fastest => "fastest",
+            Self::Cheapest => "cheapest",
+            Self::LeastBusy => "least-busy",
+            Self::Adaptive => "adaptive",
+        }
+    }
+
+    /// The choice of this word.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        let all =
+            [Self::Auto, Self::Order, Self::Weighted, Self::Fastest, Self::Cheapest, Self::LeastBusy, Self::Adaptive];
+        all.into_iter().find(|choice| choice.as_str() == name)
     }
 }
 

@@ -9,7 +9,7 @@ use ringmain_wire::json::Object;
 use crate::ir;
 use crate::loss::Loss;
 
-/// One dialect. Eleven methods; a twelfth needs an ADR.
+/// One dialect. Twelve methods; a thirteenth needs an ADR.
 pub trait Codec: Send + Sync {
     /// Which dialect this is.
     fn dialect(&self) -> Dialect;
@@ -19,6 +19,9 @@ pub trait Codec: Send + Sync {
     /// # Errors
     /// A field the facts need has the wrong type.
     fn inspect(&self, body: &Object<'_>) -> Result<BodyFacts, Malformed>;
+
+    /// Where a request body keeps the turns of its conversation, and which are the model's.
+    fn turns(&self) -> Turns;
 
     /// A caller's request body to the intermediate representation.
     ///
@@ -59,6 +62,17 @@ pub trait Codec: Send + Sync {
 
     /// Reads a copy of an answer that is relayed untouched. Cheap: typed, borrowed, no tree.
     fn tap(&self) -> Box<dyn Tap>;
+}
+
+/// Where the turns of a conversation are in a request body: what the engine knows a conversation again by (ADR 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turns {
+    /// Members that stand before all turns: the system prompt, where it is not a turn.
+    pub before: &'static [&'static str],
+    /// The member that lists the turns.
+    pub list: &'static str,
+    /// The roles, or where a turn has none the types, of what the model said.
+    pub by_model: &'static [&'static str],
 }
 
 /// The facts of a request body.

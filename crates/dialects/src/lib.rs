@@ -21,6 +21,8 @@ pub mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use codec::{BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile};
+pub use codec::{
+    BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile, Turns,
+};
 pub use codec::{StreamDecoder, StreamEncoder, Tap, Unsupported};
 pub use loss::{Loss, LossKind};

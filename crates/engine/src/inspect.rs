@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderName};
 use ringmain_core::{
     Capabilities, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Seed, Tick,
 };
-use ringmain_dialects::{BodyFacts, Framing, Malformed, ir, registry, shared};
+use ringmain_dialects::{BodyFacts, Codec, Framing, Malformed, ir, registry, shared};
 use ringmain_wire::json::{self, Document, Object};
 
 use crate::accept::Accepted;
 use crate::gateway::Gateway;
+use crate::marks::marks;
 use crate::route::{Chosen, Route};
 use crate::trace::Trace;
 
@@ -69,7 +70,7 @@ pub fn inspect(
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
     let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
-    let facts = RequestFacts {
+    let mut facts = RequestFacts {
         operation: accepted.operation,
         dialect: accepted.dialect,
         model,
@@ -82,6 +83,8 @@ pub fn inspect(
         marks: Marks::default(),
     };
     let Chosen { route, why } = gateway.route(&facts, &headers)?;
+    let turns = registry::codec(facts.dialect).filter(|_| facts.operation == Operation::Chat).map(Codec::turns);
+    facts.marks = marks(route.policy.affinity, turns.as_ref(), &object, &headers);
     let total = route.policy.timeouts.total;
     let deadline = started + facts.timeout.map_or(total, |timeout| timeout.min(total));
     let document = Document::from_object(body, &object).ok_or_else(|| bad_request("unreadable body".to_owned()))?;

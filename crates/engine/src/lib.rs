@@ -16,6 +16,7 @@ pub mod identify;
 pub mod inspect;
 pub mod limits;
 pub mod live;
+pub mod marks;
 pub mod models;
 pub mod read;
 pub mod records;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use ringmain_config::OnLoss;
-use ringmain_routing::Policy;
+use ringmain_core::RequestFacts;
 use ringmain_routing::record::Known;
+use ringmain_routing::{Policy, Reason, View};
 use ringmain_telemetry::RouteMeter;
 
 use crate::target::Target;
@@ -29,6 +30,17 @@ pub struct Route {
     pub asked_headers: Arc<[String]>,
     /// Its metrics.
     pub meter: RouteMeter,
+}
+
+impl Route {
+    /// Tells the view which targets do not serve the operation in any dialect we could ask them in.
+    pub fn exclude_unserved(&self, facts: &RequestFacts, view: &mut View) {
+        for (at, target) in self.targets.iter().enumerate() {
+            if target.endpoint(facts.operation, facts.dialect).is_none() {
+                view.exclude(at, Reason::Unserved);
+            }
+        }
+    }
 }
 
 /// The route of one request.

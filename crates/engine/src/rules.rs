@@ -111,11 +111,8 @@ impl Rules {
             target.is_some()
         });
         let name = selection.route.as_ref();
-        let known = policy.candidates.iter().zip(&targets).map(|(candidate, target)| Known {
-            name: candidate.name.clone(),
-            target: candidate.target,
-            host: candidate.host,
-            keys: target.provider.keys.iter().map(|key| (key.ix, key.label.clone())).collect(),
+        let known = policy.candidates.iter().zip(&targets).map(|(candidate, target)| {
+            Known::new(candidate, target.provider.keys.iter().map(|key| key.label.as_str()))
         });
         Arc::new(Route {
             known: known.collect(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringmain_core::{Fault, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
-use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, RequestEnded, Served, emit};
+use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, HedgeEnded, RequestEnded, Served, emit};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
@@ -79,11 +79,18 @@ impl AttemptGuard {
 
     /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on.
     pub fn committed(&mut self) {
-        self.timings.first_token = Some(self.elapsed());
+        let now = self.gateway.clock.now();
+        self.timings.first_token = Some(now.mono.since(self.started));
+        let (policy, is_stream) = (&self.request.route.policy, self.request.facts.stream);
+        if !self.attempt.probe && !is_stream {
+            return;
+        }
+        let mut health = self.gateway.health();
         if self.attempt.probe {
-            let now = self.gateway.clock.now();
-            let policy = &self.request.route.policy;
-            ringmain_routing::committed(&mut self.gateway.health(), policy, &self.attempt, self.started, now);
+            ringmain_routing::committed(&mut health, policy, &self.attempt, self.started, now);
+        }
+        if is_stream {
+            ringmain_routing::first_token(&mut health, &self.attempt, self.started, now);
         }
     }
 
@@ -140,6 +147,10 @@ impl AttemptGuard {
             fault,
             served,
         });
+        if self.attempt.hedge {
+            let (request, route, target) = (self.request.id, &self.request.route.meter, &self.target.meter);
+            emit(&HedgeEnded { request, route, target, won: self.timings.first_token.is_some() });
+        }
         emit(&AttemptEnded {
             request: self.request.id,
             target: &self.target.meter,
@@ -154,7 +165,7 @@ impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if !self.settled {
             self.timings.total = self.elapsed();
-            self.settle(Seen::Cancelled, Ended::Cancelled);
+            self.settle(Seen::Cancelled { first_token: self.timings.first_token }, Ended::Cancelled);
         }
     }
 }
@@ -166,6 +177,8 @@ pub struct RequestGuard {
     request: Arc<Inspected>,
     /// Upstream attempts made.
     pub attempts: u32,
+    /// One of them was made beside one that was slower than usual.
+    pub hedged: bool,
     /// Who served it, or was tried last.
     pub target: Option<Arc<Target>>,
     /// Time spent waiting for providers before the first byte of the answer.
@@ -183,6 +196,7 @@ impl RequestGuard {
             gateway: Arc::clone(gateway),
             request: Arc::clone(request),
             attempts: 0,
+            hedged: false,
             target: None,
             waited: Duration::ZERO,
             first_byte: None,
@@ -211,6 +225,7 @@ impl RequestGuard {
             target: target.as_deref(),
             fault,
             attempts: self.attempts,
+            hedged: self.hedged,
             total,
             overhead: self.first_byte.unwrap_or(total).saturating_sub(self.waited),
         });

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -65,28 +65,45 @@ pub(crate) struct Conn {
     pub(crate) requests: AtomicU64,
 }
 
+/// Something that may be closed with a reset.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// The close is to be a reset.
+    fn reset(&self);
+}
+
+impl Stream for TcpStream {
+    fn reset(&self) {
+        // Where it fails the close is an orderly one, which is still a close.
+        let _ = self.set_zero_linger();
+    }
+}
+
+/// A pipe in memory knows one way to close.
+impl Stream for DuplexStream {
+    fn reset(&self) {}
+}
+
 /// A socket that can be closed with a reset.
-struct Socket {
-    stream: TcpStream,
+struct Socket<S: Stream> {
+    stream: S,
     conn: Arc<Conn>,
 }
 
-impl Drop for Socket {
+impl<S: Stream> Drop for Socket<S> {
     fn drop(&mut self) {
         if self.conn.reset.load(Ordering::Relaxed) {
-            // Where it fails the close is an orderly one, which is still a close.
-            let _ = self.stream.set_zero_linger();
+            self.stream.reset();
         }
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: Stream> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: Stream> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -129,6 +146,8 @@ pub(crate) async fn accept(listener: TcpListener, state: Arc<State>) {
         match accepted {
             Ok((stream, _)) => {
                 let state = Arc::clone(&state);
+                // Without it an event could wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
                 connections.spawn(async move {
                     serve(stream, state).await;
                     drop(permit);
@@ -139,9 +158,7 @@ pub(crate) async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>) {
-    // Without it an event could wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
+pub(crate) async fn serve<S: Stream>(stream: S, state: Arc<State>) {
     let conn = Arc::new(Conn::default());
     let socket = Socket { stream, conn: Arc::clone(&conn) };
     let service = service_fn(move |request| handle(Arc::clone(&state), Arc::clone(&conn), request));

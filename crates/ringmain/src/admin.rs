@@ -1,4 +1,6 @@
-//! The admin plane, as far as it goes: `/metrics`, `/healthz`, `/readyz`.
+//! The admin plane, as far as it goes: `/metrics`, `/healthz`, `/readyz`, `/api/requests`.
+
+mod requests;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,8 +29,8 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, drain: D
         let (gateway, drain) = (Arc::clone(&gateway), drain.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answer(&gateway, &drain, &request);
-                async move { Ok::<_, Infallible>(answer) }
+                let (gateway, drain) = (Arc::clone(&gateway), drain.clone());
+                async move { Ok::<_, Infallible>(answer(&gateway, &drain, &request).await) }
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
@@ -38,12 +40,18 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, drain: D
     }
 }
 
-fn answer(gateway: &Gateway, drain: &Drain, request: &Request<Incoming>) -> Response<ReplyBody> {
+async fn answer(gateway: &Arc<Gateway>, drain: &Drain, request: &Request<Incoming>) -> Response<ReplyBody> {
     if let Some(answer) = probe(request.uri().path(), drain.stage()) {
         return answer;
     }
     if !may_enter(gateway, request.headers()) {
         return text(StatusCode::UNAUTHORIZED, "send the admin secret: Authorization: Bearer …\n".to_owned());
+    }
+    if let Some(rest) = request.uri().path().strip_prefix("/api/requests")
+        && (rest.is_empty() || rest.starts_with('/'))
+    {
+        let (status, value) = requests::answer(gateway, rest, request.uri().query()).await;
+        return json(status, &value);
     }
     match request.uri().path() {
         "/metrics" => {
@@ -52,8 +60,14 @@ fn answer(gateway: &Gateway, drain: &Drain, request: &Request<Incoming>) -> Resp
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response
         }
-        "/" => text(StatusCode::OK, "Ringmain. The dashboard is not available yet; /metrics is.\n".to_owned()),
-        _ => text(StatusCode::NOT_FOUND, "nothing is served here; /metrics, /healthz and /readyz are\n".to_owned()),
+        "/" => text(
+            StatusCode::OK,
+            "Ringmain. The dashboard is not available yet; /metrics and /api/requests are.\n".to_owned(),
+        ),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "nothing is served here; /metrics, /api/requests, /healthz and /readyz are\n".to_owned(),
+        ),
     }
 }
 
@@ -62,6 +76,12 @@ fn may_enter(gateway: &Gateway, headers: &HeaderMap) -> bool {
     let rules = gateway.rules();
     let Some(secret) = &rules.config.server.admin_secret else { return true };
     headers.contains_key(AUTHORIZATION) && identify::identify(headers, Some(secret.expose_secret())).is_ok()
+}
+
+fn json(status: StatusCode, value: &serde_json::Value) -> Response<ReplyBody> {
+    let mut response = text(status, value.to_string());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn text(status: StatusCode, text: String) -> Response<ReplyBody> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringmain_core::{Dialect, Operation};
 
 /// One endpoint in front of every AI provider, which keeps answering while providers fail.
 #[derive(Debug, Parser)]
@@ -24,12 +25,13 @@ pub(crate) enum Command {
     Check(Check),
     /// List the catalog: models, prices, context windows, capabilities
     Models(Models),
-    /// Say which targets a request would get, in which order, and why the others not (not available yet)
-    Explain(Later),
+    /// Say in words what the rules will do: for every route, or which targets one request gets, in which order, and why
+    /// the others not
+    Explain(Box<Explain>),
     /// Say what the rules would do in an outage (not available yet)
     Simulate(Later),
-    /// Decide recorded traffic again under other rules (not available yet)
-    Replay(Later),
+    /// Decide recorded traffic again under other rules, and say what would have gone elsewhere
+    Replay(Replay),
     /// Create, list and revoke virtual keys (not available yet)
     Keys(Later),
 }
@@ -81,6 +83,67 @@ pub(crate) struct Check {
     pub(crate) json: bool,
 }
 
+/// Without a request: every route. With `--model` or `--request`: that request. Keys need not be there.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The configuration file
+    pub(crate) config: PathBuf,
+    /// A file with the body of a request, as it would be sent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "operation", "dialect", "stream", "tokens", "needs"])]
+    pub(crate) request: Option<PathBuf>,
+    /// The path it would be sent to
+    #[arg(long, value_name = "PATH", default_value = "/v1/chat/completions", requires = "request")]
+    pub(crate) path: String,
+    /// The model the request asks for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// What it asks: chat, embeddings, images, …; chat if not said
+    #[arg(long)]
+    pub(crate) operation: Option<Operation>,
+    /// The caller's dialect: openai-chat, anthropic-messages, gemini, …; openai-chat if not said
+    #[arg(long)]
+    pub(crate) dialect: Option<Dialect>,
+    /// It asks for a stream
+    #[arg(long)]
+    pub(crate) stream: bool,
+    /// Its input tokens, such as 1200 or 60k
+    #[arg(long, value_name = "COUNT", default_value = "0", value_parser = count)]
+    pub(crate) tokens: u64,
+    /// The most output tokens it allows
+    #[arg(long, value_name = "COUNT", value_parser = count)]
+    pub(crate) max_output: Option<u64>,
+    /// What it needs of a model: tools, vision, json_schema, …
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    pub(crate) needs: Vec<String>,
+    /// A header it carries
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) header: Vec<(String, String)>,
+    /// A tag it carries in x-ringmain-tag
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) tag: Vec<(String, String)>,
+    /// The time its caller gives it, as in x-ringmain-timeout
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// A folder with `providers/*.yaml` and `models/*.yaml` that override the built-in catalog
+    #[arg(long, value_name = "FOLDER", env = "RINGMAIN_CATALOG")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The configuration file with the rules to try
+    pub(crate) config: PathBuf,
+    /// How far back, such as 1h or 7d
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub(crate) since: Duration,
+    /// The SQLite file with the records; if not said, `state.database` of the configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: Option<PathBuf>,
+    /// A folder with `providers/*.yaml` and `models/*.yaml` that override the built-in catalog
+    #[arg(long, value_name = "FOLDER", env = "RINGMAIN_CATALOG")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Models {
     /// Only models whose provider or name contains this text
@@ -95,6 +158,24 @@ pub(crate) struct Models {
 pub(crate) struct Later {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub(crate) _arguments: Vec<String>,
+}
+
+/// `1200`, `60k`, `1.5m`
+fn count(text: &str) -> Result<u64, String> {
+    let (number, scale) = match text.trim().to_ascii_lowercase() {
+        text if text.ends_with('k') => (text.trim_end_matches('k').to_owned(), 1e3),
+        text if text.ends_with('m') => (text.trim_end_matches('m').to_owned(), 1e6),
+        text => (text, 1.0),
+    };
+    let parsed = number.parse::<f64>().ok().map(|number| (number * scale).round());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range that is checked")]
+    let whole = parsed.filter(|number| (0.0..=1e12).contains(number)).map(|number| number as u64);
+    whole.ok_or_else(|| "expected a number such as 1200 or 60k".to_owned())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| "expected NAME=VALUE".to_owned())?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

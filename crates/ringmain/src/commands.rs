@@ -2,7 +2,9 @@
 
 mod check;
 mod demo;
+mod explain;
 mod models;
+mod replay;
 mod serve;
 
 use std::io::{IsTerminal, Write};
@@ -17,9 +19,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
-        Command::Explain(_) => Ok(later("explain")),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Simulate(_) => Ok(later("simulate")),
-        Command::Replay(_) => Ok(later("replay")),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(_) => Ok(later("keys")),
     }
 }

@@ -21,6 +21,20 @@ impl Sources for Machine {
     }
 }
 
+/// The machine as far as it goes, for commands that call no provider: a key that is not there is made up, so that rules
+/// can be looked at anywhere.
+pub(crate) struct Rehearsal;
+
+impl Sources for Rehearsal {
+    fn var(&self, name: &str) -> Option<String> {
+        Machine.var(name).or_else(|| Some("not-set-on-this-machine".to_owned()))
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        Machine.file(path).or_else(|_| Ok("not-set-on-this-machine".to_owned()))
+    }
+}
+
 /// The built-in catalog, with a folder's files over it.
 pub(crate) fn catalog(folder: Option<&Path>) -> anyhow::Result<Arc<Catalog>> {
     let Some(folder) = folder else {

@@ -9,14 +9,19 @@
 //! first_token(health, attempt, started, now)                 the same of a stream: how fast it begins
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
+//! Besides, the gateway itself may ask what is out: see [`heartbeat`].
+//!
 //! The same functions decide in production, in `explain`, in simulation and in replay.
 //!
 //! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
 //! same probe; `committed` at an attempt's first useful token, `observe` when it ended, and a fresh `view` before each
 //! further `next`.
 
+mod affinity;
 mod balance;
+pub mod explain;
 pub mod health;
+pub mod heartbeat;
 mod observe;
 mod plan;
 pub mod policy;

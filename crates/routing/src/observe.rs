@@ -6,7 +6,7 @@ use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Seed, Tick
 
 use crate::health::limits::Out;
 use crate::health::{hedge, measures, shift};
-use crate::{Health, Policy, Try};
+use crate::{BreakerPolicy, Health, Policy, Try};
 
 /// One attempt that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,10 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
     hedge::refresh(health, policy, now);
     if let Some(route) = health.route(&policy.route, now) {
         if first {
-            route.turn = route.turn.wrapping_add(1);
+            // A turn of a conversation that stays is none of the route: weights hold over conversations.
+            if !attempt.warm {
+                route.turn = route.turn.wrapping_add(1);
+            }
             route.budget.deposit(now);
             if let Some(hedge) = &policy.hedge {
                 route.hedge.deposit(hedge);
@@ -129,16 +132,21 @@ pub fn first_token(health: &mut Health, attempt: &Try, started: Tick, now: Now) 
 
 /// An attempt ended. Must be called exactly once for each [`begin`].
 pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, now: Now, seed: Seed) {
-    let Observation { attempt, started, seen, limits, marks: _ } = observation;
+    let Observation { attempt, started, seen, limits, marks } = observation;
     if let Some(target) = health.target(attempt.target) {
         target.in_flight.end();
     }
     if let Some(key) = health.key(attempt.key) {
         key.in_flight.end();
     }
-    let end = End { policy, attempt, started: *started, now: now.mono, seed };
+    let end = End { breaker: &policy.breaker, attempt, started: *started, now: now.mono, seed };
     match seen {
-        Seen::Success { .. } => end.served(health),
+        Seen::Success { .. } => {
+            end.served(health);
+            if let Some(mark) = marks.own {
+                health.warm.keep(mark, attempt.target, policy.affinity, now.mono);
+            }
+        }
         Seen::Cancelled { .. } => end.release(health),
         Seen::Failed(fault) => end.failed(health, fault, *limits),
     }
@@ -156,20 +164,20 @@ fn for_key(health: &mut Health, attempt: &Try, change: impl Fn(&mut Out)) {
     }
 }
 
-/// The end of one attempt.
-struct End<'a> {
-    policy: &'a Policy,
-    attempt: &'a Try,
-    started: Tick,
-    now: Tick,
-    seed: Seed,
+/// The end of one attempt, or of a heartbeat that is one in all but its caller.
+pub(crate) struct End<'a> {
+    pub(crate) breaker: &'a BreakerPolicy,
+    pub(crate) attempt: &'a Try,
+    pub(crate) started: Tick,
+    pub(crate) now: Tick,
+    pub(crate) seed: Seed,
 }
 
 impl End<'_> {
-    fn served(&self, health: &mut Health) {
+    pub(crate) fn served(&self, health: &mut Health) {
         self.reached(health);
         if let Some(target) = health.target(self.attempt.target) {
-            target.breaker.succeeded(&self.policy.breaker, self.started, self.now);
+            target.breaker.succeeded(self.breaker, self.started, self.now);
             target.out.succeeded(self.started);
         }
         for_key(health, self.attempt, |out| out.succeeded(self.started));
@@ -194,7 +202,7 @@ impl End<'_> {
     /// The host answered, whatever it said.
     fn reached(&self, health: &mut Health) {
         if let Some(host) = health.host(self.attempt.host) {
-            host.succeeded(&self.policy.breaker, self.started, self.now);
+            host.succeeded(self.breaker, self.started, self.now);
         }
     }
 
@@ -210,7 +218,7 @@ impl End<'_> {
         for_key(health, self.attempt, |out| out.release(self.started));
     }
 
-    fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
+    pub(crate) fn failed(&self, health: &mut Health, fault: &Fault, limits: Option<Limits>) {
         if fault.status.is_some() {
             self.reached(health);
         }
@@ -220,7 +228,7 @@ impl End<'_> {
                 self.mark(health, fault, asked);
                 if let Some(target) = health.target(self.attempt.target) {
                     let seed = self.seed.draw("target");
-                    target.breaker.stay_open(&self.policy.breaker, self.started, self.now, seed);
+                    target.breaker.stay_open(self.breaker, self.started, self.now, seed);
                 }
             }
             FaultClass::Billing | FaultClass::Auth | FaultClass::Gone => self.mark(health, fault, fault.retry_after),
@@ -243,7 +251,7 @@ impl End<'_> {
 
     /// Counts against the host or the target.
     fn broken(&self, health: &mut Health, fault: &Fault) {
-        let breaker = &self.policy.breaker;
+        let breaker = self.breaker;
         match fault.scope {
             FaultScope::Request => {}
             FaultScope::Host => {

@@ -3,7 +3,7 @@
 use ringmain_core::{Capabilities, Now, RequestFacts, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View, balance};
+use crate::{Candidate, Policy, Reason, Score, Standing, Verdict, View, affinity, balance};
 
 /// Every candidate with its verdict, and the order to try them in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,10 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
         balance::arrange(policy, view, run, seed.nth("tier", u64::from(run.first().map_or(0, |at| tier(*at)))));
         is_first_tier = false;
     }
+    let warm = affinity::warm(policy, view, &order, seed);
+    if let Some(front) = warm.and_then(|at| order.iter().position(|it| *it == at)).and_then(|at| order.get_mut(..=at)) {
+        front.rotate_right(1);
+    }
     for (place, at) in order.iter().enumerate() {
         if let Some(verdict) = verdicts.get_mut(*at)
             && let Verdict::Eligible { share, score, .. } = *verdict
@@ -64,13 +68,7 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, _now: Now, seed:
             };
         }
     }
-    Plan {
-        verdicts,
-        order,
-        turn: view.turn,
-        warm: None,
-        tokens: facts.input_tokens + facts.max_output_tokens.unwrap_or(0),
-    }
+    Plan { verdicts, order, turn: view.turn, warm, tokens: facts.input_tokens + facts.max_output_tokens.unwrap_or(0) }
 }
 
 fn set_share(verdicts: &mut [Verdict], at: usize, value: f64) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ringmain_core::{Fault, Money, Now, RequestFacts, RequestId, Seed, Tick, Usage, WallTime};
 use serde::{Deserialize, Serialize};
 
-use crate::{HostIx, KeyIx, Plan, Step, TargetIx, Tried, View};
+use crate::{Candidate, HostIx, KeyIx, Plan, Step, TargetIx, Tried, View};
 
 pub use self::dressed::dressed;
 pub use self::replay::{Difference, Reconsidered, reconsider, replay};
@@ -62,6 +62,9 @@ pub struct Known {
     pub name: String,
     /// Its number.
     pub target: TargetIx,
+    /// Its tier.
+    #[serde(default)]
+    pub tier: u8,
     /// Its host's number.
     pub host: HostIx,
     /// Its keys: number and label, such as `openai#2`.
@@ -104,6 +107,15 @@ pub struct Attempt {
     /// It brought the answer.
     #[serde(default)]
     pub served: bool,
+}
+
+impl Known {
+    /// A candidate of a policy; `labels` are those of its keys, in their order.
+    pub fn new<'l>(candidate: &Candidate, labels: impl IntoIterator<Item = &'l str>) -> Self {
+        let keys = candidate.keys.iter().zip(labels).map(|(key, label)| (key.key, label.to_owned()));
+        let (target, host, tier) = (candidate.target, candidate.host, candidate.tier);
+        Self { name: candidate.name.clone(), target, tier, host, keys: keys.collect() }
+    }
 }
 
 impl Record {

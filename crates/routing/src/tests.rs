@@ -1,6 +1,9 @@
 //! A small world to decide in: virtual time, one request after the other.
 
+mod affinity;
 mod classes;
+mod heartbeats;
+mod hedge;
 mod keys;
 mod laws;
 mod probes;
@@ -186,6 +189,12 @@ impl World {
             self.now(),
             self.seed(),
         )
+    }
+
+    /// The plan of a request with these marks.
+    pub(crate) fn plan_of(&mut self, marks: &Marks) -> Plan {
+        self.facts.marks = marks.clone();
+        self.plan()
     }
 
     pub(crate) fn begin(&mut self, attempt: &Try, first: bool) -> Tick {

@@ -6,6 +6,7 @@ use ringmain_core::{Now, RequestFacts, Tick};
 use serde::{Deserialize, Serialize};
 
 use crate::health::breaker::Admission;
+use crate::health::hedge::HedgeHealth;
 use crate::health::measures::Form;
 use crate::health::retry_budget::Account;
 use crate::health::shift::ShiftRow;
@@ -136,22 +137,27 @@ pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now:
             Some(route) => route.budget.balance(&policy.retry_budget, now.mono),
             None => Account::default().balance(&policy.retry_budget, now.mono),
         },
-        warm: None,
-        hedges: policy.hedge.as_ref().map_or(0.0, |hedge| route.map_or(0.0, |route| route.hedge.balance(hedge))),
+        warm: facts.and_then(|facts| health.warm.find(&facts.marks.earlier, now.mono)),
+        hedges: 0.0,
     };
     for candidate in &policy.candidates {
         let row = row(health, policy, candidate, now, &mut view.keys);
         view.rows.push(row);
     }
-    if let Some(route) = route {
-        let form = if facts.is_none_or(|facts| facts.stream) { Form::Streamed } else { Form::Plain };
+    if let Some(shift) = policy.shift.and(route).map(|route| &route.shift) {
         for (at, (row, candidate)) in view.rows.iter_mut().zip(&policy.candidates).enumerate() {
-            if policy.shift.is_some()
-                && let Some((left, shift)) = route.shift.row(at, candidate.target)
-            {
+            if let Some((left, shift)) = shift.row(at, candidate.target) {
                 (row.shifted, row.shift) = (left, Some(shift));
             }
-            row.late = policy.hedge.as_ref().and_then(|hedge| route.hedge.late(hedge, candidate.target, form));
+        }
+    }
+    if let Some(hedge) = &policy.hedge {
+        let form = if facts.is_none_or(|facts| facts.stream) { Form::Streamed } else { Form::Plain };
+        let first = HedgeHealth::default();
+        let known = route.map_or(&first, |route| &route.hedge);
+        view.hedges = known.balance(hedge);
+        for (row, candidate) in view.rows.iter_mut().zip(&policy.candidates) {
+            row.late = known.late(hedge, candidate.target, form);
         }
     }
     view

@@ -50,6 +50,20 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-provider-sim",
         ],
     ),
+    (
+        "ringmain-worlds",
+        &[
+            "ringmain-core",
+            "ringmain-wire",
+            "ringmain-dialects",
+            "ringmain-catalog",
+            "ringmain-routing",
+            "ringmain-config",
+            "ringmain-upstream",
+            "ringmain-engine",
+            "ringmain-provider-sim",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ringmain_core::Money;
 use secrecy::SecretString;
 
+use super::trend::Trend;
 use super::value;
 use crate::TokenBound;
 use crate::diagnostic::Span;
@@ -23,6 +25,9 @@ pub(crate) enum Data {
     Range(Duration, Duration),
     Address(SocketAddr),
     Tokens(TokenBound),
+    Trend(Trend),
+    Percentile(u8),
+    Money(Money),
     Word(&'static str),
     Section(Section),
     List(Vec<Field>),
@@ -83,6 +88,18 @@ impl Section {
             _ => None,
         }
     }
+
+    pub(crate) fn whole(&self, key: &str) -> Option<u64> {
+        match self.get(key)?.data {
+            Data::Whole(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The setting of this key, if it was written and taken.
+    pub(crate) fn taken(&self, key: &str) -> Option<&Field> {
+        self.get(key).filter(|field| !field.is_invalid())
+    }
 }
 
 impl Field {
@@ -142,7 +159,8 @@ impl<'a> Layers<'a> {
         self.sections.iter().any(|section| section.get(key).is_some())
     }
 
-    fn data(&self, key: &str) -> Option<Data> {
+    /// What it says, as written or by default.
+    pub(crate) fn data(&self, key: &str) -> Option<Data> {
         let mut written = self.sections.iter().filter_map(|section| section.get(key));
         if let Some(field) = written.find(|field| !field.is_invalid()) {
             return Some(field.data.clone());
@@ -156,6 +174,8 @@ impl<'a> Layers<'a> {
     reads!(number, Data::Number(number) => number, f64);
     reads!(whole, Data::Whole(number) => number, u64);
     reads!(word, Data::Word(word) => word, &'static str);
+    reads!(money, Data::Money(money) => money, Money);
+    reads!(list, Data::List(items) => items, Vec<Field>);
     reads!(address, Data::Address(address) => address, SocketAddr);
 
     /// A duration that cannot be `off`.

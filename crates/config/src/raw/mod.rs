@@ -4,8 +4,10 @@ mod data;
 mod interpolate;
 mod read;
 mod tree;
+mod trend;
 mod value;
 
 pub(crate) use data::{Data, Field, Layers, Section};
 pub(crate) use read::{Reader, nearest, quoted};
 pub(crate) use tree::{Kind, Node, parse};
+pub(crate) use trend::Trend;

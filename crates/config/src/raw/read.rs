@@ -131,9 +131,8 @@ impl Reader<'_> {
     fn later(&mut self, node: &Node, setting: &Setting, will: &str, at: &At<'_>) {
         if let Kind::Scalar(raw) = &node.kind {
             let value = fill(raw, self.sources).map(|filled| filled.text).unwrap_or_default();
-            // `hedge.budget` bounds what `hedge.after` asks for. Other defaults name what will be, and whoever writes
-            // them down expects it.
-            if value.trim() == setting.default && matches!(setting.default, "off" | "memory" | "2%") {
+            // Other defaults name what will be, and whoever writes them down expects it.
+            if value.trim() == setting.default && matches!(setting.default, "off" | "memory") {
                 return;
             }
         }

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use ringmain_core::time::parse_duration;
 
-use ringmain_core::{Dialect, Operation};
+use ringmain_core::{Dialect, Money, Operation};
 
-use super::Data;
+use super::{Data, trend};
 use crate::schema::Shape;
 use crate::{Compare, Names, TokenBound};
 
 /// A year: longer is a slip.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// No price, and no worth of a second, is above this.
+const MOST_DOLLARS: f64 = 1e6;
 
 /// Why a value is not taken: what it should be, how to write it.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +40,9 @@ pub(crate) fn parse(shape: &Shape, text: &str) -> Result<Data, Refused> {
             _ => Err(refused("true or false", "")),
         },
         Shape::Whole { min, max } => whole(text, *min, *max),
+        Shape::Count => count(text)
+            .map(Data::Whole)
+            .ok_or_else(|| refused("a whole number of at least 1", "write it like `500` or `200k`")),
         Shape::WholeOrAuto { .. } if text == "auto" => Ok(Data::Word("auto")),
         Shape::WholeOrAuto { max } => whole(text, 1, *max),
         Shape::Size => {
@@ -49,19 +55,28 @@ pub(crate) fn parse(shape: &Shape, text: &str) -> Result<Data, Refused> {
             Err(_) => Err(refused("a duration or `off`", DURATIONS)),
         },
         Shape::Hedge if text == "off" => Ok(Data::Duration(None)),
-        Shape::Hedge if matches!(text, "p50" | "p90" | "p95" | "p99") => Ok(Data::Text(text.to_owned())),
+        Shape::Hedge if is_percentile(text) => Ok(Data::Percentile(text[1..].parse().unwrap_or(95))),
         Shape::Hedge => match duration(text) {
             Ok(duration) => Ok(Data::Duration(Some(duration))),
-            Err(_) => Err(refused("`off`, a percentile or a duration", "write it like `p95` or `2s`")),
+            Err(_) => {
+                Err(refused("`off`, a percentile or a duration", "write p50, p90, p95, p99, or a time such as `2s`"))
+            }
+        },
+        Shape::Switch => match (text, duration(text)) {
+            ("on", _) => Ok(Data::Word("on")),
+            ("off", _) => Ok(Data::Word("off")),
+            (_, Ok(duration)) => Ok(Data::Duration(Some(duration))),
+            (_, Err(_)) => Err(refused("`on`, `off` or a duration", "write `on`, or how often: `30s`")),
         },
         Shape::Range => range(text),
-        Shape::Share => share(text),
+        Shape::Share => percent(text).map(Data::Number),
+        Shape::Money => dollars(text)
+            .map(|dollars| Data::Money(Money::from_dollars(dollars)))
+            .ok_or_else(|| refused("an amount of money", "write it in dollars: `$0.002`")),
         Shape::Weight => weight(text),
         Shape::Address => address(text),
-        Shape::Tokens => tokens(text)
-            .map(Data::Tokens)
-            .ok_or_else(|| refused("a bound on tokens", "write a comparison and a number: `> 50k`, `<= 8000`")),
-        Shape::Trend => trend(text),
+        Shape::Tokens => tokens(text).map(Data::Tokens),
+        Shape::Trend => trend::parse(text).map(Data::Trend),
         Shape::Pattern => match Names::new([text]) {
             Ok(_) if text.is_empty() => Err(refused("a name or glob", "")),
             Ok(_) => Ok(Data::Text(text.to_owned())),
@@ -120,13 +135,25 @@ fn range(text: &str) -> Result<Data, Refused> {
     Ok(Data::Range(from, to))
 }
 
-fn share(text: &str) -> Result<Data, Refused> {
+/// A share of 1.
+pub(super) fn percent(text: &str) -> Result<f64, Refused> {
     let number = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
     match number {
-        Some(number) if (0.0..=100.0).contains(&number) => Ok(Data::Number(number / 100.0)),
+        Some(number) if (0.0..=100.0).contains(&number) => Ok(number / 100.0),
         Some(_) => Err(refused("a share between `0%` and `100%`", "")),
         None => Err(refused("a share", "write it in percent: `5%`")),
     }
+}
+
+/// `$0.002`.
+pub(super) fn dollars(text: &str) -> Option<f64> {
+    let amount = text.strip_prefix('$')?.trim_start();
+    let plain = amount.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    amount.parse::<f64>().ok().filter(|amount| plain && (0.0..=MOST_DOLLARS).contains(amount))
+}
+
+fn is_percentile(text: &str) -> bool {
+    matches!(text, "p50" | "p90" | "p95" | "p99")
 }
 
 fn weight(text: &str) -> Result<Data, Refused> {
@@ -173,40 +200,24 @@ fn address(text: &str) -> Result<Data, Refused> {
     parsed.map(Data::Address).ok_or_else(|| refused("an address to listen on", help))
 }
 
-fn tokens(text: &str) -> Option<TokenBound> {
-    let bounds = [(">=", Compare::AtLeast), ("<=", Compare::AtMost), (">", Compare::Above), ("<", Compare::Below)];
-    let (number, compare) =
-        bounds.into_iter().find_map(|(sign, compare)| Some((text.strip_prefix(sign)?.trim(), compare)))?;
-    let (digits, factor) = match number.chars().last()? {
-        'k' | 'K' => (&number[..number.len() - 1], 1_000),
-        'm' | 'M' => (&number[..number.len() - 1], 1_000_000),
-        _ => (number, 1),
-    };
-    let tokens = digits.trim_end().replace('_', "").parse::<u64>().ok()?.checked_mul(factor)?;
-    Some(TokenBound { compare, tokens })
+fn tokens(text: &str) -> Result<TokenBound, Refused> {
+    let signs = [(">=", Compare::AtLeast), ("<=", Compare::AtMost), (">", Compare::Above), ("<", Compare::Below)];
+    let found = signs.into_iter().find_map(|(sign, compare)| Some((text.strip_prefix(sign)?.trim(), compare)));
+    let bound = found.and_then(|(number, compare)| Some(TokenBound { compare, tokens: number_of(number)? }));
+    bound.ok_or_else(|| refused("a bound on tokens", "write a comparison and a number: `> 50k`, `<= 8000`"))
 }
 
-/// `p95(ttft) > 2s`: checked, and kept as it is.
-fn trend(text: &str) -> Result<Data, Refused> {
-    let wrong = || {
-        refused(
-            "a condition on a measure",
-            "write `p95(ttft) > 2s`: p50, p90, p95, p99 or mean, of ttft, latency, error_rate or cost, and > or <",
-        )
-    };
-    let (function, rest) = text.split_once('(').ok_or_else(wrong)?;
-    let (measure, rest) = rest.split_once(')').ok_or_else(wrong)?;
-    let value = rest.trim().strip_prefix(['>', '<']).ok_or_else(wrong)?.trim();
-    let known = match measure.trim() {
-        "ttft" | "latency" => duration(value).is_ok(),
-        "error_rate" => share(value).is_ok(),
-        "cost" => money(value),
-        _ => false,
-    };
-    let function = matches!(function.trim(), "p50" | "p90" | "p95" | "p99" | "mean");
-    if known && function { Ok(Data::Text(text.to_owned())) } else { Err(wrong()) }
+/// A whole number above 0.
+fn count(text: &str) -> Option<u64> {
+    number_of(text).filter(|number| *number > 0)
 }
 
-fn money(text: &str) -> bool {
-    text.strip_prefix('$').and_then(|amount| amount.parse::<f64>().ok()).is_some_and(|amount| amount >= 0.0)
+/// `8000`, `50k`, `2M`.
+fn number_of(text: &str) -> Option<u64> {
+    let (digits, factor) = match text.chars().last()? {
+        'k' | 'K' => (&text[..text.len() - 1], 1_000),
+        'm' | 'M' => (&text[..text.len() - 1], 1_000_000),
+        _ => (text, 1),
+    };
+    digits.trim_end().replace('_', "").parse::<u64>().ok()?.checked_mul(factor)
 }

@@ -31,7 +31,5 @@ fn targets(providers: &[Provider], pool: usize) -> Vec<RouteTarget> {
     let pools = providers.iter().map(|provider| provider.kind.pools.named()[pool].1).collect::<Vec<_>>();
     let most = pools.iter().map(|pool| pool.len()).max().unwrap_or_default();
     let ranked = (0..most).flat_map(|rank| pools.iter().enumerate().map(move |(at, pool)| (at, pool.get(rank))));
-    ranked
-        .filter_map(|(provider, model)| Some(RouteTarget { provider, model: model?.clone(), weight: None, tier: 1 }))
-        .collect()
+    ranked.filter_map(|(provider, model)| Some(RouteTarget::new(provider, model?.clone()))).collect()
 }

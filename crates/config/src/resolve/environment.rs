@@ -43,6 +43,7 @@ impl Resolver<'_> {
             keys: vec![key],
             dialect: None,
             region: None,
+            heartbeat: None,
             ca_file: None,
         })
     }

@@ -10,13 +10,13 @@ pub(super) fn matcher(section: &Section) -> Matcher {
     let mut matcher = Matcher { never: section.get("key").is_some(), ..Matcher::default() };
     for field in &section.fields {
         if let Some(name) = field.key.strip_prefix("header.") {
-            matcher.headers.push((name.to_ascii_lowercase(), names(field)));
+            matcher.headers.push((name.to_ascii_lowercase(), names_of(field)));
         } else if let Some(name) = field.key.strip_prefix("tag.") {
-            matcher.tags.push((name.to_owned(), names(field)));
+            matcher.tags.push((name.to_owned(), names_of(field)));
         } else {
             match (field.key.as_str(), &field.data) {
                 ("operation", Data::List(items)) => matcher.operations = operations(items),
-                ("model", _) => matcher.model = Some(names(field)),
+                ("model", _) => matcher.model = Some(names_of(field)),
                 ("stream", Data::Flag(flag)) => matcher.stream = Some(*flag),
                 ("tokens", Data::Tokens(bound)) => matcher.tokens = Some(*bound),
                 _ => {}
@@ -35,8 +35,14 @@ fn operations(items: &[Field]) -> Vec<Operation> {
     operations
 }
 
-fn names(field: &Field) -> Names {
-    let Data::List(items) = &field.data else { return Names::default() };
-    // Each was read as a glob before.
+/// The globs of a list, each of which was read as one before.
+pub(super) fn names(items: &[Field]) -> Names {
     Names::new(items.iter().filter_map(Field::text)).unwrap_or_default()
+}
+
+fn names_of(field: &Field) -> Names {
+    match &field.data {
+        Data::List(items) => names(items),
+        _ => Names::default(),
+    }
 }

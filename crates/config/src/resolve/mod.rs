@@ -2,11 +2,14 @@
 
 mod builtin;
 mod environment;
+mod heartbeat;
 mod matching;
 mod providers;
 mod routes;
 mod server;
 mod settings;
+mod shift;
+mod state;
 mod targets;
 mod url;
 
@@ -52,6 +55,7 @@ impl Resolver<'_> {
             Some(section) if !section.fields.is_empty() => self.written_providers(section),
             _ => self.environment_providers(&server),
         }
+        let state = self.state(root.section("state").unwrap_or(&nothing));
         let defaults = root.section("defaults").unwrap_or(&nothing);
         let mut routes = self.routes(root, defaults, &server);
         if self.providers.is_empty() && !self.problems.has_errors() {
@@ -67,7 +71,7 @@ impl Resolver<'_> {
         if self.problems.has_errors() {
             return None;
         }
-        let mut config = Config::new(server, self.providers, routes, defaults, self.catalog.clone());
+        let mut config = Config::new(server, state, self.providers, routes, defaults, self.catalog.clone());
         config.exposed = exposed;
         Some(config)
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use ringmain_catalog::{Auth, Provider as Kind};
 use ringmain_core::Dialect;
+use ringmain_routing::Caps;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::targets::caps;
 use super::url;
 use crate::diagnostic::Code;
 use crate::raw::{Data, Field, Section, nearest, quoted};
@@ -44,7 +46,8 @@ impl Resolver<'_> {
         let (Some(base_url), Some(keys)) = (base_url, keys) else { return Standing::Broken };
         let text = |key: &str| section.text(key).map(str::to_owned);
         let (region, ca_file) = (text("region"), text("ca_file"));
-        self.add(Provider { name: name.to_owned(), kind, base_url, keys, dialect, region, ca_file })
+        let heartbeat = self.heartbeat(section, &kind);
+        self.add(Provider { name: name.to_owned(), kind, base_url, keys, dialect, region, heartbeat, ca_file })
     }
 
     pub(super) fn add(&mut self, provider: Provider) -> Standing {
@@ -138,14 +141,15 @@ impl Resolver<'_> {
         let items = section.list("keys");
         let mut keys: Vec<Key> = Vec::new();
         for item in items {
-            let (credential, weight) = self.key(item)?;
+            let (credential, weight, caps) = self.key(item)?;
             let fingerprint = fingerprint(&credential);
             if let Some(same) = keys.iter().find(|key| key.fingerprint == fingerprint) {
                 let message = format!("`{}` is the same key as {}", item.path, same.label);
                 self.problems.warning(Code::NoEffect, item.span, &item.path, message).help("take one of them out");
                 continue;
             }
-            keys.push(Key { label: format!("{name}#{}", keys.len() + 1), credential, weight, fingerprint });
+            let label = format!("{name}#{}", keys.len() + 1);
+            keys.push(Key { label, credential, weight, caps, fingerprint });
         }
         if !keys.is_empty() {
             return Some(keys);
@@ -170,9 +174,9 @@ impl Resolver<'_> {
         }
     }
 
-    fn key(&mut self, item: &Field) -> Option<(Credential, f64)> {
+    fn key(&mut self, item: &Field) -> Option<(Credential, f64, Caps)> {
         let section = match &item.data {
-            Data::Secret(secret) => return Some((Credential::Secret(secret.clone()), 1.0)),
+            Data::Secret(secret) => return Some((Credential::Secret(secret.clone()), 1.0, Caps::default())),
             Data::Section(section) => section,
             _ => return None,
         };
@@ -201,7 +205,7 @@ impl Resolver<'_> {
             self.problems.error(Code::Weights, item.span, &item.path, message).help(help);
             return None;
         }
-        Some((credential, weight))
+        Some((credential, weight, caps(section)))
     }
 }
 
@@ -220,7 +224,7 @@ pub(super) fn from_environment(sources: &dyn crate::Sources, name: &str, kind: &
         Some(value) => {
             let credential = Credential::Secret(SecretString::from(value.trim()));
             let fingerprint = fingerprint(&credential);
-            Some(Key { label: format!("{name}#1"), credential, weight: 1.0, fingerprint })
+            Some(Key { label: format!("{name}#1"), credential, weight: 1.0, caps: Caps::default(), fingerprint })
         }
         None if kind.key_optional => Some(nameless(name)),
         None => match kind.auth {
@@ -236,7 +240,8 @@ fn sendable(value: &str) -> bool {
 }
 
 fn nameless(name: &str) -> Key {
-    Key { label: name.to_owned(), credential: Credential::None, weight: 1.0, fingerprint: 0 }
+    let caps = Caps::default();
+    Key { label: name.to_owned(), credential: Credential::None, weight: 1.0, caps, fingerprint: 0 }
 }
 
 fn fingerprint(credential: &Credential) -> u64 {

@@ -24,9 +24,12 @@ impl Resolver<'_> {
                 self.targets(field, section, "without a name", server);
                 continue;
             };
-            let settings = self.settings(&Layers::new([section, defaults], DEFAULTS), &[section]);
+            let mut settings = self.settings(&Layers::new([section, defaults], DEFAULTS), &[section]);
             let Some(targets) = self.targets(field, section, &shown, server) else { continue };
             self.weights(section, &targets, &settings);
+            self.unused(section, &settings);
+            self.regions(field, section, &shown, &targets, &settings);
+            settings.shift = self.shift(section, &targets, &settings);
             let matcher = section.section("match").map(matcher);
             if let Some(all) = &everything {
                 self.unreachable(field, &shown, all);
@@ -80,12 +83,57 @@ impl Resolver<'_> {
         self.problems.warning(Code::NoEffect, field.span, &field.path, message).help(help);
     }
 
+    /// What the route says of a strategy that it does not have.
+    fn unused(&mut self, section: &Section, settings: &Settings) {
+        let mut unused = |field: &Field, help: &str| {
+            let message = format!("`{}` has no effect here", field.path);
+            self.problems.warning(Code::NoEffect, field.key_span, &field.path, message).help(help);
+        };
+        if let Some(field) = section.taken("adaptive").filter(|_| settings.balance != BalanceChoice::Adaptive) {
+            unused(field, "it is for `balance: adaptive`");
+        }
+        let budget = section.section("hedge").and_then(|hedge| hedge.taken("budget"));
+        if let Some(field) = budget.filter(|field| settings.hedge.is_none() && field.written != "2%") {
+            unused(field, "say `after` what time a request is raced: `after: p95`");
+        }
+    }
+
+    /// Targets that the route's regions leave out. A route of which nothing is left would refuse every request.
+    fn regions(&mut self, route: &Field, section: &Section, name: &str, targets: &[Named], settings: &Settings) {
+        let at = section.get("regions").unwrap_or(route);
+        let mut left = targets.len();
+        for named in targets {
+            let Some(provider) = self.providers.get(named.target.provider) else { continue };
+            if !settings.is_out_of_region(provider) {
+                continue;
+            }
+            left -= 1;
+            let whose = &provider.name;
+            let message = match &provider.region {
+                Some(_) => format!("`{}` is left out: `{whose}` is in another region", named.written),
+                None => format!("`{}` is left out: `{whose}` does not say its region", named.written),
+            };
+            let help = format!("write `region: …` under `providers.{whose}`, or take the target out");
+            self.problems.warning(Code::NoEffect, at.span, &at.path, message).help(help);
+        }
+        if left == 0 {
+            let message = format!("no target of the route `{name}` is in the regions that may serve");
+            let help = "`regions: []` lifts what `defaults` say; add a target that is in one of them";
+            self.problems.error(Code::NoProviders, at.span, &at.path, message).help(help);
+        }
+    }
+
     /// Weights beside targets without one, and weights that nobody looks at.
     fn weights(&mut self, section: &Section, targets: &[Named], settings: &Settings) {
         let Some(field) = section.get("targets") else { return };
         let weighed = targets.iter().filter(|named| named.target.weight.is_some()).count();
-        if weighed > 0 && settings.balance == BalanceChoice::Order {
-            let message = "with `balance: order` the weights here have no effect";
+        if !settings.balance.heeds_weights() {
+            // A weight of 0 makes a reserve of a target, except where the order says it already.
+            let reserve = |named: &&Named| named.target.weight == Some(0.0) && settings.balance != BalanceChoice::Order;
+            if weighed == targets.iter().filter(reserve).count() {
+                return;
+            }
+            let message = format!("with `balance: {}` the weights here have no effect", settings.balance.as_str());
             let help = "write `balance: weighted`, or take the weights out";
             self.problems.warning(Code::Weights, field.key_span, &field.path, message).help(help);
             return;

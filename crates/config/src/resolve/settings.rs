@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ringmain_routing::{Backoff, BreakerPolicy, OnRefusal, RetryBudget, Timeouts};
+use ringmain_routing::{Affinity, Backoff, BreakerPolicy, Hedge, HedgeAfter, OnRefusal, RetryBudget, Timeouts, Worth};
 
+use super::matching::names;
 use crate::diagnostic::Code;
 use crate::raw::{Data, Layers, Section};
 use crate::resolve::Resolver;
@@ -26,11 +27,17 @@ impl Resolver<'_> {
         let retries = layers.within("retries");
         let (base, max) = retries.range("backoff").unwrap_or_default();
         Settings {
-            balance: match layers.word("balance") {
-                Some("order") => BalanceChoice::Order,
-                Some("weighted") => BalanceChoice::Weighted,
-                _ => BalanceChoice::Auto,
+            balance: layers.word("balance").and_then(BalanceChoice::by_name).unwrap_or(BalanceChoice::Auto),
+            worth: worth(&layers.within("adaptive")),
+            // A route's own: it is about the route's targets.
+            shift: None,
+            affinity: match layers.word("affinity") {
+                Some("off") => Affinity::Off,
+                Some("session") => Affinity::Session,
+                _ => Affinity::Prefix,
             },
+            hedge: hedge(&layers.within("hedge")),
+            regions: layers.list("regions").map(|items| names(&items)).filter(|names| names.texts().next().is_some()),
             on_refusal: match layers.word("on_refusal") {
                 Some("next") => OnRefusal::Next,
                 _ => OnRefusal::Return,
@@ -60,15 +67,32 @@ impl Resolver<'_> {
 
     /// A clock of nothing would fail every request.
     fn not_zero(&mut self, section: &Section) {
-        let Some(clocks) = section.section("timeouts") else { return };
-        for field in &clocks.fields {
-            if matches!(field.data, Data::Duration(Some(Duration::ZERO))) && field.key != "race_after" {
+        let clocks = section.section("timeouts").map(|clocks| clocks.fields.as_slice()).unwrap_or_default();
+        let after = section.section("hedge").and_then(|hedge| hedge.get("after"));
+        for field in clocks.iter().filter(|field| field.key != "race_after").chain(after) {
+            if matches!(field.data, Data::Duration(Some(Duration::ZERO))) {
                 let message = format!("`{}` is no time at all", field.path);
                 let help = "write how long to wait at most";
                 self.problems.error(Code::BadValue, field.span, &field.path, message).help(help);
             }
         }
     }
+}
+
+fn worth(layers: &Layers<'_>) -> Worth {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1, in ten-thousandths")]
+    let explore = (layers.number("explore").unwrap_or_default() * 10_000.0).round() as u16;
+    let money = |key| layers.money(key).unwrap_or_default();
+    Worth { second: money("second"), failure: money("failure"), explore }
+}
+
+fn hedge(layers: &Layers<'_>) -> Option<Hedge> {
+    let after = match layers.data("after")? {
+        Data::Percentile(nth) => HedgeAfter::Percentile(nth),
+        Data::Duration(Some(time)) => HedgeAfter::Time(time),
+        _ => return None,
+    };
+    Some(Hedge { after, budget: layers.number("budget").unwrap_or_default() })
 }
 
 fn breaker(layers: &Layers<'_>) -> BreakerPolicy {

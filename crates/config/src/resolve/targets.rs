@@ -1,6 +1,7 @@
 //! The targets of a route.
 
 use ringmain_core::TargetName;
+use ringmain_routing::Caps;
 
 use crate::diagnostic::Code;
 use crate::raw::{Data, Field, Section, nearest, quoted};
@@ -61,8 +62,8 @@ impl Resolver<'_> {
     }
 
     fn target(&mut self, item: &Field, server: &Server) -> Option<Named> {
-        let (to, weight, tier) = match &item.data {
-            Data::Text(_) => (item, None, 1),
+        let (to, weight, tier, caps) = match &item.data {
+            Data::Text(_) => (item, None, 1, Caps::default()),
             Data::Section(section) => {
                 let Some(to) = section.get("to") else {
                     let message = format!("`{}` does not say where `to`", item.path);
@@ -70,11 +71,8 @@ impl Resolver<'_> {
                     self.problems.error(Code::Missing, item.span, &item.path, message).help(help);
                     return None;
                 };
-                let tier = match section.get("tier").map(|field| &field.data) {
-                    Some(Data::Whole(tier)) => u8::try_from(*tier).unwrap_or(u8::MAX),
-                    _ => 1,
-                };
-                (to, section.number("weight"), tier)
+                let tier = section.whole("tier").map_or(1, |tier| u8::try_from(tier).unwrap_or(u8::MAX));
+                (to, section.number("weight"), tier, caps(section))
             }
             _ => return None,
         };
@@ -87,7 +85,7 @@ impl Resolver<'_> {
         self.known_model(provider, &name.model, to);
         let kind = self.providers.get(provider)?.kind.id.as_str();
         let model = known_as(self.catalog, kind, &name.model).to_owned();
-        Some(Named { target: RouteTarget { provider, model, weight, tier }, written: to.written.clone() })
+        Some(Named { target: RouteTarget { provider, model, weight, tier, caps }, written: to.written.clone() })
     }
 
     /// Does it name a provider that has its own problem?
@@ -182,6 +180,12 @@ impl Resolver<'_> {
         };
         self.problems.warning(Code::UnknownModel, to.span, &to.path, message).help(help);
     }
+}
+
+/// The limits of a key or a target.
+pub(super) fn caps(section: &Section) -> Caps {
+    let in_flight = section.whole("max_in_flight").map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+    Caps { in_flight, rpm: section.whole("rpm"), tpm: section.whole("tpm") }
 }
 
 impl Named {

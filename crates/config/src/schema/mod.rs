@@ -4,7 +4,7 @@ mod reference;
 mod table;
 
 pub use reference::reference;
-pub(crate) use table::{DEFAULTS, ROOT, SERVER};
+pub(crate) use table::{DEFAULTS, HEARTBEAT, ROOT, SERVER, SHIFT, STATE};
 
 /// One setting.
 pub(crate) struct Setting {
@@ -33,6 +33,8 @@ pub(crate) enum Shape {
         min: u64,
         max: u64,
     },
+    /// A whole number from 1, perhaps in thousands or millions: `200k`.
+    Count,
     /// A whole number from 1, or `auto`.
     WholeOrAuto {
         max: u64,
@@ -45,6 +47,8 @@ pub(crate) enum Shape {
     Range,
     /// Percent.
     Share,
+    /// Dollars.
+    Money,
     /// A number that counts relative to others.
     Weight,
     /// An address and a port.
@@ -57,6 +61,8 @@ pub(crate) enum Shape {
     Trend,
     /// `off`, a percentile or a duration.
     Hedge,
+    /// `on`, `off` or how often.
+    Switch,
     /// A name or glob.
     Pattern,
     /// `provider/model`.
@@ -90,19 +96,21 @@ impl Shape {
             Self::Text => "text",
             Self::Secret => "a secret",
             Self::Flag => "true or false",
-            Self::Whole { .. } => "a number",
+            Self::Whole { .. } | Self::Count => "a number",
             Self::WholeOrAuto { .. } => "a number or `auto`",
             Self::Size => "a size",
             Self::Duration => "a duration",
             Self::DurationOrOff => "a duration or `off`",
             Self::Range => "a range of durations",
             Self::Share => "a share",
+            Self::Money => "an amount of money",
             Self::Weight => "a weight",
             Self::Address => "an address",
             Self::Url => "a URL",
             Self::Tokens => "a bound on tokens",
             Self::Trend => "a condition on a measure",
             Self::Hedge => "`off`, a percentile or a duration",
+            Self::Switch => "`on`, `off` or a duration",
             Self::Pattern => "a name or glob",
             Self::Target => "`provider/model`",
             Self::Operation => "an operation",

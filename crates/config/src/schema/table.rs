@@ -67,7 +67,18 @@ static PROVIDER: &[Setting] = &[
         "",
         "The one dialect to speak. Default: the caller's where it can, else its kind's.",
     ),
-    now("region", Shape::Text, "", "The cloud region, where the kind has one."),
+    now(
+        "region",
+        Shape::Text,
+        "",
+        "Where it is: what `regions` looks at, and part of the base URL of kinds that have one.",
+    ),
+    now(
+        "heartbeat",
+        Shape::Either(&Shape::Switch, &Shape::Section(&[HEARTBEAT])),
+        "off",
+        "Asks the provider by itself whether what is out is well again. `on`, or how often, or a mapping.",
+    ),
     later("ca_file", Shape::Text, "", "it will be a file of PEM certificates to trust beside the system's"),
 ];
 
@@ -77,13 +88,31 @@ static KEY: &[Setting] = &[
     now("secret_key", Shape::Secret, "", "The secret of an AWS key pair."),
     now("session_token", Shape::Secret, "", "The token of temporary AWS credentials."),
     now("weight", Shape::Weight, "1", "Its share of the provider's traffic, relative to the other keys'."),
-    later(
+    now(
         "rpm",
-        Shape::Whole { min: 1, max: u64::MAX },
+        Shape::Count,
         "",
-        "it will be the most requests a minute sent with this key",
+        "The most requests a minute with this key. What the provider says of it counts besides.",
     ),
-    later("tpm", Shape::Whole { min: 1, max: u64::MAX }, "", "it will be the most tokens a minute sent with this key"),
+    now("tpm", Shape::Count, "", "The most tokens a minute with this key, input and output."),
+];
+
+pub(crate) static HEARTBEAT: &[Setting] = &[
+    now("every", Shape::Duration, "30s", "How often, give or take a tenth; and when a request would else have to try."),
+    now(
+        "by",
+        Shape::Words(&[word("models"), word("token")]),
+        "models",
+        "`models`: the list of models, which is free and says that host and key are well. `token`: a request for one \
+         token of each chat model of the routes, which says that the model answers, and costs money.",
+    ),
+    now(
+        "when",
+        Shape::Words(&[word("out"), word("always")]),
+        "out",
+        "`out`: only while a target, the host or a key is out. `always`: also while all is well, so that an outage is \
+         found without traffic.",
+    ),
 ];
 
 static ROUTE: &[Setting] = &[
@@ -101,7 +130,12 @@ static ROUTE: &[Setting] = &[
         "",
         "What may serve it: `provider/model`, or a mapping with `to`.",
     ),
-    later("shift", Shape::Section(&[SHIFT]), "", "it will move weight to the target that measures better"),
+    now(
+        "shift",
+        Shape::Section(&[SHIFT]),
+        "",
+        "Moves weight away from a target that measures worse than a bound, to those of its tier that do not.",
+    ),
 ];
 
 static MATCH: &[Setting] = &[
@@ -129,10 +163,24 @@ static TARGET: &[Setting] = &[
     now("to", Shape::Target, "", "`provider/model`; the model may hold further slashes."),
     now("weight", Shape::Weight, "", "Its share within its tier, relative to the others'. 0: only when they are out."),
     now("tier", Shape::Whole { min: 1, max: 255 }, "1", "Tier 2 is asked only when tier 1 has nothing to offer."),
+    now(
+        "max_in_flight",
+        Shape::Whole { min: 1, max: 1_000_000 },
+        "",
+        "The most attempts running there at once, of all routes; further requests go to the next target.",
+    ),
+    now("rpm", Shape::Count, "", "The most requests a minute sent there, of all routes."),
+    now("tpm", Shape::Count, "", "The most tokens a minute, input and output, of all routes."),
 ];
 
-static SHIFT: &[Setting] = &[
-    now("when", Shape::Trend, "", "A measure of a target and a bound: `p95(ttft) > 2s`."),
+pub(crate) static SHIFT: &[Setting] = &[
+    now(
+        "when",
+        Shape::Trend,
+        "",
+        "A measure of a target and a bound: p50, p90, p95, p99 or mean of `ttft` (first token), `latency` (whole \
+         answer) or `cost`, or `error_rate`, and > or <: `p95(ttft) > 2s`, `error_rate > 5%`, `mean(cost) > $0.01`.",
+    ),
     now("over", Shape::Duration, "1m", "The window it is measured over."),
     now("floor", Shape::Share, "5%", "The share every healthy target keeps, so that it can be seen to recover."),
 ];
@@ -145,24 +193,32 @@ pub(crate) static DEFAULTS: &[Setting] = &[
             word("auto"),
             word("order"),
             word("weighted"),
-            word_later("fastest", "it will prefer the target that answers soonest; until then `auto`"),
-            word_later("cheapest", "it will prefer the target that costs least; until then `auto`"),
-            word_later("least-busy", "it will prefer the target with the fewest requests in flight; until then `auto`"),
-            word_later("adaptive", "it will learn from latency, errors and cost; until then `auto`"),
+            word("fastest"),
+            word("cheapest"),
+            word("least-busy"),
+            word("adaptive"),
         ]),
         "auto",
         "How to choose within a tier: `order` is primary, then failover; `weighted` by weight; `auto` is `weighted` \
-         where a target has a weight and `order` where none has.",
+         where a target has a weight and `order` where none has. `fastest`: the soonest whole answer. `cheapest`: the \
+         least money for this request. `least-busy`: the fewest requests in flight, relative to weight. `adaptive`: \
+         the least sum of money, time and risk.",
     ),
+    now("adaptive", Shape::Section(&[ADAPTIVE]), "", "What `balance: adaptive` takes time and failure to be worth."),
     now(
         "affinity",
-        Shape::Words(&[
-            word_later("prefix", "it will keep a conversation where its prompt cache is warm"),
-            word_later("session", "it will keep the requests of one `x-ringmain-session` together"),
-            word("off"),
-        ]),
+        Shape::Words(&[word("prefix"), word("session"), word("off")]),
         "prefix",
-        "`prefix`: a conversation stays where its prompt cache is warm, while that target is fit. Until it is available: `off`.",
+        "What keeps the turns of a conversation at one target, while that is fit. `prefix`: the beginning of its prompt, \
+         from the second turn on, where the provider's prompt cache is warm. `session`: the name in the header \
+         `x-ringmain-session`.",
+    ),
+    now(
+        "regions",
+        Shape::OneOrMany(&Shape::Pattern),
+        "",
+        "The only regions that may serve: names or globs for a provider's `region`; one without a region is out. `[]` \
+         in a route lifts what `defaults` say.",
     ),
     now(
         "resume",
@@ -223,17 +279,34 @@ static BREAKER: &[Setting] = &[
 ];
 
 static HEDGE: &[Setting] = &[
-    later("after", Shape::Hedge, "off", "it will race requests that are slower than this"),
-    later("budget", Shape::Share, "2%", "it will be the most of all requests that may be raced"),
+    now(
+        "after",
+        Shape::Hedge,
+        "off",
+        "A request that is slower than this is raced by a second one: a percentile of the target's own times to the \
+         first token, or a duration.",
+    ),
+    now("budget", Shape::Share, "2%", "The most of all requests that may be raced so."),
 ];
 
-static STATE: &[Setting] = &[
-    later(
+// A second at the US federal minimum wage, $7.25 an hour, is $0.002. A failure is taken for five seconds: what linkerd's
+// load biaser adds for one. Two requests in a hundred find out what the others would have done: the share that hedging
+// may cost, too.
+static ADAPTIVE: &[Setting] = &[
+    now("second", Shape::Money, "$0.002", "What a second of a caller's time is worth."),
+    now("failure", Shape::Money, "$0.01", "What a failed attempt costs, the time it took aside."),
+    now("explore", Shape::Share, "2%", "The share of requests that find out how the other targets do."),
+];
+
+pub(crate) static STATE: &[Setting] = &[
+    now(
         "database",
         Shape::Text,
-        "sqlite:ringmain.db",
-        "it will hold keys, budgets, usage and requests; until then nothing is stored",
+        "",
+        "Where every request is written down, for `ringmain replay` and `/api/requests/{id}`: `sqlite:ringmain.db`. Without \
+         it the latest requests are kept in memory.",
     ),
+    now("keep", Shape::Duration, "30d", "How long requests are kept in the database."),
     later(
         "shared",
         Shape::Text,

@@ -5,7 +5,9 @@ mod problems;
 mod random;
 mod secrets;
 mod selection;
+mod strategies;
 mod topology;
+mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -61,7 +63,7 @@ fn fixture() -> Arc<Catalog> {
     const CHAT: &str = "endpoints: [{ operation: chat, dialect: openai-chat, path: /chat/completions }]\n";
     let provider = |rest: &str| format!("{rest}{CHAT}");
     let files = [
-        ("fixture/providers/openai.yaml", provider("name: OpenAI\nbase_url: https://api.openai.com/v1\nbase_url_env: [OPENAI_BASE_URL]\nenv: [OPENAI_API_KEY]\nauth: bearer\npools: { smart: [gpt-4o, o3], fast: [gpt-4o-mini], image: [dall-e-3] }\n")),
+        ("fixture/providers/openai.yaml", provider("name: OpenAI\nbase_url: https://api.openai.com/v1\nbase_url_env: [OPENAI_BASE_URL]\nenv: [OPENAI_API_KEY]\nauth: bearer\nhealth_path: /models\npools: { smart: [gpt-4o, o3], fast: [gpt-4o-mini], image: [dall-e-3] }\n")),
         ("fixture/providers/anthropic.yaml", "name: Anthropic\nbase_url: https://api.anthropic.com\nbase_url_env: [ANTHROPIC_BASE_URL]\nenv: [ANTHROPIC_API_KEY]\nauth: { header: x-api-key }\nendpoints: [{ operation: chat, dialect: anthropic-messages, path: /v1/messages }]\npools: { smart: [claude-sonnet-4-5] }\n".to_owned()),
         ("fixture/providers/stability.yaml", provider("name: Stability\nbase_url: https://api.stability.ai\nenv: [STABILITY_API_KEY]\nauth: bearer\n")),
         ("fixture/providers/together.yaml", provider("name: Together\nbase_url: https://api.together.xyz/v1\nenv: [TOGETHER_API_KEY]\nauth: bearer\n")),

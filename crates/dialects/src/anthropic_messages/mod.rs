@@ -33,7 +33,7 @@ use ringmain_wire::json::Object;
 
 use crate::codec::{
     BodyFacts, Codec, Encoded, ErrorReply, Malformed, StreamDecoder, StreamEncoder, StreamStart, Tap, TargetProfile,
-    Unsupported,
+    Turns, Unsupported,
 };
 use crate::ir;
 
@@ -51,6 +51,10 @@ impl Codec for AnthropicMessages {
 
     fn inspect(&self, body: &Object<'_>) -> Result<BodyFacts, Malformed> {
         inspect::inspect(body)
+    }
+
+    fn turns(&self) -> Turns {
+        Turns { before: &["system"], list: "messages", by_model: &["assistant"] }
     }
 
     fn decode_request(&self, body: &[u8]) -> Result<ir::Request, Malformed> {

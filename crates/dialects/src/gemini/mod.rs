@@ -33,7 +33,7 @@ use ringmain_wire::json::Object;
 
 use crate::codec::{
     BodyFacts, Codec, Encoded, ErrorReply, Malformed, StreamDecoder, StreamEncoder, StreamStart, Tap, TargetProfile,
-    Unsupported,
+    Turns, Unsupported,
 };
 use crate::ir;
 
@@ -48,6 +48,10 @@ impl Codec for Gemini {
 
     fn inspect(&self, body: &Object<'_>) -> Result<BodyFacts, Malformed> {
         inspect::inspect(body)
+    }
+
+    fn turns(&self) -> Turns {
+        Turns { before: &["systemInstruction", "system_instruction"], list: "contents", by_model: &["model"] }
     }
 
     fn decode_request(&self, body: &[u8]) -> Result<ir::Request, Malformed> {

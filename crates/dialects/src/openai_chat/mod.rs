@@ -30,7 +30,7 @@ use ringmain_wire::json::Object;
 
 use crate::codec::{
     BodyFacts, Codec, Encoded, ErrorReply, Malformed, StreamDecoder, StreamEncoder, StreamStart, Tap, TargetProfile,
-    Unsupported,
+    Turns, Unsupported,
 };
 use crate::ir;
 
@@ -45,6 +45,10 @@ impl Codec for OpenAiChat {
 
     fn inspect(&self, body: &Object<'_>) -> Result<BodyFacts, Malformed> {
         inspect::inspect(body)
+    }
+
+    fn turns(&self) -> Turns {
+        Turns { before: &[], list: "messages", by_model: &["assistant"] }
     }
 
     fn decode_request(&self, body: &[u8]) -> Result<ir::Request, Malformed> {

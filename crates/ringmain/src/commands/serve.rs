@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ringmain_catalog::Catalog;
-use ringmain_config::Config;
+use ringmain_config::{Config, State};
 use ringmain_engine::Gateway;
+use ringmain_engine::records::Store;
+use ringmain_state::sqlite;
 use ringmain_telemetry::{ConfigReloaded, emit, log};
 use ringmain_upstream::{Dial, NetDialer};
 use tokio::signal::unix::{SignalKind, signal};
@@ -68,7 +70,9 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
     );
     // The standard library's hasher is seeded by the system: chance enough for jitter and ids.
     let seed = RandomState::new().hash_one(std::process::id());
+    let state = config.state.clone();
     let gateway = Arc::new(Gateway::new(config, seed));
+    keep_records(&gateway, &state);
     let (stage, drain) = Drain::new();
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::default());
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
@@ -92,6 +96,17 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
     tokio::task::spawn_blocking(move || workers.join()).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Requests are written down in the database, if there is one. One that cannot be opened stops nothing.
+fn keep_records(gateway: &Gateway, state: &State) {
+    let Some(file) = &state.database else { return };
+    match sqlite::Records::open(file, state.keep).map(Arc::new) {
+        Ok(records) => gateway.records.keep_in(Store { sink: Arc::clone(&records) as _, query: records }),
+        Err(error) => {
+            tracing::error!(file = %file.display(), %error, "state.database cannot be used: requests are kept in memory alone");
+        }
+    }
 }
 
 /// Waits until no connection is open, or the grace is over.

@@ -18,6 +18,7 @@ use ringmain_core::{Seed, Tick};
 
 use super::window::SlidingWindow;
 use crate::BreakerPolicy;
+use crate::heartbeat::{Asks, News, Pulse};
 
 /// The least share of a target that just came back, so that it is seen at all.
 const RAMP_FROM: f64 = 0.05;
@@ -57,6 +58,8 @@ pub(crate) struct Breaker {
     /// Openings since it was last closed for good.
     openings: u32,
     window: SlidingWindow,
+    /// What the provider's list of models said since it opened.
+    news: News,
 }
 
 impl Breaker {
@@ -96,6 +99,7 @@ impl Breaker {
             self.state = State::Ramping { since: now, probe: started };
             self.in_a_row = 0;
             self.window.clear();
+            self.news = News::None;
         }
         is_probe
     }
@@ -134,6 +138,58 @@ impl Breaker {
             && let State::Open { probe, .. } = &mut self.state
         {
             *probe = None;
+        }
+    }
+
+    /// How it stands for a heartbeat.
+    pub(crate) fn pulse(&self, asks: Asks, lease: Duration, now: Tick) -> Pulse {
+        match self.state {
+            State::Closed | State::Ramping { .. } => Pulse::Well,
+            State::Open { probe: Some(began), .. } if now < began + lease => Pulse::Busy,
+            // Another good list would be no news; a bad one would be, if there is still something to wait for.
+            State::Open { until, .. } if asks == Asks::Models && self.news == News::Good => {
+                if now < until {
+                    Pulse::Out { until: None }
+                } else {
+                    Pulse::Well
+                }
+            }
+            State::Open { until, .. } => Pulse::Out { until: Some(until) },
+        }
+    }
+
+    /// A heartbeat takes the probe, before its time if need be.
+    pub(crate) fn take_early(&mut self, lease: Duration, now: Tick) {
+        if let State::Open { probe, .. } = &mut self.state
+            && probe.is_none_or(|began| now >= began + lease)
+        {
+            *probe = Some(now);
+        }
+    }
+
+    pub(crate) const fn news(&self) -> News {
+        self.news
+    }
+
+    /// The provider shows its list of models: if that is news, one request may find out about the model. Says whether.
+    pub(crate) fn listed(&mut self, now: Tick) -> bool {
+        match &mut self.state {
+            State::Open { until, .. } if self.news != News::Good => {
+                *until = now.min(*until);
+                self.news = News::Good;
+                true
+            }
+            State::Open { .. } | State::Closed | State::Ramping { .. } => false,
+        }
+    }
+
+    /// The provider cannot even show its list of models.
+    pub(crate) fn not_listed(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick, seed: Seed) {
+        if let State::Open { .. } = self.state {
+            self.news = News::Bad;
+            if self.is_probe(started) {
+                self.failed(policy, started, now, seed);
+            }
         }
     }
 

@@ -18,13 +18,15 @@ use ringmain_core::Tick;
 
 use super::Health;
 use super::measures::{Asked, Form};
+use super::quantile::as_float;
 use crate::{Hedge, HedgeAfter, Measure, Policy, TargetIx};
 
 const WINDOW: Duration = Duration::from_secs(300);
 const REFRESHED: Duration = Duration::from_secs(3);
 const ENOUGH: u64 = 20;
-const FIRST: f64 = 1.0;
-const MOST_SAVED: f64 = 10.0;
+/// The account is kept in millionths, so that ten tenths are a whole.
+const HEDGE: u64 = 1_000_000;
+const MOST_SAVED: u64 = 10 * HEDGE;
 /// No attempt is slow before this.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -34,7 +36,7 @@ const ASKED: Asked = Asked { measure: Measure::FirstToken, over: WINDOW, bound: 
 /// What one route knows of hedging.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HedgeHealth {
-    saved: f64,
+    saved: u64,
     at: Option<Tick>,
     usual: Vec<Usual>,
 }
@@ -49,25 +51,23 @@ struct Usual {
 
 impl Default for HedgeHealth {
     fn default() -> Self {
-        Self { saved: FIRST, at: None, usual: Vec::new() }
+        Self { saved: HEDGE, at: None, usual: Vec::new() }
     }
 }
 
 impl HedgeHealth {
     /// A request began.
     pub(crate) fn deposit(&mut self, policy: &Hedge) {
-        if policy.budget.is_finite() {
-            self.saved = (self.saved + policy.budget.clamp(0.0, 1.0)).min(MOST_SAVED);
-        }
+        self.saved = self.saved.saturating_add(millionths(policy.budget)).min(MOST_SAVED);
     }
 
-    pub(crate) fn withdraw(&mut self) {
-        self.saved = (self.saved - 1.0).max(0.0);
+    pub(crate) const fn withdraw(&mut self) {
+        self.saved = self.saved.saturating_sub(HEDGE);
     }
 
     /// Hedges that may be made now.
     pub(crate) fn balance(&self, policy: &Hedge) -> f64 {
-        if policy.budget > 0.0 { self.saved } else { 0.0 }
+        if policy.budget > 0.0 { as_float(self.saved) / as_float(HEDGE) } else { 0.0 }
     }
 
     /// Without a useful token for so long, an attempt at this target is slow; `None`: not known yet.
@@ -107,4 +107,9 @@ pub(crate) fn refresh(health: &mut Health, policy: &Policy, now: Tick) {
     if let Some(route) = health.route(&policy.route, now) {
         route.hedge.usual = usual;
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1 at most")]
+fn millionths(share: f64) -> u64 {
+    (share.clamp(0.0, 1.0) * as_float(HEDGE)).round() as u64
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ringmain_core::{FaultClass, Tick};
 
+use crate::heartbeat::{Asks, News, Pulse};
 use crate::{Reason, Standing};
 
 /// A provider that says more is not believed beyond this; daily quotas fit.
@@ -43,6 +44,8 @@ struct Mark {
     at: Tick,
     strikes: u32,
     probe: Option<Tick>,
+    /// What the provider's list of models said since.
+    news: News,
 }
 
 impl Out {
@@ -62,15 +65,17 @@ impl Out {
         };
         let until = now + length.min(LONGEST);
         let probe = self.mark.and_then(|mark| mark.probe).filter(|began| *began != started);
+        let news = self.mark.map(|mark| mark.news).unwrap_or_default();
         self.mark = Some(match self.mark {
             Some(mark) if mark.until >= until => Mark { at: now, strikes, probe, ..mark },
-            _ => Mark { class, until, at: now, strikes, probe },
+            _ => Mark { class, until, at: now, strikes, probe, news },
         });
     }
 
-    /// An attempt that began when the time was over, as a probe does, was served.
+    /// An attempt that began when the time was over, as a probe does, was served; or a heartbeat's, whose probe may be
+    /// earlier.
     pub(crate) fn succeeded(&mut self, started: Tick) {
-        if self.mark.is_some_and(|mark| started >= mark.until) {
+        if self.mark.is_some_and(|mark| started >= mark.until || mark.probe == Some(started)) {
             self.mark = None;
         }
     }
@@ -97,6 +102,63 @@ impl Out {
             && let Some(mark) = &mut self.mark
         {
             mark.probe = Some(now);
+        }
+    }
+
+    /// Is it out because the provider does not accept the key, or has no credit for it?
+    pub(crate) fn is_refused(&self) -> bool {
+        self.mark.is_some_and(|mark| matches!(mark.class, FaultClass::Auth | FaultClass::Billing))
+    }
+
+    /// How it stands for a heartbeat. A limit ends by itself; of account and model a list says nothing.
+    pub(crate) fn pulse(&self, asks: Asks, lease: Duration, now: Tick) -> Pulse {
+        let Some(mark) = self.mark else { return Pulse::Well };
+        if !is_probed(mark.class) {
+            return if now < mark.until && asks == Asks::Token { Pulse::Busy } else { Pulse::Well };
+        }
+        match (asks, mark.class) {
+            _ if mark.probe.is_some_and(|began| now < began + lease) => Pulse::Busy,
+            (Asks::Models, FaultClass::Auth) if mark.news == News::Good => {
+                if now < mark.until {
+                    Pulse::Out { until: None }
+                } else {
+                    Pulse::Well
+                }
+            }
+            (Asks::Token, _) | (Asks::Models, FaultClass::Auth) => Pulse::Out { until: Some(mark.until) },
+            (Asks::Models, _) => Pulse::Well,
+        }
+    }
+
+    /// A heartbeat takes the probe, before its time if need be.
+    pub(crate) fn take_early(&mut self, lease: Duration, now: Tick) {
+        if let Some(mark) = &mut self.mark
+            && is_probed(mark.class)
+            && mark.probe.is_none_or(|began| now >= began + lease)
+        {
+            mark.probe = Some(now);
+        }
+    }
+
+    /// The list of models was shown for this key. Where it was refused before, the key is good again; else, where it may
+    /// be shown to anybody, one request may find out. Says whether anything follows from it.
+    pub(crate) fn listed(&mut self, now: Tick) -> bool {
+        let Some(mark) = &mut self.mark else { return false };
+        match (mark.class, mark.news) {
+            (FaultClass::Auth, News::Bad) => self.mark = None,
+            (FaultClass::Auth, News::None) => {
+                mark.until = now.min(mark.until);
+                mark.news = News::Good;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The list of models was refused for this key.
+    pub(crate) const fn not_listed(&mut self) {
+        if let Some(mark) = &mut self.mark {
+            mark.news = News::Bad;
         }
     }
 

@@ -264,3 +264,53 @@ impl Window {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_bounded_and_make_room_when_nobody_asks() {
+        let of = |seconds| Asked { measure: Measure::Latency, over: Duration::from_secs(seconds), bound: 1.0 };
+        let mut measures = Measures::default();
+        for seconds in [60, 61, 62, 63, 64] {
+            measures.ask(of(seconds), Tick(0));
+        }
+        assert_eq!(measures.windows.len(), MOST_WINDOWS);
+        let later = Tick(0) + Duration::from_secs(62);
+        measures.ask(of(60), later);
+        measures.ask(of(64), later);
+        let kept: Vec<_> = measures.windows.iter().map(|window| window.of.over.as_secs()).collect();
+        assert_eq!(kept, [60, 62, 63, 64], "61 was not asked for in 61 s");
+    }
+
+    /// A stopped attempt counts where it is already too slow, a failure at least as the bound, a limit not at all.
+    #[test]
+    fn what_counts_as_what() {
+        let of = Asked { measure: Measure::FirstToken, over: Duration::from_secs(60), bound: 2.0 };
+        let millis = Duration::from_millis;
+        let read = |fill: &dyn Fn(&mut Measures)| {
+            let mut measures = Measures::default();
+            measures.ask(of, Tick(0));
+            fill(&mut measures);
+            let reading = measures.read(of, Stat::Percentile(50), true, Form::Streamed, Tick(1));
+            reading.map(|reading| (reading.samples, reading.beyond, (reading.value * 10.0).round()))
+        };
+        let now = Tick(1);
+        let timings = |first, total| Timings { head: None, first_token: Some(millis(first)), total: millis(total) };
+        assert_eq!(read(&|_| {}), None);
+        assert_eq!(read(&|it| it.stopped(millis(1_000), None, now)), None);
+        assert_eq!(read(&|it| it.stopped(millis(5_000), None, now)), Some((1, 1, 51.0)));
+        assert_eq!(read(&|it| it.stopped(millis(5_000), Some(millis(500)), now)), Some((1, 0, 5.0)));
+        assert_eq!(read(&|it| it.failed(FaultClass::Server, millis(10), now)), Some((1, 0, 19.0)));
+        assert_eq!(read(&|it| it.failed(FaultClass::Timeout, millis(9_000), now)), Some((1, 1, 92.0)));
+        assert_eq!(read(&|it| it.failed(FaultClass::RateLimit, millis(10), now)), None);
+        assert_eq!(read(&|it| it.failed(FaultClass::Interrupted, millis(10), now)), None);
+        assert_eq!(read(&|it| it.served(&timings(500, 9_000), None, true, now)), Some((1, 0, 5.0)));
+        let told = |it: &mut Measures| {
+            it.first_token(millis(500), now);
+            it.served(&timings(500, 9_000), None, true, now);
+        };
+        assert_eq!(read(&told), Some((1, 0, 5.0)), "once");
+    }
+}

@@ -8,6 +8,7 @@ pub(crate) mod measures;
 mod quantile;
 pub(crate) mod retry_budget;
 pub(crate) mod shift;
+pub(crate) mod warm;
 mod window;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use self::limits::Out;
 use self::measures::Measures;
 use self::retry_budget::Account;
 use self::shift::ShiftHealth;
+use self::warm::Warm;
 use crate::{HostIx, KeyIx, TargetIx};
 
 /// An index above this is not tracked: it is always ready. No configuration comes near.
@@ -39,6 +41,7 @@ pub struct Health {
     pub(crate) keys: Slots<KeyHealth>,
     pub(crate) pairs: BTreeMap<(KeyIx, TargetIx), Out>,
     pub(crate) routes: BTreeMap<String, RouteHealth>,
+    pub(crate) warm: Warm,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]

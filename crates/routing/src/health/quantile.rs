@@ -151,7 +151,7 @@ impl Counts {
 
     /// Adds those values of `bounds` that lie in a higher bucket than the quantile `q` of what is here.
     pub(crate) fn add_beyond_quantile(&mut self, bounds: &Self, q: f64) {
-        let Some((at, _)) = self.rank(q) else { return };
+        let Some(at) = self.rank(q) else { return };
         for (all, count) in self.buckets.iter_mut().zip(&bounds.buckets).skip(at + 1) {
             *all += count;
         }
@@ -163,25 +163,20 @@ impl Counts {
         (total > 0).then(|| self.sum / as_float(total))
     }
 
-    /// The quantile `q` by nearest rank; `None` of nothing.
+    /// The quantile `q` by nearest rank, as the middle of its bucket; `None` of nothing.
     pub(crate) fn quantile(&self, q: f64, reference: f64) -> Option<f64> {
-        let (at, within) = self.rank(q)?;
-        let low = edge(at) * (-RATIO_LN).exp();
-        Some(reference * low * (within * RATIO_LN).exp())
+        self.rank(q).map(|at| reference * middle(at))
     }
 
-    /// The bucket of a quantile, and how far into it.
-    fn rank(&self, q: f64) -> Option<(usize, f64)> {
+    /// The bucket of a quantile.
+    fn rank(&self, q: f64) -> Option<usize> {
         let total = self.total();
         let rank = (q.clamp(0.0, 1.0) * as_float(total)).ceil().max(1.0);
         let mut before = 0;
-        for (at, count) in self.buckets.iter().enumerate() {
-            if *count > 0 && as_float(before + count) >= rank {
-                return Some((at, (rank - as_float(before) - 0.5) / as_float(*count)));
-            }
+        self.buckets.iter().position(|count| {
             before += count;
-        }
-        None
+            *count > 0 && as_float(before) >= rank
+        })
     }
 }
 

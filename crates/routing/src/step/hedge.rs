@@ -5,22 +5,19 @@
 //! and one. It goes only where it can do no harm: to a healthy target of the same tier that this request has not tried,
 //! once for each request, within the budget.
 
+use std::time::Duration;
+
 use ringmain_core::Tick;
 
 use super::choose::{Request, Use};
 use super::{Step, Tried, Try};
 use crate::{Policy, Standing, View};
 
-use std::time::Duration;
-
 /// When an attempt at the candidate at `position` is slower than usual: without a useful token for so long. `None`:
 /// never, or not known. Whoever makes attempts asks [`crate::next`] again then.
 #[must_use]
 pub fn late_after(policy: &Policy, view: &View, position: usize) -> Option<Duration> {
-    if policy.hedge.is_none() || view.hedges < 1.0 {
-        return None;
-    }
-    view.rows.get(position).and_then(|row| row.late)
+    policy.hedge.and_then(|_| view.rows.get(position)?.late)
 }
 
 impl Request<'_> {
@@ -45,7 +42,7 @@ impl Request<'_> {
         let never = Step::Wait { until: self.deadline };
         let mut running = self.tried.iter().filter(|tried| tried.result.is_none());
         let (Some(slow), None) = (running.next(), running.next()) else { return never };
-        if self.tried.iter().any(|tried| tried.hedge) || self.terminal().is_some() {
+        if self.tried.iter().any(|tried| tried.hedge) || self.terminal().is_some() || self.view.hedges < 1.0 {
             return never;
         }
         let Some(after) = late_after(self.policy, self.view, slow.candidate) else { return never };

@@ -1,0 +1,166 @@
+//! `ringmain explain`: what the rules will do, in words; for every route, or for one request.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use ringmain_config::Config;
+use ringmain_core::{Capabilities, Dialect, Marks, Now, Operation, RequestFacts, RequestId, Seed, Tick};
+use ringmain_engine::Gateway;
+use ringmain_engine::route::Chosen;
+use ringmain_routing::{Health, explain};
+
+use crate::cli::Explain;
+use crate::commands::{colour, complain, say};
+use crate::rules_file;
+
+/// A request's facts, as told or as read, and its headers.
+struct Asked {
+    facts: RequestFacts,
+    headers: HeaderMap,
+}
+
+/// Prints the words; exit 1 where nothing would serve the request.
+pub(crate) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
+    let catalog = rules_file::catalog(arguments.catalog.as_deref())?;
+    let text = rules_file::text(&arguments.config)?;
+    let loaded = ringmain_config::load(&text, &rules_file::Rehearsal, &catalog);
+    let Some(config) = loaded.config else {
+        let name = arguments.config.display().to_string();
+        say(loaded.diagnostics.render(&name, &text, colour()).trim_end());
+        return Ok(ExitCode::FAILURE);
+    };
+    let gateway = Arc::new(Gateway::new(config, 0));
+    let Some(asked) = asked(arguments, &gateway)? else {
+        say(all_routes(&gateway).trim_end());
+        return Ok(ExitCode::SUCCESS);
+    };
+    match gateway.route(&asked.facts, &asked.headers) {
+        Ok(chosen) => {
+            say(one_request(&gateway, &asked, &chosen).trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(fault) => {
+            complain(&fault.message);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// The request to explain; `None` where none is described.
+fn asked(arguments: &Explain, gateway: &Arc<Gateway>) -> anyhow::Result<Option<Asked>> {
+    let headers = headers(arguments)?;
+    if let Some(file) = &arguments.request {
+        let body = Bytes::from(std::fs::read(file).with_context(|| format!("reading {}", file.display()))?);
+        let accepted = ringmain_engine::accept::accept(&Method::POST, &arguments.path, None)
+            .map_err(|refused| anyhow::anyhow!("{}", refused.fault.message))?;
+        let inspected =
+            ringmain_engine::inspect::inspect(gateway, RequestId(0), Tick::ZERO, accepted, headers.clone(), &body)
+                .map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
+        return Ok(Some(Asked { facts: inspected.facts, headers }));
+    }
+    let Some(model) = &arguments.model else {
+        if arguments.operation.is_some() || !arguments.header.is_empty() || !arguments.tag.is_empty() {
+            bail!("say which model the request asks for: --model NAME (or give a whole request: --request FILE)");
+        }
+        return Ok(None);
+    };
+    let needs = arguments.needs.iter().try_fold(Capabilities::NONE, |all, name| {
+        let known = || Capabilities::NAMED.map(|(name, _)| name).join(", ");
+        Capabilities::by_name(name).map(|one| all.with(one)).with_context(|| format!("--needs takes {}", known()))
+    })?;
+    let facts = RequestFacts {
+        operation: arguments.operation.unwrap_or(Operation::Chat),
+        dialect: arguments.dialect.unwrap_or(Dialect::OpenAiChat),
+        model: model.clone(),
+        stream: arguments.stream,
+        needs,
+        input_tokens: arguments.tokens,
+        max_output_tokens: arguments.max_output,
+        timeout: arguments.timeout,
+        tags: arguments.tag.clone(),
+        marks: Marks::default(),
+    };
+    Ok(Some(Asked { facts, headers }))
+}
+
+fn headers(arguments: &Explain) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &arguments.header {
+        let named = HeaderName::try_from(name.as_str()).with_context(|| format!("`{name}` is no header name"))?;
+        let value = HeaderValue::try_from(value.as_str()).with_context(|| format!("`{value}` is no header value"))?;
+        headers.append(named, value);
+    }
+    Ok(headers)
+}
+
+/// What each written route will do; the built-in ones where none is written.
+fn all_routes(gateway: &Gateway) -> String {
+    let rules = gateway.rules();
+    let config = &rules.config;
+    let written = config.routes.iter().any(|route| !route.builtin);
+    let mut out = String::new();
+    for (at, route) in config.routes.iter().enumerate().filter(|(_, route)| !written || !route.builtin) {
+        let Some(selection) = config.route_selection(at) else { continue };
+        let _ = writeln!(out, "{}: {}\n", route.name, config.describe(&selection));
+    }
+    let _ = writeln!(
+        out,
+        "Anything else: `provider/model` goes there, a bare model name to every provider that serves it."
+    );
+    out
+}
+
+/// Which route and why, each candidate's verdict, the order, the clocks.
+fn one_request(gateway: &Gateway, asked: &Asked, chosen: &Chosen) -> String {
+    let (route, facts) = (&chosen.route, &asked.facts);
+    let now = Now::default();
+    let health = Health::new(Seed(gateway.seed));
+    let mut view = ringmain_routing::view(&health, &route.policy, Some(facts), now);
+    route.exclude_unserved(facts, &mut view);
+    let plan = ringmain_routing::plan(&route.policy, facts, &view, now, Seed(gateway.seed));
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", request_in_words(facts));
+    considered(&mut out, &gateway.rules().config, asked);
+    let _ = writeln!(out, "It takes {}.\n", chosen.why);
+    let _ = writeln!(out, "Targets, all being well; {}:", explain::strategy(&route.policy));
+    list(&mut out, &explain::verdicts(&route.known, &plan, now));
+    let _ = writeln!(out, "\nClocks:");
+    list(&mut out, &explain::clocks(&route.policy, facts));
+    let _ = writeln!(out, "\nAfter failures:");
+    list(&mut out, &explain::retries(&route.policy));
+    out
+}
+
+fn list(out: &mut String, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
+}
+
+fn request_in_words(facts: &RequestFacts) -> String {
+    let mut words = format!("A request for {} from the model `{}`", facts.operation, facts.model);
+    let _ = write!(words, ", in {}, {}", facts.dialect, if facts.stream { "streamed" } else { "not streamed" });
+    if facts.input_tokens > 0 {
+        let _ = write!(words, ", of about {} input tokens", facts.input_tokens);
+    }
+    if !facts.needs.is_empty() {
+        let names: Vec<_> = facts.needs.names().collect();
+        let _ = write!(words, ", that needs {}", names.join(", "));
+    }
+    words + "."
+}
+
+/// The routes that were asked before, and what about the request they did not want.
+fn considered(out: &mut String, config: &Config, asked: &Asked) {
+    let header = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
+    for route in config.considered(&asked.facts, &header).into_iter().filter(|route| !route.takes) {
+        let failed: Vec<_> =
+            route.conditions.iter().filter(|condition| !condition.holds).map(|it| it.text.as_str()).collect();
+        let why = if failed.is_empty() { "it is reached by its name alone".to_owned() } else { failed.join("; ") };
+        let _ = writeln!(out, "Not the route `{}`: {why}.", route.route);
+    }
+}
