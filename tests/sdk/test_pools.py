@@ -108,7 +108,6 @@ def test_all_keys_are_dead(sim, gateway, death, vendor):
     assert all(asked_with(sim, label).count(key) == 1 for key in DEAD)
 
 
-@pytest.mark.xfail(strict=True, reason="what is left of a key is not reserved before sending yet")
 def test_the_pool_is_one_quota(sim, gateway):
     """Three keys of three requests are nine, learned from the headers: nobody is asked a fourth time."""
     for _ in range(9):

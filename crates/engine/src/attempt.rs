@@ -13,7 +13,7 @@ use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
 use ringmain_upstream::Upstream;
 
 use crate::classify;
-use crate::exchange::{Arrived, Failed, Job, ProviderReply};
+use crate::exchange::{Answer, Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
@@ -265,7 +265,7 @@ impl Attempts<'_> {
         match result {
             Ok(arrived) => {
                 runner.attempt.limits = arrived.limits;
-                runner.attempt.committed();
+                runner.attempt.committed(matches!(arrived.body, Answer::Live(_)));
                 self.guard.target = Some(Arc::clone(runner.attempt.target()));
                 // Who was late and then beaten has failed as surely as who never answers; a rival that only lost has not.
                 for loser in self.running.iter_mut().filter(|loser| loser.late) {

@@ -38,7 +38,8 @@ static FORWARDED: [HeaderName; 6] = [
 ];
 const REDACTED: &str = "[redacted]";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
+/// Who we say we are.
+pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
 
 /// An answer that is good enough to commit to.
 pub struct Arrived {

@@ -12,6 +12,7 @@ pub mod classify;
 pub mod clock;
 pub mod exchange;
 pub mod gateway;
+pub mod heartbeat;
 pub mod identify;
 pub mod inspect;
 pub mod limits;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ringmain_config::{Config, NoRoute, RouteTarget, Selection, Topology, Via};
 use ringmain_core::{Operation, RequestFacts};
-use ringmain_routing::KeyIx;
 use ringmain_routing::record::Known;
+use ringmain_routing::{HostIx, KeyIx};
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
 use secrecy::ExposeSecret;
@@ -55,6 +55,15 @@ impl Rules {
     /// Every route that was written or built in.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter()
+    }
+
+    /// The providers that can be called, with the number of each one's host.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&ringmain_config::Provider, &Arc<ProviderLink>, HostIx)> {
+        let linked = self.config.providers.iter().zip(&self.links);
+        linked.filter_map(|(provider, link)| {
+            let host = self.topology().host(&provider.name, &provider.base_url);
+            Some((provider, link.as_ref()?, host))
+        })
     }
 
     /// The route of a request.

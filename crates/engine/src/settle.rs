@@ -77,20 +77,27 @@ impl AttemptGuard {
         self.gateway.clock.now().mono.since(self.started)
     }
 
-    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on.
-    pub fn committed(&mut self) {
-        let now = self.gateway.clock.now();
-        self.timings.first_token = Some(now.mono.since(self.started));
-        let (policy, is_stream) = (&self.request.route.policy, self.request.facts.stream);
-        if !self.attempt.probe && !is_stream {
+    /// Its first useful token has come: if it was a probe, its target is back, however long the answer goes on. If more of
+    /// the answer is to come, what its head said of the key is told now, so that others need not wait for it; and how long
+    /// the first token of a stream took.
+    pub fn committed(&mut self, flows: bool) {
+        self.timings.first_token = Some(self.elapsed());
+        let limits = if flows { self.limits.take() } else { None };
+        let is_stream = self.request.facts.stream;
+        if !self.attempt.probe && !is_stream && limits.is_none() {
             return;
         }
+        let now = self.gateway.clock.now();
         let mut health = self.gateway.health();
-        if self.attempt.probe {
-            ringmain_routing::committed(&mut health, policy, &self.attempt, self.started, now);
+        if let Some(limits) = limits {
+            ringmain_routing::told(&mut health, &self.attempt, self.started, &limits, now);
         }
         if is_stream {
             ringmain_routing::first_token(&mut health, &self.attempt, self.started, now);
+        }
+        if self.attempt.probe {
+            let policy = &self.request.route.policy;
+            ringmain_routing::committed(&mut health, policy, &self.attempt, self.started, now);
         }
     }
 
@@ -165,7 +172,8 @@ impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if !self.settled {
             self.timings.total = self.elapsed();
-            self.settle(Seen::Cancelled { first_token: self.timings.first_token }, Ended::Cancelled);
+            let first_token = self.timings.first_token;
+            self.settle(Seen::Cancelled { first_token }, Ended::Cancelled);
         }
     }
 }

@@ -99,12 +99,20 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
     if let Some((_, endpoint)) = ENDINGS.iter().find(|(end, _)| path.ends_with(end)) {
         return (*endpoint, None);
     }
-    match path {
-        "/v1beta/models" => (Endpoint::Models(Vendor::Gemini), None),
-        "/v1/models" if headers.contains_key("anthropic-version") => (Endpoint::Models(Vendor::Anthropic), None),
-        "/v1/models" if headers.contains_key("x-goog-api-key") => (Endpoint::Models(Vendor::Gemini), None),
-        "/v1/models" => (Endpoint::Models(Vendor::OpenAi), None),
-        other => gemini(other).map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model))),
+    if path.ends_with("/models") {
+        return (Endpoint::Models(lister(path, headers)), None);
+    }
+    gemini(path).map_or((Endpoint::Unknown, None), |(endpoint, model)| (endpoint, Some(model)))
+}
+
+/// Whose list of models it is: three vendors have theirs at one path, and their SDKs say who they are.
+fn lister(path: &str, headers: &HeaderMap) -> Vendor {
+    if headers.contains_key("anthropic-version") {
+        Vendor::Anthropic
+    } else if path == "/v1beta/models" || headers.contains_key("x-goog-api-key") {
+        Vendor::Gemini
+    } else {
+        Vendor::OpenAi
     }
 }
 
@@ -169,6 +177,9 @@ mod tests {
             ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
             ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),
             ("/v1beta/models", "gemini", Endpoint::Models(Vendor::Gemini), None),
+            ("/p/groq/openai/v1/models", "groq", Endpoint::Models(Vendor::OpenAi), None),
+            ("/p/deepseek/models", "deepseek", Endpoint::Models(Vendor::OpenAi), None),
+            ("/p/g/v1beta/models", "g", Endpoint::Models(Vendor::Gemini), None),
             ("/p/x", "x", Endpoint::Unknown, None),
             ("/", "openai", Endpoint::Unknown, None),
         ];

@@ -2,7 +2,7 @@
 //!
 //! It yields to what would send any request elsewhere: a target that is out, of a lower tier than others that are fit,
 //! failing, or far busier than its peers (bounded load: Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with
-//! Bounded Loads", 2016). What a target has lost of its weight, returning or shifted away, it loses of its
+//! Bounded Loads", 2016). What a target has lost of its weight, returning, shifted away or failing, it loses of its
 //! conversations too, by chance. Where a conversation then goes it stays: the cache is warm there now.
 
 use ringmain_core::Seed;
@@ -24,7 +24,7 @@ pub(crate) fn warm(policy: &Policy, view: &View, order: &[usize], seed: Seed) ->
     let peers =
         order.iter().filter(|peer| tier(**peer) == first && **peer != at).filter_map(|peer| view.rows.get(*peer));
     let stays = tier(at) == first && !row.suspect && !is_overloaded(row, peers);
-    let share = row.ramp.min(row.shifted);
+    let share = row.ramp.min(row.shifted).min(row.peers.failing);
     (stays && (share >= 1.0 || seed.draw("affinity").unit() < share)).then_some(at)
 }
 

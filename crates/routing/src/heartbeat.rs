@@ -125,7 +125,7 @@ pub fn pulse(health: &Health, beat: &Beat, now: Now) -> Pulse {
                 if beat.asks == Asks::Token {
                     one = one.and(known.out.pulse(beat.asks, lease, now));
                     let pair = health.pairs.get(&(beat.key, *target));
-                    one = one.and(pair.map_or(Pulse::Well, |pair| pair.pulse(beat.asks, lease, now)));
+                    one = one.and(pair.map_or(Pulse::Well, |pair| pair.out.pulse(beat.asks, lease, now)));
                 }
                 // Of many targets, one that is being probed keeps nobody from asking for the others.
                 all = if beat.asks == Asks::Token { all.and(one) } else { all.or(one) };
@@ -155,7 +155,7 @@ pub fn begin(health: &mut Health, beat: &Beat, now: Now) {
                         known.breaker.take_early(lease, now);
                         known.out.take_early(lease, now);
                         if let Some(pair) = health.pairs.get_mut(&(beat.key, *target)) {
-                            pair.take_early(lease, now);
+                            pair.out.take_early(lease, now);
                         }
                     }
                     // Where another good list would be no news, requests need not wait for it.
@@ -214,8 +214,9 @@ impl Answer<'_> {
             About::Key { target } => target.as_ref().map(|(host, target, breaker)| (*host, *target, breaker)),
         };
         let Some((host, target, breaker)) = asked else { return };
+        let key = self.beat.key;
         let attempt =
-            Try { candidate: 0, target, host, key: self.beat.key, probe: true, warm: false, tokens: 0, hedge: false };
+            Try { candidate: 0, target, host, key, probe: true, warm: false, tokens: 0, input: 0, hedge: false };
         end(&End { breaker, attempt: &attempt, started: self.started, now: self.now, seed: self.seed }, health);
     }
 
@@ -292,7 +293,7 @@ impl Answer<'_> {
                         known.out.release(self.started);
                     }
                     if let Some(pair) = health.pairs.get_mut(&(self.beat.key, *target)) {
-                        pair.release(self.started);
+                        pair.out.release(self.started);
                     }
                 }
             }

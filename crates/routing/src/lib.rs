@@ -6,7 +6,8 @@
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
 //! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
-//! first_token(health, attempt, started, now)                 the same of a stream: how fast it begins
+//! first_token(health, attempt, started, now)                 the first useful token of a stream: how long it took
+//! told(health, attempt, started, limits, now)                what the head of its answer says of the key's limits
 //! observe(health, policy, observation, now, seed)            an attempt ended: breaker, limits, in-flight
 //! ```
 //! Besides, the gateway itself may ask what is out: see [`heartbeat`].
@@ -14,12 +15,14 @@
 //! The same functions decide in production, in `explain`, in simulation and in replay.
 //!
 //! For one request: `view`, `plan`, `next`, `begin` under one lock, so that no two requests get the same turn or the
-//! same probe; `committed` at an attempt's first useful token, `observe` when it ended, and a fresh `view` before each
-//! further `next`.
+//! same probe; `committed` (and `first_token`) at an attempt's first useful token, `observe` when it ended, and a fresh
+//! `view` before each further `next`. `told` as soon as there is a head, so that others know while this answer still
+//! flows.
 
 mod affinity;
 mod balance;
 pub mod explain;
+mod fit;
 pub mod health;
 pub mod heartbeat;
 mod observe;
@@ -32,7 +35,7 @@ mod view;
 
 pub use health::Health;
 pub use health::shift::ShiftRow;
-pub use observe::{Limits, Observation, Seen, Window, begin, committed, first_token, observe};
+pub use observe::{Limits, Observation, Seen, Window, begin, committed, first_token, observe, told};
 pub use plan::{Plan, plan};
 pub use policy::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
@@ -41,7 +44,7 @@ pub use policy::{
 pub use record::Record;
 pub use step::{Step, Stop, Tried, Try, late_after, next};
 pub use verdict::{Reason, Score, Verdict};
-pub use view::{KeyRow, Pace, Row, Standing, View, view};
+pub use view::{KeyRow, Pace, Peers, Row, Standing, View, view};
 
 #[cfg(test)]
 mod tests;

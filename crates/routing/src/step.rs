@@ -7,7 +7,8 @@
 //! small) stays ruled out. Retries that need the budget are named in `health/retry_budget.rs`.
 //!
 //! Backoff is full jitter (Brooker, "Exponential Backoff And Jitter"), per target, from the end of the attempt that
-//! failed; a time the provider named is never shortened. A breaker's time is not waited for: it is a guess, and all
+//! failed; a time the provider named is never shortened. Who waits for a limit comes back when it ends, those who have
+//! waited longest first. A breaker's time is not waited for: it is a guess, and all
 //! who waited would come back at once.
 
 mod after;
@@ -21,6 +22,7 @@ pub use self::hedge::late_after;
 use ringmain_core::{Fault, Now, Seed, Tick};
 use serde::{Deserialize, Serialize};
 
+use crate::health::quota::Need;
 use crate::{HostIx, KeyIx, Plan, Policy, Reason, TargetIx, View};
 
 /// One attempt to make.
@@ -40,9 +42,18 @@ pub struct Try {
     pub warm: bool,
     /// Tokens set aside for it of the limits of its key and target, until it ends.
     pub tokens: u64,
+    /// How many of them are for the prompt.
+    #[serde(default)]
+    pub input: u64,
     /// It is made beside one that is slower than usual, paid for by the budget of `hedge`.
     #[serde(default)]
     pub hedge: bool,
+}
+
+impl Try {
+    pub(crate) const fn need(&self) -> Need {
+        Need { input: self.input, output: self.tokens.saturating_sub(self.input) }
+    }
 }
 
 /// One attempt of this request, made or being made. The list of them only grows.

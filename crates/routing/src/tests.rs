@@ -2,14 +2,23 @@
 
 mod affinity;
 mod classes;
+mod crowd;
+mod fastest;
+mod field;
+mod forty;
 mod heartbeats;
 mod hedge;
 mod keys;
 mod laws;
+mod peers;
 mod probes;
+mod quota;
+mod quota_laws;
 mod scenarios;
 mod shares;
 mod shift;
+mod strategies;
+mod traffic;
 
 use std::time::Duration;
 

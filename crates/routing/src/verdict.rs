@@ -80,9 +80,14 @@ pub enum Reason {
         /// When one probe may be sent.
         until: Tick,
     },
-    /// Rate-limited, on every key it has.
+    /// The provider allows no more for now, or not so many tokens, on every key it has.
     Limited {
         /// When the first of them may be used again.
+        until: Tick,
+    },
+    /// The operator's `rpm` or `tpm` of the target, or of every key it has, allows no more for now.
+    Capped {
+        /// When there is room again.
         until: Tick,
     },
     /// Out for what the provider said of the credential, the account or the model.
@@ -103,6 +108,17 @@ pub enum Reason {
         /// Estimated tokens of the prompt.
         needed: u64,
     },
+    /// As many attempts run there as it is to be given at once.
+    Busy,
+    /// The prompt fits, but not with the answer the caller allows, and another candidate holds both: it is asked last.
+    ContextTight {
+        /// Tokens the model holds.
+        window: u64,
+        /// Estimated tokens of the prompt, and those the caller allows for the answer.
+        needed: u64,
+    },
+    /// It is in none of the regions the route allows.
+    OutOfRegion,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
 }
@@ -112,11 +128,14 @@ impl Reason {
     #[must_use]
     pub const fn is_lasting(self) -> bool {
         match self {
-            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::Unserved => true,
+            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::OutOfRegion | Self::Unserved => true,
             Self::BreakerOpen { .. }
             | Self::HostDown { .. }
             | Self::Limited { .. }
+            | Self::Capped { .. }
             | Self::Benched { .. }
+            | Self::Busy
+            | Self::ContextTight { .. }
             | Self::Probing => false,
         }
     }
@@ -128,8 +147,15 @@ impl Reason {
             Self::BreakerOpen { until }
             | Self::HostDown { until }
             | Self::Limited { until }
+            | Self::Capped { until }
             | Self::Benched { until, .. } => Some(until),
-            Self::Probing | Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::Unserved => None,
+            Self::Busy
+            | Self::Probing
+            | Self::MissingCapability(_)
+            | Self::ContextTooSmall { .. }
+            | Self::ContextTight { .. }
+            | Self::OutOfRegion
+            | Self::Unserved => None,
         }
     }
 
@@ -138,7 +164,9 @@ impl Reason {
     #[must_use]
     pub const fn worth_waiting_for(self) -> Option<Tick> {
         match self {
-            Self::Limited { until } | Self::Benched { until, class: FaultClass::Overloaded } => Some(until),
+            Self::Limited { until }
+            | Self::Capped { until }
+            | Self::Benched { until, class: FaultClass::Overloaded } => Some(until),
             _ => None,
         }
     }
@@ -150,10 +178,14 @@ impl Reason {
             Self::BreakerOpen { .. } => "breaker-open",
             Self::HostDown { .. } => "host-down",
             Self::Limited { .. } => "limited",
+            Self::Capped { .. } => "capped",
             Self::Benched { .. } => "benched",
             Self::Probing => "probing",
             Self::MissingCapability(_) => "missing-capability",
             Self::ContextTooSmall { .. } => "context-too-small",
+            Self::Busy => "busy",
+            Self::ContextTight { .. } => "context-tight",
+            Self::OutOfRegion => "out-of-region",
             Self::Unserved => "unserved",
         }
     }
@@ -171,6 +203,7 @@ impl fmt::Display for Reason {
             Self::BreakerOpen { .. } => f.write_str("circuit breaker open after repeated failures"),
             Self::HostDown { .. } => f.write_str("host unreachable"),
             Self::Limited { .. } => f.write_str("rate-limited by the provider"),
+            Self::Capped { .. } => f.write_str("at its configured rpm or tpm"),
             Self::Benched { class, .. } => f.write_str(match class {
                 FaultClass::Auth => "credential not accepted by the provider",
                 FaultClass::Billing => "no credit or quota left on the account",
@@ -189,6 +222,11 @@ impl fmt::Display for Reason {
             Self::ContextTooSmall { window, needed } => {
                 write!(f, "context window of {window} tokens is too small for about {needed}")
             }
+            Self::Busy => f.write_str("as many attempts run there as it may be given at once"),
+            Self::ContextTight { window, needed } => {
+                write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
+            }
+            Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
             Self::Unserved => f.write_str("does not serve this operation"),
         }
     }
@@ -224,6 +262,12 @@ mod tests {
             (
                 Reason::Benched { until, class: FaultClass::Auth },
                 "credential not accepted by the provider (for another 4.2 s)",
+            ),
+            (Reason::Capped { until }, "at its configured rpm or tpm (for another 4.2 s)"),
+            (Reason::OutOfRegion, "in none of the regions this route allows"),
+            (
+                Reason::ContextTight { window: 8192, needed: 9000 },
+                "context window of 8192 tokens is tight for about 9000 with the answer; asked last",
             ),
             (Reason::BreakerOpen { until: Tick(1) }, "circuit breaker open after repeated failures"),
             (Reason::MissingCapability(Capabilities::TOOLS.with(Capabilities::VISION)), "model lacks tools, vision"),

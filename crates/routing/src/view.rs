@@ -5,12 +5,14 @@ use std::time::Duration;
 use ringmain_core::{Now, RequestFacts, Tick};
 use serde::{Deserialize, Serialize};
 
+use crate::balance::peers;
 use crate::health::breaker::Admission;
 use crate::health::hedge::HedgeHealth;
 use crate::health::measures::Form;
+use crate::health::quota::{Need, Room};
 use crate::health::retry_budget::Account;
 use crate::health::shift::ShiftRow;
-use crate::{Candidate, Health, KeyIx, Policy, Reason, TargetIx};
+use crate::{Candidate, Health, KeyIx, KeyRef, Policy, Reason, TargetIx, fit};
 
 /// The candidates of one policy as they stand.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -49,15 +51,32 @@ pub struct Row {
     /// Without a useful token for so long, an attempt is slower than usual; `None`: not known, or nobody asks.
     #[serde(with = "ringmain_core::time::nanos", default, skip_serializing_if = "Option::is_none")]
     pub late: Option<Duration>,
+    /// What a comparison with the others of its tier leaves of its weight.
+    #[serde(default)]
+    pub peers: Peers,
+    /// Tokens that this request is expected to use there.
+    #[serde(default)]
+    pub(crate) need: Need,
+    /// For an even pace under its caps, not before.
+    #[serde(default)]
+    pub(crate) paced: Option<Tick>,
+    /// It may be sent, but is larger than what the caps ever allow: where nothing else is left.
+    #[serde(default)]
+    pub(crate) strained: bool,
     pub(crate) first_key: usize,
     pub(crate) end_key: usize,
 }
 
 /// How a target answers: what strategies compare. `None`: not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
     pub first_token: Option<f64>,
+    /// Mean seconds to the first useful token over the last minute, failures aside.
+    pub recent: Option<f64>,
+    /// The same over the last half hour: what is normal for it.
+    pub normal: Option<f64>,
     /// Expected seconds for each output token after the first.
     pub per_token: Option<f64>,
     /// Expected output tokens of an answer.
@@ -66,8 +85,29 @@ pub struct Pace {
     pub cached: Option<f64>,
     /// Expected share of attempts that fail.
     pub failing: f64,
+    /// Failures since its last answer.
+    pub in_a_row: u32,
     /// Answers it is judged from, recent ones counting more.
     pub answers: f64,
+    /// The most attempts that ran beside one whose first token came, recent ones counting more.
+    pub beside: f64,
+    /// Seconds since something was last learned of its first token.
+    pub idle: Option<f64>,
+}
+
+/// What is left of a target's share since it does far worse than its peers: 1 is all. See `balance/peers.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Peers {
+    /// For how often it fails.
+    pub failing: f64,
+    /// For how long its first token takes.
+    pub slow: f64,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { failing: 1.0, slow: 1.0 }
+    }
 }
 
 /// One credential of a candidate.
@@ -81,6 +121,12 @@ pub struct KeyRow {
     pub standing: Standing,
     /// The scarcest of its limits: what is left of it, from 0 to 1. 1 where none is known.
     pub left: f64,
+    /// For an even pace, not before.
+    #[serde(default)]
+    pub(crate) paced: Option<Tick>,
+    /// It does not fit, but only by an estimate: where nothing else is left.
+    #[serde(default)]
+    pub(crate) strained: bool,
 }
 
 /// Can it be used?
@@ -141,7 +187,7 @@ pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now:
         hedges: 0.0,
     };
     for candidate in &policy.candidates {
-        let row = row(health, policy, candidate, now, &mut view.keys);
+        let row = row(health, policy, candidate, facts, now, &mut view.keys);
         view.rows.push(row);
     }
     if let Some(shift) = policy.shift.and(route).map(|route| &route.shift) {
@@ -160,10 +206,18 @@ pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now:
             row.late = known.late(hedge, candidate.target, form);
         }
     }
+    peers::compare(policy, &mut view.rows);
     view
 }
 
-fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: &mut Vec<KeyRow>) -> Row {
+fn row(
+    health: &Health,
+    policy: &Policy,
+    candidate: &Candidate,
+    facts: Option<&RequestFacts>,
+    now: Now,
+    keys: &mut Vec<KeyRow>,
+) -> Row {
     let (now, lease, breaker) = (now.mono, policy.timeouts.total, &policy.breaker);
     let mut row = Row { first_key: keys.len(), end_key: keys.len() + candidate.keys.len(), ..Row::unknown() };
     if let Some(host) = health.hosts.get(candidate.host.0) {
@@ -179,20 +233,52 @@ fn row(health: &Health, policy: &Policy, candidate: &Candidate, now: Now, keys: 
         row.ramp = row.ramp.min(ramp);
         row.suspect |= target.breaker.is_suspect(breaker);
         row.in_flight = target.in_flight.count();
+        row.pace = target.pace.read(now);
+        if candidate.caps.in_flight.is_some_and(|most| row.in_flight >= most) {
+            row.place = row.place.and(Standing::Out(Reason::Busy));
+        }
+    }
+    row.need = facts.map_or_else(Need::default, |facts| fit::need(facts, &row.pace));
+    if let Some(minute) = health.targets.get(candidate.target.0).and_then(|target| target.minute.as_deref()) {
+        let room = minute.room(candidate.caps, row.need, now);
+        row.place = row.place.and(capped(room));
+        (row.paced, row.strained) = (room.paced, room.strained);
+    } else {
+        row.strained = candidate.caps.tpm.is_some_and(|cap| row.need.tokens() > cap);
     }
     let mut best = None;
     for key in &candidate.keys {
-        let known = health.keys.get(key.key.0).map_or(Standing::Ready, |known| known.out.standing(lease, now));
-        let pair = match health.pairs.is_empty() {
-            true => None,
-            false => health.pairs.get(&(key.key, candidate.target)),
-        };
-        let standing = known.and(pair.map_or(Standing::Ready, |out| out.standing(lease, now)));
-        best = Some(best.map_or(standing, |best: Standing| best.or(standing)));
-        keys.push(KeyRow { key: key.key, weight: key.weight, standing, left: 1.0 });
+        let key = key_row(health, candidate, key, row.need, lease, now);
+        best = Some(best.map_or(key.standing, |best: Standing| best.or(key.standing)));
+        keys.push(key);
     }
     row.standing = row.place.and(best.unwrap_or(Standing::Ready));
     row
+}
+
+/// A key as it stands for a candidate: on the provider's word, within the operator's caps, and with what is left of it.
+fn key_row(health: &Health, candidate: &Candidate, key: &KeyRef, need: Need, lease: Duration, now: Tick) -> KeyRow {
+    let mut row = KeyRow::unknown(key);
+    let mut all = Room { strained: key.caps.tpm.is_some_and(|cap| need.tokens() > cap), ..Room::default() };
+    if let Some(known) = health.keys.get(key.key.0) {
+        row.standing = known.out.standing(lease, now);
+        if let Some(minute) = &known.minute {
+            all = minute.room(key.caps, need, now);
+            row.standing = row.standing.and(capped(all));
+        }
+    }
+    if let Some(pair) = health.pairs.get(&(key.key, candidate.target)) {
+        let room = pair.quota.room(need, now);
+        let limited = room.until.map_or(Standing::Ready, |until| Standing::Out(Reason::Limited { until }));
+        row.standing = row.standing.and(pair.out.standing(lease, now)).and(limited);
+        all = all.and(room);
+    }
+    (row.left, row.paced, row.strained) = (all.left, all.paced, all.strained);
+    row
+}
+
+fn capped(room: Room) -> Standing {
+    room.until.map_or(Standing::Ready, |until| Standing::Out(Reason::Capped { until }))
 }
 
 fn admitted(admission: Admission, open: impl Fn(Tick) -> Reason) -> (Standing, f64) {
@@ -217,9 +303,20 @@ impl Row {
             shifted: 1.0,
             shift: None,
             late: None,
+            peers: Peers::default(),
+            need: Need::default(),
+            paced: None,
+            strained: false,
             first_key: 0,
             end_key: 0,
         }
+    }
+}
+
+impl KeyRow {
+    /// A credential of which nothing is known.
+    pub(crate) const fn unknown(key: &KeyRef) -> Self {
+        Self { key: key.key, weight: key.weight, standing: Standing::Ready, left: 1.0, paced: None, strained: false }
     }
 }
 

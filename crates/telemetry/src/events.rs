@@ -253,6 +253,53 @@ impl Event for BreakerMoved<'_> {
     }
 }
 
+/// The gateway asked a provider by itself whether it is well.
+#[derive(Debug)]
+pub struct HeartbeatEnded<'a> {
+    /// Where it is counted.
+    pub metrics: &'a Metrics,
+    /// Whom.
+    pub provider: &'a str,
+    /// By what: `models` or `token`.
+    pub by: &'static str,
+    /// The provider, or the target that was asked for a token.
+    pub asked: &'a str,
+    /// With which of the provider's keys.
+    pub key: &'a str,
+    /// `None` for a good answer.
+    pub fault: Option<&'a Fault>,
+    /// Something that was out is back by it, or may be tried.
+    pub brought_back: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Event for HeartbeatEnded<'_> {
+    fn record(&self) {
+        let result = self.fault.map_or("ok", |fault| fault.class.as_str());
+        self.metrics.heartbeat(self.provider, self.by, result);
+        let (asked, by, key, took_ms) = (self.asked, self.by, self.key, millis(self.took));
+        match self.fault {
+            None if self.brought_back => info!(asked, by, key, took_ms, "heartbeat: well again"),
+            None => debug!(asked, by, key, took_ms, "heartbeat: well"),
+            Some(fault) => {
+                let (message, detail) = (fault.message.as_str(), fault.detail.as_deref());
+                debug!(
+                    asked,
+                    by,
+                    key,
+                    took_ms,
+                    class = result,
+                    status = fault.status,
+                    message,
+                    detail,
+                    "heartbeat: out"
+                );
+            }
+        }
+    }
+}
+
 /// The configuration was read again.
 #[derive(Debug)]
 pub struct ConfigReloaded<'a> {

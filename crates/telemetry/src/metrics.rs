@@ -56,6 +56,13 @@ struct ByResult {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeartbeatResult {
+    provider: String,
+    by: &'static str,
+    result: &'static str,
+}
+
 type Seconds<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every metric of the process.
@@ -75,6 +82,7 @@ pub struct Metrics {
     unpriced: Family<ByTarget, Counter>,
     skipped_events: Family<ByTarget, Counter>,
     breaker: Family<ByTarget, Gauge>,
+    heartbeats: Family<HeartbeatResult, Counter>,
     reloads: Family<ByResult, Counter>,
     /// Requests between their first byte and their end.
     pub in_flight: Gauge,
@@ -106,6 +114,7 @@ impl Metrics {
             unpriced: Family::default(),
             skipped_events: Family::default(),
             breaker: Family::default(),
+            heartbeats: Family::default(),
             reloads: Family::default(),
             in_flight: Gauge::default(),
             targets: AtomicUsize::new(0),
@@ -127,6 +136,7 @@ impl Metrics {
         registry.register("unpriced_requests", "Answers of targets without a known price", self.unpriced.clone());
         registry.register("skipped_events", "Unreadable stream events that were skipped", self.skipped_events.clone());
         registry.register("breaker_state", "0 closed, 1 half open, 2 open", self.breaker.clone());
+        registry.register("heartbeats", "Heartbeats by provider, question and result", self.heartbeats.clone());
         registry.register("config_reloads", "Configuration reloads by result", self.reloads.clone());
         let mut time = |name: &str, help: &str, metric: Seconds<ByTarget>| {
             registry.register_with_unit(name, help, Unit::Seconds, metric);
@@ -200,6 +210,10 @@ impl Metrics {
     /// A refusal belongs to no route.
     pub(crate) fn refused(&self, outcome: &'static str) {
         self.requests.get_or_create(&RouteOutcome { route: "none".to_owned(), outcome }).inc();
+    }
+
+    pub(crate) fn heartbeat(&self, provider: &str, by: &'static str, result: &'static str) {
+        self.heartbeats.get_or_create_owned(&HeartbeatResult { provider: provider.to_owned(), by, result }).inc();
     }
 
     pub(crate) fn reloaded(&self, ok: bool) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ringmain_core::{Fault, FaultClass, Money, Origin, Phase, RequestId, Timings, Usage};
 
-use crate::events::{AttemptEnded, BreakerMoved, BreakerState, Ended, HedgeEnded, RequestEnded, Served, emit};
+use crate::events::{
+    AttemptEnded, BreakerMoved, BreakerState, Ended, HeartbeatEnded, HedgeEnded, RequestEnded, Served, emit,
+};
 use crate::metrics::{Metrics, TARGETS_MAX};
 
 #[test]
@@ -47,6 +49,25 @@ fn a_failover_is_visible() {
     ] {
         assert!(text.contains(line), "no {line} in\n{text}");
     }
+}
+
+#[test]
+fn a_heartbeat_is_no_attempt() {
+    let metrics = Metrics::new();
+    let fault = Fault::new(FaultClass::Server, Origin::Provider, Phase::AwaitHead, "boom").with_status(500);
+    let beat = |fault| {
+        let (provider, by, asked, key) = ("a", "token", "a/m", "a#1");
+        let took = Duration::from_millis(3);
+        emit(&HeartbeatEnded { metrics: &metrics, provider, by, asked, key, fault, brought_back: false, took });
+    };
+    beat(None);
+    beat(Some(&fault));
+    let text = metrics.expose();
+    for result in ["ok", "server"] {
+        let line = format!(r#"ringmain_heartbeats_total{{provider="a",by="token",result="{result}"}} 1"#);
+        assert!(text.contains(&line), "{text}");
+    }
+    assert!(!text.contains("ringmain_attempts_total{"), "{text}");
 }
 
 #[test]

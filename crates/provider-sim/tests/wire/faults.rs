@@ -1,6 +1,6 @@
 //! Each fault as it looks on the wire.
 
-use ringmain_provider_sim::{Ended, FAULTS, Sim, SimConfig, expected_text};
+use ringmain_provider_sim::{Behavior, Ended, FAULTS, Sim, SimConfig, expected_text};
 
 use crate::support::{End, VENDORS, ask, chat, connect, delta, post_chat, receive, send};
 
@@ -62,6 +62,35 @@ async fn statuses_and_endings() {
             let seen = post_chat(&sim, vendor, &model, "x", false).await;
             assert_eq!((seen.status, seen.end), *plain, "{model} plain: {}", seen.text());
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_models_fails_as_a_chat_does() {
+    let sim = sim().await;
+    let table = [
+        ("server-error", 500, End::Whole),
+        ("unavailable", 503, End::Whole),
+        ("unauthorized", 401, End::Whole),
+        ("rate-limit", 429, End::Whole),
+        ("refuse", 0, End::Reset),
+        ("reset", 0, End::Reset),
+        ("silence", 0, End::Silent),
+        ("slow-headers=5s", 200, End::Whole),
+        ("slow=5s", 200, End::Whole),
+        ("truncated", 200, End::Short),
+    ];
+    let places = ["/p/a/v1/models", "/p/a/models", "/p/a/v1beta/models", "/p/a/openai/v1/models"];
+    for (fault, status, end) in table {
+        sim.set("a", Behavior::failing(fault.parse().unwrap()));
+        for path in places {
+            let seen = ask(&sim, "GET", path, "", "").await;
+            assert_eq!((seen.status, seen.end), (status, end), "{fault} {path}");
+        }
+    }
+    sim.clear("a");
+    for path in places {
+        assert_eq!(ask(&sim, "GET", path, "", "").await.status, 200, "{path}");
     }
 }
 

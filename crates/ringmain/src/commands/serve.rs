@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
-use ringmain_engine::Gateway;
 use ringmain_engine::records::Store;
+use ringmain_engine::{Gateway, heartbeat};
 use ringmain_state::sqlite;
 use ringmain_telemetry::{ConfigReloaded, emit, log};
-use ringmain_upstream::{Dial, NetDialer};
+use ringmain_upstream::{Dial, NetDialer, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{LogFormat, Serve};
@@ -77,6 +77,7 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::default());
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
     tokio::spawn(admin::serve(admin, Arc::clone(&gateway), drain.clone()));
+    tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
     if let Some(file) = file {
         tokio::spawn(follow(file, Arc::clone(&gateway)));
     }
@@ -106,6 +107,14 @@ fn keep_records(gateway: &Gateway, state: &State) {
         Err(error) => {
             tracing::error!(file = %file.display(), %error, "state.database cannot be used: requests are kept in memory alone");
         }
+    }
+}
+
+/// Asks what is out by itself, where a provider wants it, until the process goes out of service.
+async fn heartbeats(gateway: Arc<Gateway>, upstream: Upstream, mut drain: Drain) {
+    tokio::select! {
+        () = heartbeat::run(gateway, upstream) => {}
+        () = drain.reached(Stage::Draining) => {}
     }
 }
 

@@ -1,80 +1,49 @@
 //! File order: primary, then failover. A primary that comes back from an outage gets its rising share of requests, as
-//! it would under weights; the others go to the first peer that is not itself coming back.
+//! it would under weights; the others go to the first peer that has lost nothing.
 //!
 //! With `shift`, a target that is held back leaves most of what reaches it to the next: while the primary is slow, most
 //! requests start at the second; while that is slow too, at the third. Each keeps its floor of what reaches it.
 
-use ringmain_core::Seed;
+use super::{Entrant, Scene, shifted, to_front, yield_front, yield_shares};
+use crate::Policy;
 
-use super::{ramp, shifted};
-use crate::{Policy, View};
-
-pub(super) fn arrange(policy: &Policy, view: &View, tier: &mut [usize], seed: Seed) {
-    let Some(heir) = heir(view, tier) else { return };
-    let point = seed.draw("ramp").unit();
-    let (mut end, mut picked) = (0.0, heir);
-    for (place, share) in taken(policy, view, tier) {
-        end += share;
-        if point < end {
-            picked = place;
-            break;
-        }
+pub(super) fn arrange(scene: &Scene<'_>, field: &mut [Entrant]) {
+    let mut place = 0.0;
+    for it in field.iter_mut() {
+        it.load = place;
+        it.share = if place == 0.0 { 1.0 } else { 0.0 };
+        place += 1.0;
     }
-    if let Some(front) = tier.get_mut(..=picked) {
-        // It goes to the front; those before it keep their order.
-        front.rotate_right(1);
+    if field.iter().all(|it| it.shifted >= 1.0) {
+        yield_shares(field);
+        yield_front(scene, field);
+        return;
     }
+    pass_on(scene.policy, field);
+    let point = scene.seed.draw("ramp").unit();
+    let mut end = 0.0;
+    let picked = field.iter().position(|it| {
+        end += it.share;
+        point < end
+    });
+    to_front(field, picked.unwrap_or(0));
 }
 
-pub(super) fn shares(policy: &Policy, view: &View, tier: &[usize], mut set: impl FnMut(usize, f64)) {
-    let Some(first) = tier.first() else { return };
-    let Some(heir) = heir(view, tier) else { return set(*first, 1.0) };
+/// Each keeps what is left of what reaches it, up to the first that has lost nothing; where none has, what remains goes to
+/// the one that is held back least. Peers that have lost something for another reason get nothing of what is passed on.
+fn pass_on(policy: &Policy, field: &mut [Entrant]) {
     let mut rest = 1.0;
-    let mut of_heir = 0.0;
-    for (place, share) in taken(policy, view, tier) {
-        rest -= share;
-        if place == heir {
-            of_heir = share;
-        } else if let Some(at) = tier.get(place) {
-            set(*at, share);
-        }
-    }
-    if let Some(at) = tier.get(heir) {
-        set(*at, of_heir + rest);
-    }
-}
-
-/// Who gets what the others leave: the first that takes all, else the one that is held back least. `None` if the
-/// primary takes all, or nobody else can.
-fn heir(view: &View, tier: &[usize]) -> Option<usize> {
-    let factor = |at: usize| shifted::factor(view, at);
-    let is_whole = |at: usize| ramp(view, at) >= 1.0;
     let mut heir: Option<(usize, f64)> = None;
-    for (place, at) in tier.iter().enumerate() {
-        if is_whole(*at) && heir.is_none_or(|(_, most)| factor(*at) > most) {
-            heir = Some((place, factor(*at)));
-            if factor(*at) >= 1.0 {
-                break;
-            }
+    for (place, it) in field.iter_mut().enumerate() {
+        let kept = shifted::kept(policy, it);
+        let is_well = it.factor >= 1.0;
+        it.share = if place == 0 || is_well { rest * it.factor * kept } else { 0.0 };
+        rest -= it.share;
+        if is_well && heir.is_none_or(|(_, most)| kept > most) {
+            heir = Some((place, kept));
         }
     }
-    let (place, most) = heir?;
-    (place > 0 || most < 1.0).then_some(place)
-}
-
-/// The shares that the targets take for themselves, from the first to the one that leaves nothing.
-fn taken<'a>(policy: &'a Policy, view: &'a View, tier: &'a [usize]) -> impl Iterator<Item = (usize, f64)> + 'a {
-    let floor = policy.shift.map_or(0.0, |shift| shift.floor).clamp(0.0, 1.0);
-    let mut rest = 1.0;
-    tier.iter().enumerate().map_while(move |(place, at)| {
-        let (ramp, factor) = (ramp(view, *at), shifted::factor(view, *at));
-        let takes = match (place, ramp < 1.0) {
-            // A peer that is itself coming back gets nothing of what a primary leaves.
-            (1.., true) => 0.0,
-            _ => ramp * if factor < 1.0 { factor.max(floor) } else { 1.0 },
-        };
-        let share = rest * takes;
-        rest -= share;
-        (rest + share > 0.0).then_some((place, share))
-    })
+    if let Some(it) = field.get_mut(heir.map_or(0, |(place, _)| place)) {
+        it.share += rest;
+    }
 }

@@ -104,11 +104,14 @@ impl Breaker {
         is_probe
     }
 
-    pub(crate) fn succeeded(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick) {
-        if !self.committed(started, now) && self.counts(policy, started, now) {
+    /// Says whether it was the probe.
+    pub(crate) fn succeeded(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick) -> bool {
+        let is_probe = self.committed(started, now);
+        if !is_probe && self.counts(policy, started, now) {
             self.in_a_row = 0;
             self.window.add(GOOD, policy.window, now);
         }
+        is_probe
     }
 
     pub(crate) fn failed(&mut self, policy: &BreakerPolicy, started: Tick, now: Tick, seed: Seed) {

@@ -5,7 +5,10 @@ pub(crate) mod hedge;
 pub(crate) mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod measures;
+pub(crate) mod minute;
+pub(crate) mod pace;
 mod quantile;
+pub(crate) mod quota;
 pub(crate) mod retry_budget;
 pub(crate) mod shift;
 pub(crate) mod warm;
@@ -20,6 +23,9 @@ use self::hedge::HedgeHealth;
 use self::in_flight::InFlight;
 use self::limits::Out;
 use self::measures::Measures;
+use self::minute::Minute;
+use self::pace::PaceHealth;
+use self::quota::Quota;
 use self::retry_budget::Account;
 use self::shift::ShiftHealth;
 use self::warm::Warm;
@@ -29,8 +35,8 @@ use crate::{HostIx, KeyIx, TargetIx};
 const MOST_SLOTS: u32 = 1 << 16;
 /// A route beyond this many replaces the one that has been silent longest.
 const MOST_ROUTES: usize = 4096;
-/// Marks of a key on one model beyond this many push out those that are over.
-const MOST_PAIRS: usize = 4096;
+/// Pairs of key and model beyond this many push out those of which nothing is known any longer.
+const MOST_PAIRS: usize = 1 << 14;
 
 /// What is known. Bounded by the topology of the configuration, and by fixed limits beyond it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,7 +45,7 @@ pub struct Health {
     pub(crate) hosts: Slots<Breaker>,
     pub(crate) targets: Slots<TargetHealth>,
     pub(crate) keys: Slots<KeyHealth>,
-    pub(crate) pairs: BTreeMap<(KeyIx, TargetIx), Out>,
+    pub(crate) pairs: BTreeMap<(KeyIx, TargetIx), PairHealth>,
     pub(crate) routes: BTreeMap<String, RouteHealth>,
     pub(crate) warm: Warm,
 }
@@ -50,12 +56,24 @@ pub(crate) struct TargetHealth {
     pub(crate) out: Out,
     pub(crate) in_flight: InFlight,
     pub(crate) measures: Measures,
+    pub(crate) pace: PaceHealth,
+    /// Once a route caps it.
+    pub(crate) minute: Option<Box<Minute>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct KeyHealth {
     pub(crate) out: Out,
     pub(crate) in_flight: InFlight,
+    /// Once it is capped.
+    pub(crate) minute: Option<Box<Minute>>,
+}
+
+/// A key on one model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct PairHealth {
+    pub(crate) out: Out,
+    pub(crate) quota: Quota,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -116,9 +134,9 @@ impl Health {
     }
 
     /// What is known of a key on one model, made if it is not there.
-    pub(crate) fn pair(&mut self, key: KeyIx, target: TargetIx, now: Tick) -> Option<&mut Out> {
+    pub(crate) fn pair(&mut self, key: KeyIx, target: TargetIx, now: Tick) -> Option<&mut PairHealth> {
         if self.pairs.len() >= MOST_PAIRS && !self.pairs.contains_key(&(key, target)) {
-            self.pairs.retain(|_, out| !out.is_stale(now));
+            self.pairs.retain(|_, known| !(known.out.is_stale(now) && known.quota.is_stale(now)));
             if self.pairs.len() >= MOST_PAIRS {
                 return None;
             }

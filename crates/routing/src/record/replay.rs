@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Decision, Record, dressed};
-use crate::{KeyRow, Plan, Policy, Row, Standing, Step, View, next, plan};
+use crate::{KeyRow, Plan, Policy, Row, Step, View, next, plan};
 
 /// A decision that came out otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +90,7 @@ fn view_for(policy: &Policy, record: &Record, seen: &View) -> View {
         let row = known.and_then(|at| Some((at, seen.rows.get(at)?)));
         for key in &candidate.keys {
             let same = row.and_then(|(at, _)| seen.keys(at).iter().find(|known| known.key == key.key));
-            let ready = KeyRow { key: key.key, weight: key.weight, standing: Standing::Ready, left: 1.0 };
+            let ready = KeyRow::unknown(key);
             view.keys.push(same.map_or(ready, |same| KeyRow { weight: key.weight, ..*same }));
         }
         let mut row = row.map_or_else(Row::unknown, |(_, row)| *row);

@@ -7,9 +7,12 @@ use super::{Step, Stop};
 use crate::{OnRefusal, Reason, Standing};
 
 impl Request<'_> {
-    /// Nothing has been tried.
+    /// Nothing has been tried. Where little is left of a limit, the rest of it is spread over the time that is left: a
+    /// short wait for each, or another target of the tier, in place of a stall for all. A retry never waits for this.
     pub(super) fn first(&self) -> Step {
-        self.untried().map_or_else(|| self.again(), Step::Try)
+        let Some(attempt) = self.untried() else { return self.again() };
+        let Some(until) = self.paced(&attempt) else { return Step::Try(attempt) };
+        self.unpaced_peer(attempt.candidate).map_or(Step::Wait { until }, Step::Try)
     }
 
     /// An attempt still runs: another target or key beside it, or patience. It alone may still bring the answer, so
@@ -53,7 +56,7 @@ impl Request<'_> {
         self.again()
     }
 
-    fn attempts(&self) -> usize {
+    pub(super) fn attempts(&self) -> usize {
         usize::try_from(self.policy.attempts).unwrap_or(usize::MAX).max(1)
     }
 
@@ -148,9 +151,11 @@ impl Request<'_> {
         for (at, way, is_covered) in ways {
             let (until, step) = match way {
                 Use::No => continue,
-                // Not all on the stroke of it.
-                Use::At(until) => (until.max(self.again_at(at)) + self.jitter(at, 1), None),
-                Use::Now(attempt) => (self.again_at(at), Some(attempt)),
+                Use::At(until) => {
+                    let until = until.max(self.again_at(at));
+                    (until + self.place_in_line(until), None)
+                }
+                Use::Now(attempt) | Use::Last(attempt) => (self.again_at(at), Some(attempt)),
             };
             if !is_covered {
                 no_budget = true;
@@ -180,7 +185,7 @@ impl Request<'_> {
                 Standing::Ready | Standing::Probe => None,
             };
             let Some(reason) = planned.or(now) else { continue };
-            limited += usize::from(matches!(reason, Reason::Limited { .. }));
+            limited += usize::from(matches!(reason, Reason::Limited { .. } | Reason::Capped { .. } | Reason::Busy));
             denied += usize::from(matches!(reason, Reason::Benched { class: FaultClass::Auth, .. }));
             reasons.push((at, reason));
         }

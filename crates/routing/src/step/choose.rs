@@ -5,7 +5,11 @@ use std::time::Duration;
 use ringmain_core::{Fault, FaultClass, FaultScope, Seed, Tick};
 
 use super::{Tried, Try};
-use crate::{KeyIx, KeyRow, Plan, Policy, Standing, View};
+use crate::health::quota::PACED_MOST;
+use crate::{KeyIx, KeyRow, Plan, Policy, Reason, Standing, View};
+
+/// A slot comes free when an attempt ends, and no one knows when: this long at least, and a jitter, until the next look.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// One request at one moment.
 pub(super) struct Request<'a> {
@@ -30,10 +34,26 @@ enum Keys {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Use {
     Now(Try),
+    /// By our estimate there is not room enough: only when nothing else can be used now.
+    Last(Try),
     /// Its limit ends then.
     At(Tick),
     No,
 }
+
+/// Can a key be used?
+#[derive(Debug, Clone, Copy)]
+enum Rank {
+    Now(usize),
+    At(Tick),
+    Never,
+}
+
+const FREE: usize = 0;
+const PACED: usize = 1;
+const USED: usize = 2;
+const STRAINED: usize = 3;
+const RANKS: usize = 4;
 
 impl Request<'_> {
     /// Every candidate this request may still use at some time: as planned, then those that were out when it was
@@ -47,8 +67,13 @@ impl Request<'_> {
         self.plan.order.iter().copied().chain(all.filter(was_out)).filter(|at| !self.is_ruled_out(*at))
     }
 
-    /// Did an attempt of this request show that this candidate cannot serve it?
+    /// Did an attempt of this request show that this candidate cannot serve it? A target that is listed twice is one
+    /// target: what is to be tried again is the place that was tried.
     fn is_ruled_out(&self, at: usize) -> bool {
+        let target = |at: usize| self.policy.candidates.get(at).map(|candidate| candidate.target);
+        if self.tried.iter().any(|tried| tried.candidate != at && target(tried.candidate) == target(at)) {
+            return true;
+        }
         let window = |at: usize| self.policy.candidates.get(at).and_then(|candidate| candidate.context_window);
         self.faults().any(|(tried, fault)| match fault.class {
             FaultClass::Gone | FaultClass::Refusal | FaultClass::Unroutable => tried.candidate == at,
@@ -93,6 +118,7 @@ impl Request<'_> {
             return Use::No;
         };
         let place = match row.place {
+            Standing::Out(Reason::Busy) => Some(self.now + LOOK_AGAIN + self.jitter(at, 1)),
             Standing::Out(reason) => match reason.worth_waiting_for() {
                 Some(until) => Some(until),
                 None => return Use::No,
@@ -100,56 +126,72 @@ impl Request<'_> {
             Standing::Ready | Standing::Probe => None,
         };
         match (self.key(at, keys), place) {
-            (Ok(key), None) => Use::Now(Try {
-                candidate: at,
-                target: candidate.target,
-                host: candidate.host,
-                key: key.key,
-                probe: row.place == Standing::Probe || key.standing == Standing::Probe,
-                warm: self.tried.is_empty() && self.plan.warm == Some(at),
-                tokens: self.plan.tokens,
-                hedge: false,
-            }),
+            (Ok((key, strained)), None) => {
+                let attempt = Try {
+                    candidate: at,
+                    target: candidate.target,
+                    host: candidate.host,
+                    key: key.key,
+                    probe: row.place == Standing::Probe || key.standing == Standing::Probe,
+                    warm: self.tried.is_empty() && self.plan.warm == Some(at),
+                    tokens: row.need.tokens(),
+                    input: row.need.input,
+                    hedge: false,
+                };
+                if strained || row.strained { Use::Last(attempt) } else { Use::Now(attempt) }
+            }
             (Ok(_), Some(until)) => Use::At(until),
             (Err(Some(key)), place) => Use::At(place.map_or(key, |place| place.max(key))),
             (Err(None), _) => Use::No,
         }
     }
 
-    /// A key by weight, one that this request has not used here if there is one; else when one is back, if ever.
-    fn key(&self, at: usize, which: Keys) -> Result<KeyRow, Option<Tick>> {
+    /// A key by weight times what is left of it, one that this request has not used here if there is one, and rather one
+    /// that need not be paced; else when one is back, if ever. True: it does not fit by our estimate of the tokens, but
+    /// the limit that it would have to wait for ends too late.
+    fn key(&self, at: usize, which: Keys) -> Result<(KeyRow, bool), Option<Tick>> {
         let keys = self.view.keys(at);
         if let [only] = keys
             && self.tried.is_empty()
+            && !only.strained
             && !matches!(only.standing, Standing::Out(_))
         {
-            return Ok(*only);
+            return Ok((*only, false));
         }
         let used = |key: KeyIx| self.tried.iter().any(|tried| tried.candidate == at && tried.key == key);
-        let (mut fresh, mut spent, mut back) = (0.0, 0.0, None::<Tick>);
+        let (mut shares, mut back) = ([0.0; RANKS], None::<Tick>);
         let allowed = || keys.iter().filter(|key| which == Keys::All || !used(key.key));
         for key in allowed() {
-            match self.key_back(at, key) {
-                None => {}
-                Some(until) if until > self.now => back = Some(back.map_or(until, |back| back.min(until))),
-                Some(_) if used(key.key) => spent += share(key),
-                Some(_) => fresh += share(key),
+            match self.rank(at, key, used(key.key)) {
+                Rank::Now(rank) => shares[rank] += share(key),
+                Rank::At(until) => back = Some(back.map_or(until, |back| back.min(until))),
+                Rank::Never => {}
             }
         }
-        let of_fresh = fresh > 0.0;
-        let mut point = self.seed.nth("key", self.tried.len() as u64).unit() * if of_fresh { fresh } else { spent };
+        let Some(best) = shares.iter().position(|share| *share > 0.0) else { return Err(back) };
+        let mut point = self.seed.nth("key", self.tried.len() as u64).unit() * shares[best];
         let mut picked = None;
-        for key in allowed() {
-            let is_free = self.key_back(at, key).is_some_and(|until| until <= self.now);
-            if is_free && used(key.key) != of_fresh {
-                picked = Some(*key);
-                point -= share(key);
-                if point < 0.0 {
-                    break;
-                }
+        for key in allowed().filter(|key| matches!(self.rank(at, key, used(key.key)), Rank::Now(rank) if rank == best))
+        {
+            picked = Some((*key, best == STRAINED));
+            point -= share(key);
+            if point < 0.0 {
+                break;
             }
         }
         picked.ok_or(back)
+    }
+
+    /// The lower the better.
+    fn rank(&self, at: usize, key: &KeyRow, used: bool) -> Rank {
+        match self.key_back(at, key) {
+            None => Rank::Never,
+            Some(until) if until > self.now && (until < self.deadline || !key.strained) => Rank::At(until),
+            Some(_) if key.strained => Rank::Now(STRAINED),
+            Some(_) if used => Rank::Now(USED),
+            Some(_) if key.paced.is_some_and(|until| until > self.now) => Rank::Now(PACED),
+            Some(_) => Rank::Now(FREE),
+        }
     }
 
     /// When this request may use the key for this candidate: at once if that is past, `None` if never.
@@ -211,8 +253,33 @@ impl Request<'_> {
         let mut allowed = self.candidates().filter(|at| self.has_attempt_for(*at) && self.is_fresh_covered(*at));
         allowed.find_map(|at| match self.fresh(at) {
             Use::Now(attempt) => Some(attempt),
-            Use::At(_) | Use::No => None,
+            Use::Last(_) | Use::At(_) | Use::No => None,
         })
+    }
+
+    /// Until when the attempt is better not begun, for an even pace; never long, and only before any other.
+    pub(super) fn paced(&self, attempt: &Try) -> Option<Tick> {
+        let row = self.view.rows.get(attempt.candidate)?;
+        let key = self.view.keys(attempt.candidate).iter().find(|key| key.key == attempt.key)?;
+        let until = row.paced.max(key.paced)?;
+        let latest = self.deadline.min(self.plan.made + PACED_MOST);
+        (until > self.now && until < latest && self.attempts() > 1).then_some(until)
+    }
+
+    /// Another candidate of the tier that can be used at once.
+    pub(super) fn unpaced_peer(&self, at: usize) -> Option<Try> {
+        let tier = |at: usize| self.policy.candidates.get(at).map(|candidate| candidate.tier);
+        let mut peers = self.candidates().filter(|peer| *peer != at && tier(*peer) == tier(at));
+        peers.find_map(|peer| match self.fresh(peer) {
+            Use::Now(attempt) if self.paced(&attempt).is_none() => Some(attempt),
+            _ => None,
+        })
+    }
+
+    /// How long after a limit's end this request comes back: who has waited longer, sooner. With one lock around the
+    /// decision, that is all the queue there has to be.
+    pub(super) fn place_in_line(&self, until: Tick) -> Duration {
+        self.policy.backoff.base.div_f64(1.0 + until.since(self.plan.made).as_secs_f64())
     }
 }
 
@@ -227,7 +294,8 @@ fn asked_until(tried: &Tried, fault: &Fault) -> Tick {
     tried.ended.unwrap_or(tried.started) + fault.retry_after.unwrap_or(Duration::ZERO)
 }
 
-/// A key of weight 0 is used when nothing else is left.
+/// A key of weight 0 is used when nothing else is left, and so is one of which nothing seems left.
 fn share(key: &KeyRow) -> f64 {
-    if key.weight.is_finite() { key.weight.max(1e-9) } else { 1e-9 }
+    let share = key.weight * key.left;
+    if share.is_finite() { share.max(1e-9) } else { 1e-9 }
 }

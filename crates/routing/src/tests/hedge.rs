@@ -81,7 +81,7 @@ fn a_hedge_goes_where_it_does_no_harm() {
 fn break_down(world: &mut World, times: usize) {
     let Candidate { target, host, keys, .. } = world.policy.candidates[1].clone();
     let key = keys[0].key;
-    let attempt = Try { candidate: 1, target, host, key, probe: false, warm: false, tokens: 0, hedge: false };
+    let attempt = Try { candidate: 1, target, host, key, probe: false, warm: false, tokens: 0, input: 0, hedge: false };
     for _ in 0..times {
         let started = world.begin(&attempt, true);
         world.pass(Duration::from_millis(1));

@@ -19,7 +19,8 @@ impl World {
         for (candidate, key, result) in made.iter().cloned() {
             let place = &self.policy.candidates[candidate];
             let (target, host, key) = (place.target, place.host, place.keys[key].key);
-            let attempt = Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, hedge: false };
+            let attempt =
+                Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, input: 0, hedge: false };
             let started = self.begin(&attempt, tried.is_empty());
             self.pass(secs(1));
             let ended = result.as_ref().map(|fault| {

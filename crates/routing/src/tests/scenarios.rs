@@ -70,8 +70,9 @@ fn the_longest_deadline_wins() {
     world.end(attempt, started, Seen::Failed(fault(FaultClass::RateLimit)));
     assert_eq!(until(&world), secs(1), "answers to requests sent together are one piece of news");
     world.limits = Some(Limits {
-        requests: Window { remaining: Some(3), reset: Some(secs(500)) },
-        tokens: Window { remaining: Some(0), reset: Some(secs(70)) },
+        requests: Window { remaining: Some(3), reset: Some(secs(500)), ..Window::default() },
+        tokens: Window { remaining: Some(0), reset: Some(secs(70)), ..Window::default() },
+        ..Limits::default()
     });
     world.end(attempt, started, Seen::Failed(fault(FaultClass::RateLimit)));
     assert_eq!(until(&world), secs(70));

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ringmain_core::{Capabilities, FaultClass, Seed};
+use ringmain_core::{Capabilities, FaultClass, Money, Seed, Timings, Usage};
 
 use super::{SECOND, World, fault, policy, secs};
-use crate::{Balance, Health, Policy, Reason, Step, Verdict, next, plan, view};
+use crate::{Balance, Health, Policy, Reason, Seen, Step, Verdict, Worth, next, plan, view};
 
 fn weighted(weights: &[f64]) -> Policy {
     let mut policy = policy(&vec![1; weights.len()]);
@@ -117,7 +117,10 @@ fn a_returning_primary_ramps() {
 #[ignore = "prints a timing"]
 #[expect(clippy::print_stdout, reason = "that is its purpose")]
 fn timing_of_a_request() {
-    for balance in [Balance::Order, Balance::Weighted] {
+    let worth = Worth { second: Money(1_000_000_000), failure: Money(1_000_000_000), explore: 100 };
+    let adaptive = Balance::Adaptive(worth);
+    let learning = [Balance::Fastest, Balance::Cheapest, Balance::LeastBusy, adaptive];
+    for balance in [Balance::Order, Balance::Weighted].into_iter().chain(learning) {
         let mut world = World::new(policy(&[1, 1]));
         world.policy.balance = balance;
         let (policy, facts) = (world.policy.clone(), world.facts.clone());
@@ -140,7 +143,9 @@ fn timing_of_a_request() {
             let (now, seed) = (world.now(), Seed(u64::from(round)));
             let attempt = decide(&world, now, seed);
             let started = world.begin(&attempt, true);
-            world.end(attempt, started, super::success());
+            let timings = Timings { head: None, first_token: Some(SECOND), total: SECOND * 2 };
+            let usage = Some(Usage { input: 100, output: 100, ..Usage::default() });
+            world.end(attempt, started, Seen::Success { timings, usage, cost: None, streamed: true });
         }
         let all = clock.elapsed() / rounds;
         println!("{balance:?}: {deciding:?} for view + plan + next, {all:?} with begin + observe");
