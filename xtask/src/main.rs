@@ -1,9 +1,10 @@
 //! Repository tasks, run as `cargo xtask NAME`. `tidy` keeps the house rules, `test` runs everything that must
-//! hold before a change is shared, `bench` weighs the gateway beside nginx.
+//! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod bench;
 mod sdk;
+mod sim;
 mod stage;
 mod tally;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Test(test::Options),
     /// CPU, latency and memory beside nginx, in one run on this machine
     Bench(bench::Options),
+    /// Random worlds under virtual time; what must hold is checked at every step
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::command(),
         Task::Test(options) => test::command(&options),
         Task::Bench(options) => bench::command(&options),
+        Task::Sim(options) => sim::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -17,7 +17,13 @@ impl Clock {
     #[must_use]
     pub fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { began: Instant::now(), began_wall: WallTime(u64::try_from(wall.as_millis()).unwrap_or(0)) }
+        Self::start_at(WallTime(u64::try_from(wall.as_millis()).unwrap_or(0)))
+    }
+
+    /// A clock that begins now, and takes now for this date: in a world that is to end the same way each time.
+    #[must_use]
+    pub fn start_at(wall: WallTime) -> Self {
+        Self { began: Instant::now(), began_wall: wall }
     }
 
     /// The time. The wall clock runs with the monotonic one from where it stood at the start.

@@ -28,8 +28,8 @@ pub(crate) enum Command {
     /// Say in words what the rules will do: for every route, or which targets one request gets, in which order, and why
     /// the others not
     Explain(Box<Explain>),
-    /// Say what the rules would do in an outage (not available yet)
-    Simulate(Later),
+    /// Say what the rules would do in an outage: success, latency, cost, attempts, under virtual time
+    Simulate(Simulate),
     /// Decide recorded traffic again under other rules, and say what would have gone elsewhere
     Replay(Replay),
     /// Create, list and revoke virtual keys (not available yet)
@@ -148,6 +148,30 @@ pub(crate) struct Replay {
 pub(crate) struct Models {
     /// Only models whose provider or name contains this text
     pub(crate) filter: Option<String>,
+    /// A folder with `providers/*.yaml` and `models/*.yaml` that override the built-in catalog
+    #[arg(long, value_name = "FOLDER", env = "RINGMAIN_CATALOG")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The configuration file; its keys need not be real
+    pub(crate) config: PathBuf,
+    /// What callers and providers do (YAML); see scenarios/
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: PathBuf,
+    /// All chance comes from it: the same seed, the same numbers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write a picture (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chart: Option<PathBuf>,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What to compare with: `order` (plain ordered retry), `none`, or another configuration file
+    #[arg(long, value_name = "RULES", default_value = "order")]
+    pub(crate) against: String,
     /// A folder with `providers/*.yaml` and `models/*.yaml` that override the built-in catalog
     #[arg(long, value_name = "FOLDER", env = "RINGMAIN_CATALOG")]
     pub(crate) catalog: Option<PathBuf>,

@@ -6,6 +6,7 @@ mod explain;
 mod models;
 mod replay;
 mod serve;
+mod simulate;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Simulate(_) => Ok(later("simulate")),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(_) => Ok(later("keys")),
     }

@@ -260,8 +260,10 @@ fn row(
 fn key_row(health: &Health, candidate: &Candidate, key: &KeyRef, need: Need, lease: Duration, now: Tick) -> KeyRow {
     let mut row = KeyRow::unknown(key);
     let mut all = Room { strained: key.caps.tpm.is_some_and(|cap| need.tokens() > cap), ..Room::default() };
+    let mut word = Standing::Ready;
     if let Some(known) = health.keys.get(key.key.0) {
-        row.standing = known.out.standing(lease, now);
+        word = known.out.standing(lease, now);
+        row.standing = word;
         if let Some(minute) = &known.minute {
             all = minute.room(key.caps, need, now);
             row.standing = row.standing.and(capped(all));
@@ -270,10 +272,13 @@ fn key_row(health: &Health, candidate: &Candidate, key: &KeyRef, need: Need, lea
     if let Some(pair) = health.pairs.get(&(key.key, candidate.target)) {
         let room = pair.quota.room(need, now);
         let limited = room.until.map_or(Standing::Ready, |until| Standing::Out(Reason::Limited { until }));
-        row.standing = row.standing.and(pair.out.standing(lease, now)).and(limited);
+        word = word.and(pair.out.standing(lease, now));
+        row.standing = row.standing.and(word).and(limited);
         all = all.and(room);
     }
-    (row.left, row.paced, row.strained) = (all.left, all.paced, all.strained);
+    // An estimate may be wrong, and be tried all the same; what the provider has said may not.
+    let strained = all.strained && !matches!(word, Standing::Out(_));
+    (row.left, row.paced, row.strained) = (all.left, all.paced, strained);
     row
 }
 

@@ -9,7 +9,8 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use ringmain_catalog::Catalog;
 use ringmain_config::Sources;
-use ringmain_core::RequestId;
+use ringmain_core::{RequestId, WallTime};
+use ringmain_engine::clock::Clock;
 use ringmain_engine::{Gateway, serve};
 use ringmain_provider_sim::{LogEntry, MemorySim};
 use ringmain_routing::Record;
@@ -23,6 +24,8 @@ use crate::make::World;
 
 /// Requests a world's log holds; no world has as many attempts.
 const LOG: usize = 4096;
+/// The date on which every world begins: 2026-01-01.
+const BEGAN: WallTime = WallTime(1_767_225_600_000);
 /// After the last caller: what is to be closed is closed by then.
 const AFTERMATH: Duration = Duration::from_secs(3);
 /// No request of a world may take longer.
@@ -103,7 +106,9 @@ async fn play(world: &World, catalog: &Arc<Catalog>) -> anyhow::Result<Seen> {
     let problems = loaded.diagnostics.render("world", &world.yaml, false);
     let config = loaded.config.ok_or_else(|| anyhow!("{problems}")).context(world.yaml.clone())?;
     let sim = MemorySim::new(world.script.clone(), LOG);
-    let gateway = Arc::new(Gateway::new(config, world.seed));
+    let mut gateway = Gateway::new(config, world.seed);
+    gateway.clock = Clock::start_at(BEGAN);
+    let gateway = Arc::new(gateway);
     let upstream = Upstream::new(Arc::new(Pipes(sim.clone())));
     let began = Instant::now();
     let mut tasks = Vec::with_capacity(world.callers.len());

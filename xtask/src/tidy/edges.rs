@@ -34,6 +34,7 @@ pub(super) const EDGES: &[Row] = &[
         ],
     ),
     ("ringmain-provider-sim", &["ringmain-core", "ringmain-wire"]),
+    ("ringmain-sim", &["ringmain-core", "ringmain-catalog", "ringmain-routing", "ringmain-config"]),
     (
         "ringmain",
         &[
@@ -48,6 +49,7 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-telemetry",
             "ringmain-engine",
             "ringmain-provider-sim",
+            "ringmain-sim",
         ],
     ),
     (
