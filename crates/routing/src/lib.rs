@@ -4,6 +4,7 @@
 //! view(health, policy, facts, now)                 -> View   what is known of the candidates, copied
 //! plan(policy, facts, view, now, seed)             -> Plan   every candidate with its verdict, and the order
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
+//! late_after(policy, view, candidate) -> when to ask next() for a hedge, beside an attempt that is silent
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
 //! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
 //! first_token(health, attempt, started, now)                 the first useful token of a stream: how long it took

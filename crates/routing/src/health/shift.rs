@@ -11,22 +11,31 @@
 //! - A target nobody has heard of for long is not held back for ever.
 //!
 //! **The controller.** Each target of a route has a factor of its weight, 1 when all is well. Once for each tenth of the
-//! window it may take one step (several at once when nothing was asked for so long). *Down* by a quarter: it measures
-//! beyond the bound, and worse than the best of its tier by a quarter, over enough answers of which several are beyond.
-//! Four steps move all of it, within half a window. *Up* by a twentieth: it measures well inside the bound (0.8 of it),
-//! or no worse than the best, and has for half a window: back within two windows, so slowly that a target that is slow
-//! under load, and fast without, is caught on the way up. *Nothing* between the two: that gap is what keeps a target on
-//! the threshold, or one whose latency depends on its share, from swinging. Only if another is on its way down, the
-//! better ones go up as fast: the weight must go somewhere.
+//! window it may take one step (several at once when nothing was asked for so long).
+//! - *Down* by a quarter: it measures beyond the bound, and clearly worse than the best of its tier, over five answers
+//!   at least of which three are beyond. Four steps move all of it, within half a window.
+//! - *Up* by a tenth of what it has: it measures well inside the bound (0.8 of it), or no worse than the best, and has
+//!   for half a window. From a floor of 5 % that takes three windows, so slowly that a target that is slow under load and
+//!   fast without is caught on the way, where its latency is between 0.8 of the bound and the bound:
+//! - *Nothing* there. That gap keeps a target on the threshold, or one whose latency depends on its share, from swinging.
 //!
-//! **Few answers.** Five are enough to begin with, three of them beyond the bound. A target that is held back gets few;
-//! then one is enough to hold it, and good ones bring it back after a whole window. Without any, it rises by a fiftieth
-//! at a time until there are some. Its last value is remembered while it is held, so that a slow target that was long
-//! not heard is not taken for a better one. A peer of which nothing was ever measured is taken for better: the next
-//! target of `balance: order` is one.
+//! Only while another is on its way down the better ones go up as fast: the weight must go somewhere.
+//!
+//! **A return that did not last** makes the wait before the next four times as long, and later steps, down and up, smaller:
+//! what swings is damped. Ten windows with all of its weight make up for it.
+//!
+//! **Chance.** Quantiles of few answers differ by chance: two equal targets that are both beyond the bound must differ by
+//! more, the fewer their answers are, before one is called worse; and no worse is one that is better by as much. If the best
+//! is well inside the bound there is no doubt, and no such allowance.
+//!
+//! **Few answers.** A target that is held back gets few; two beyond the bound are then enough to hold it, and it
+//! comes back at less than half the speed until enough good ones were heard. Without any it rises too, until there are
+//! some. Its last value is remembered while it is held, so that a slow target that was long not heard is not taken for a
+//! better one. A peer of which nothing was ever measured is taken for better where nothing else is: the next target of
+//! `balance: order` is one.
 //!
 //! The constants are checked in `tests/shift.rs`: by a step from fast to slow, by latencies that wander about the bound,
-//! and by latencies that follow the load.
+//! by latencies that follow the load, and by little traffic.
 
 use std::time::Duration;
 
@@ -318,7 +327,10 @@ impl Controller<'_> {
     }
 
     fn rise(&self, place: &mut Place, reading: Option<Reading>, is_rushed: bool) {
-        let is_sure = reading.is_some_and(|reading| reading.heard - place.heard >= self.sure());
+        // The count begins anew with the window: after a reload it may be below what was noted.
+        let heard = reading.map_or(0, |reading| reading.heard);
+        place.heard = place.heard.min(heard);
+        let is_sure = heard - place.heard >= self.sure();
         let wait = if is_sure { self.shift.over / 2 } else { self.shift.over };
         let wait = wait.mul_f64(PATIENCE.powi(i32::try_from(place.relapses).unwrap_or_default()));
         if is_rushed {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `p95(ttft) > 2s`, over a minute, with a floor of 5 %.
-fn rule() -> Shift {
+pub(crate) fn rule() -> Shift {
     let (measure, stat) = (Measure::FirstToken, Stat::Percentile(95));
     Shift { measure, stat, above: true, bound: 2.0, over: secs(60), floor: 0.05 }
 }
@@ -436,6 +436,8 @@ fn a_reload_keeps_the_state() {
     // A new bound is a new window: nothing is known in it yet, and so hardly anything moves.
     let shares = traffic.run(60.0, |asked| takes(spread(if asked.at == 2 { 3.0 } else { 0.5 }, asked)));
     assert!(near(&shares, &[0.475, 0.475, 0.05], 0.02), "{shares:?}");
+    let back = traffic.until(480.0, all_well, |left| left[2] >= 1.0);
+    assert!(back > 60.0);
     traffic.world.policy.shift = None;
     assert_eq!(traffic.left(), [1.0, 1.0, 1.0]);
 }
