@@ -34,6 +34,7 @@ mod verdict;
 mod view;
 
 pub use health::Health;
+pub use health::shift::ShiftRow;
 pub use observe::{Limits, Observation, Seen, Window, begin, committed, first_token, observe, told};
 pub use plan::{Plan, plan};
 pub use policy::{
@@ -41,7 +42,7 @@ pub use policy::{
     OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
 pub use record::Record;
-pub use step::{Step, Stop, Tried, Try, next};
+pub use step::{Step, Stop, Tried, Try, late_after, next};
 pub use verdict::{Reason, Score, Verdict};
 pub use view::{KeyRow, Pace, Peers, Row, Standing, View, view};
 
