@@ -8,11 +8,20 @@ use http_body_util::Full;
 use ringmain_core::Dialect;
 
 /// Lines of a route that worlds choose from; empty ones leave the default.
-pub const BALANCE: &[&str] = &["", "", "balance: order", "balance: weighted"];
+pub const BALANCE: &[&str] = &[
+    "",
+    "",
+    "balance: order",
+    "balance: weighted",
+    "balance: fastest",
+    "balance: cheapest",
+    "balance: least-busy",
+    "balance: adaptive",
+];
 /// As above.
-pub const AFFINITY: &[&str] = &[""];
+pub const AFFINITY: &[&str] = &["", "affinity: off"];
 /// As above.
-pub const HEDGE: &[&str] = &[""];
+pub const HEDGE: &[&str] = &["", "", "hedge: { after: p90, budget: 20% }", "hedge: { after: 900ms }"];
 
 /// A caller.
 #[derive(Debug, Clone)]
