@@ -328,9 +328,10 @@ impl Controller<'_> {
 
     fn rise(&self, place: &mut Place, reading: Option<Reading>, is_rushed: bool) {
         // The count begins anew with the window: after a reload it may be below what was noted.
-        let heard = reading.map_or(0, |reading| reading.heard);
-        place.heard = place.heard.min(heard);
-        let is_sure = heard - place.heard >= self.sure();
+        let is_sure = reading.is_some_and(|Reading { heard, .. }| {
+            place.heard = place.heard.min(heard);
+            heard - place.heard >= self.sure()
+        });
         let wait = if is_sure { self.shift.over / 2 } else { self.shift.over };
         let wait = wait.mul_f64(PATIENCE.powi(i32::try_from(place.relapses).unwrap_or_default()));
         if is_rushed {
