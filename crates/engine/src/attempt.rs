@@ -1,10 +1,12 @@
 //! Stage 8, the only loop: ask the plan what to do, do it, tell health how it went, until something is worth giving to
-//! the caller or nothing is left to try. Two attempts may run side by side (`race_after`); the first useful token wins.
+//! the caller or nothing is left to try. Two attempts may run side by side (`race_after`, `hedge`); the first
+//! useful token wins.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use ringmain_core::{Fault, Now, Tick};
 use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
@@ -47,7 +49,9 @@ struct Runner {
     attempt: AttemptGuard,
     /// No useful token by then: another target is started beside it.
     race_at: Option<Tick>,
-    /// Another target was started because this one was silent.
+    /// No useful token by then: it is slower than usual, and the plan is asked for a hedge.
+    hedge_at: Option<Tick>,
+    /// It was silent for `race_after`.
     late: bool,
     /// No useful token by then: it is given up.
     given_up_at: Tick,
@@ -99,9 +103,10 @@ impl Attempts<'_> {
     async fn run(mut self) -> Result<Won, Box<Lost>> {
         loop {
             let now = self.gateway.clock.now();
-            let until = match self.step(now) {
+            let (step, usual) = self.step(now);
+            let until = match step {
                 Step::Try(attempt) => {
-                    self.start(attempt, now);
+                    self.start(attempt, usual, now);
                     None
                 }
                 Step::Wait { until } => Some(until),
@@ -128,8 +133,9 @@ impl Attempts<'_> {
         }
     }
 
-    /// What now? One look at health, and if it is a try, its beginning, under one lock.
-    fn step(&mut self, now: Now) -> Step {
+    /// What now? One look at health, and if it is a try, its beginning, under one lock; then also how long such an
+    /// attempt usually takes, if that is known and somebody asks.
+    fn step(&mut self, now: Now) -> (Step, Option<Duration>) {
         let policy = &self.request.route.policy;
         let mut health = self.gateway.health();
         let mut view = ringmain_routing::view(&health, policy, Some(&self.request.facts), now);
@@ -144,16 +150,18 @@ impl Attempts<'_> {
         let is_new = self.plan.is_none();
         let plan = self.plan.get_or_insert_with(|| ringmain_routing::plan(policy, facts, &view, now, seed));
         let step = ringmain_routing::next(policy, plan, &self.tried, &view, now, deadline, seed);
+        let mut usual = None;
         if let Step::Try(attempt) = &step {
+            usual = ringmain_routing::late_after(policy, &view, attempt.candidate);
             ringmain_routing::begin(&mut health, policy, attempt, self.tried.is_empty(), now);
         }
         drop(health);
         self.request.trace().decided(now, view, is_new.then_some(&*plan), self.tried.len(), &step);
-        step
+        (step, usual)
     }
 
     /// Starts an attempt. A target that cannot be told this request is left out of a new plan.
-    fn start(&mut self, attempt: Try, now: Now) {
+    fn start(&mut self, attempt: Try, usual: Option<Duration>, now: Now) {
         let Some(target) = self.request.route.targets.get(attempt.candidate).cloned() else { return };
         let guard = AttemptGuard::begin(self.gateway, self.request, &target, attempt, now.mono);
         let rendered = match render::render(self.request, &target) {
@@ -166,8 +174,9 @@ impl Attempts<'_> {
         };
         let key = target.key(attempt.key);
         let policy = &self.request.route.policy;
-        let candidate_race = policy.candidates.get(attempt.candidate).and_then(|candidate| candidate.race_after);
-        let race_after = candidate_race.or(policy.timeouts.race_after).filter(|_| self.running.is_empty());
+        // Beside another, only a hedge is raced in its turn: it was early, and may be the only one soon.
+        let is_alone = self.running.is_empty();
+        let race_after = policy.race_after(attempt.candidate).filter(|_| is_alone || attempt.hedge);
         let job = Job {
             upstream: self.upstream.clone(),
             request: Arc::clone(self.request),
@@ -179,17 +188,19 @@ impl Attempts<'_> {
             now: now.wall,
         };
         self.guard.attempts += 1;
+        self.guard.hedged |= attempt.hedge;
         self.guard.target = Some(target);
         self.running.push(Runner {
             index: self.tried.len(),
             future: Box::pin(job.run()),
             attempt: guard,
             race_at: race_after.map(|after| now.mono + after),
+            hedge_at: usual.filter(|_| is_alone).map(|after| now.mono + after),
             late: false,
             given_up_at: now.mono + policy.timeouts.first_token,
         });
-        let (candidate, key, started) = (attempt.candidate, attempt.key, now.mono);
-        let tried = Tried { candidate, key, result: None, started, ended: None };
+        let Try { candidate, key, hedge, .. } = attempt;
+        let tried = Tried { candidate, key, result: None, started: now.mono, ended: None, hedge };
         self.request.trace().began(tried.clone());
         self.tried.push(tried);
         self.replies.push(None);
@@ -201,8 +212,8 @@ impl Attempts<'_> {
             return Woken::Time;
         }
         let before = self.gateway.clock.now().mono;
-        let clocks = self.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at]).flatten();
-        let due = clocks.chain(until).fold(self.request.deadline, Tick::min);
+        let clocks = self.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at, runner.hedge_at]);
+        let due = clocks.flatten().chain(until).fold(self.request.deadline, Tick::min);
         let mut timer = std::pin::pin!(tokio::time::sleep_until(self.gateway.clock.instant(due)));
         let running = &mut self.running;
         let woken = std::future::poll_fn(|cx| {
@@ -244,6 +255,7 @@ impl Attempts<'_> {
                 runner.late = true;
                 ask = true;
             }
+            ask |= runner.hedge_at.take_if(|hedge_at| now >= *hedge_at).is_some();
         }
         ask
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringmain_core::{Fault, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
-use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, RequestEnded, Served, emit};
+use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, HedgeEnded, RequestEnded, Served, emit};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
@@ -154,6 +154,10 @@ impl AttemptGuard {
             fault,
             served,
         });
+        if self.attempt.hedge {
+            let (request, route, target) = (self.request.id, &self.request.route.meter, &self.target.meter);
+            emit(&HedgeEnded { request, route, target, won: self.timings.first_token.is_some() });
+        }
         emit(&AttemptEnded {
             request: self.request.id,
             target: &self.target.meter,
@@ -181,6 +185,8 @@ pub struct RequestGuard {
     request: Arc<Inspected>,
     /// Upstream attempts made.
     pub attempts: u32,
+    /// One of them was made beside one that was slower than usual.
+    pub hedged: bool,
     /// Who served it, or was tried last.
     pub target: Option<Arc<Target>>,
     /// Time spent waiting for providers before the first byte of the answer.
@@ -198,6 +204,7 @@ impl RequestGuard {
             gateway: Arc::clone(gateway),
             request: Arc::clone(request),
             attempts: 0,
+            hedged: false,
             target: None,
             waited: Duration::ZERO,
             first_byte: None,
@@ -226,6 +233,7 @@ impl RequestGuard {
             target: target.as_deref(),
             fault,
             attempts: self.attempts,
+            hedged: self.hedged,
             total,
             overhead: self.first_byte.unwrap_or(total).saturating_sub(self.waited),
         });

@@ -215,7 +215,8 @@ impl Answer<'_> {
         };
         let Some((host, target, breaker)) = asked else { return };
         let key = self.beat.key;
-        let attempt = Try { candidate: 0, target, host, key, probe: true, warm: false, tokens: 0, input: 0 };
+        let attempt =
+            Try { candidate: 0, target, host, key, probe: true, warm: false, tokens: 0, input: 0, hedge: false };
         end(&End { breaker, attempt: &attempt, started: self.started, now: self.now, seed: self.seed }, health);
     }
 

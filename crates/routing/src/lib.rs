@@ -4,6 +4,7 @@
 //! view(health, policy, facts, now)                 -> View   what is known of the candidates, copied
 //! plan(policy, facts, view, now, seed)             -> Plan   every candidate with its verdict, and the order
 //! next(policy, plan, tried, view, now, deadline, seed) -> Step   what to do now: try, wait, stop
+//! late_after(policy, view, candidate) -> when to ask next() for a hedge, beside an attempt that is silent
 //! begin(health, policy, attempt, first, now)                 an attempt starts: in-flight, a probe, the budget
 //! committed(health, policy, attempt, started, now)           its first useful token: a probe is good
 //! first_token(health, attempt, started, now)                 the first useful token of a stream: how long it took
@@ -34,6 +35,7 @@ mod verdict;
 mod view;
 
 pub use health::Health;
+pub use health::shift::ShiftRow;
 pub use observe::{Limits, Observation, Seen, Window, begin, committed, first_token, observe, told};
 pub use plan::{Plan, plan};
 pub use policy::{
@@ -41,7 +43,7 @@ pub use policy::{
     OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
 pub use record::Record;
-pub use step::{Step, Stop, Tried, Try, next};
+pub use step::{Step, Stop, Tried, Try, late_after, next};
 pub use verdict::{Reason, Score, Verdict};
 pub use view::{KeyRow, Pace, Peers, Row, Standing, View, view};
 

@@ -6,6 +6,7 @@ use ringmain_core::{Fault, FaultClass, FaultScope, Marks, Money, Now, Phase, See
 
 use crate::health::limits::Out;
 use crate::health::quota::{Need, Used};
+use crate::health::{hedge, measures, shift};
 use crate::{BreakerPolicy, Caps, Health, Policy, Try};
 
 /// After a refusal, a limit that fills up evenly is left alone for at least so long.
@@ -75,7 +76,9 @@ pub struct Window {
 
 /// An attempt starts. `first`: the first of its request.
 pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, now: Now) {
+    shift::step(health, policy, now);
     let now = now.mono;
+    hedge::refresh(health, policy, now);
     if let Some(route) = health.route(&policy.route, now) {
         if first {
             // A turn of a conversation that stays is none of the route: weights hold over conversations.
@@ -83,6 +86,11 @@ pub fn begin(health: &mut Health, policy: &Policy, attempt: &Try, first: bool, n
                 route.turn = route.turn.wrapping_add(1);
             }
             route.budget.deposit(now);
+            if let Some(hedge) = &policy.hedge {
+                route.hedge.deposit(hedge);
+            }
+        } else if attempt.hedge {
+            route.hedge.withdraw();
         } else {
             route.budget.withdraw(&policy.retry_budget, now);
         }
@@ -161,6 +169,7 @@ pub fn first_token(health: &mut Health, attempt: &Try, started: Tick, now: Now) 
     if let Some(target) = health.target(attempt.target) {
         let beside = target.in_flight.count().saturating_sub(1);
         target.pace.first_token(now.mono.since(started).as_secs_f64(), beside, now.mono);
+        target.measures.first_token(now.mono.since(started), now.mono);
     }
 }
 
@@ -189,6 +198,8 @@ pub fn observe(health: &mut Health, policy: &Policy, observation: &Observation, 
         Seen::Cancelled { .. } => end.release(health),
         Seen::Failed(fault) => end.failed(health, fault, *limits),
     }
+    end.measured(health, seen);
+    shift::step(health, policy, now);
 }
 
 /// What the end of an attempt says of how its target answers.
@@ -294,6 +305,22 @@ impl End<'_> {
             target.out.succeeded(self.started);
         }
         for_key(health, self.attempt, |out| out.succeeded(self.started));
+    }
+
+    /// What the windows of the target learn.
+    fn measured(&self, health: &mut Health, seen: &Seen) {
+        let Some(target) = health.target(self.attempt.target) else { return };
+        let took = self.now.since(self.started);
+        match seen {
+            Seen::Success { timings, cost, streamed, .. } => {
+                target.measures.served(timings, *cost, *streamed, self.now);
+            }
+            Seen::Failed(fault) if measures::blames_target(fault.class, fault.scope) => {
+                target.measures.failed(fault.class, took, self.now);
+            }
+            Seen::Failed(_) => {}
+            Seen::Cancelled { first_token } => target.measures.stopped(took, *first_token, self.now),
+        }
     }
 
     /// The host answered, whatever it said. Says whether that brought it back.

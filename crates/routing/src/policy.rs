@@ -46,6 +46,14 @@ pub struct Policy {
     pub on_refusal: OnRefusal,
 }
 
+impl Policy {
+    /// Without a useful token for so long, the next target is started beside the candidate at `position`.
+    #[must_use]
+    pub fn race_after(&self, position: usize) -> Option<Duration> {
+        self.candidates.get(position).and_then(|candidate| candidate.race_after).or(self.timeouts.race_after)
+    }
+}
+
 /// One target of a route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {

@@ -13,10 +13,12 @@
 
 mod after;
 mod choose;
+mod hedge;
 
 use std::time::Duration;
 
 use self::choose::Request;
+pub use self::hedge::late_after;
 use ringmain_core::{Fault, Now, Seed, Tick};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,9 @@ pub struct Try {
     /// How many of them are for the prompt.
     #[serde(default)]
     pub input: u64,
+    /// It is made beside one that is slower than usual, paid for by the budget of `hedge`.
+    #[serde(default)]
+    pub hedge: bool,
 }
 
 impl Try {
@@ -64,6 +69,9 @@ pub struct Tried {
     pub started: Tick,
     /// When it ended; `None` while it runs.
     pub ended: Option<Tick>,
+    /// It was made beside one that was slower than usual: as [`Try::hedge`].
+    #[serde(default)]
+    pub hedge: bool,
 }
 
 /// What to do now.
@@ -138,7 +146,8 @@ pub fn next(policy: &Policy, plan: &Plan, tried: &[Tried], view: &View, now: Now
         return Step::Stop(Stop::Deadline { fault: request.most_telling() });
     }
     if tried.iter().any(|attempt| attempt.result.is_none()) {
-        return request.race();
+        let may_hedge = policy.hedge.is_some() && request.owes_nothing();
+        return if may_hedge { request.hedge() } else { request.race() };
     }
     match request.last() {
         Some((at, fault)) => request.after(at, fault),

@@ -7,6 +7,7 @@ mod fastest;
 mod field;
 mod forty;
 mod heartbeats;
+mod hedge;
 mod keys;
 mod laws;
 mod peers;
@@ -15,6 +16,7 @@ mod quota;
 mod quota_laws;
 mod scenarios;
 mod shares;
+mod shift;
 mod strategies;
 mod traffic;
 
@@ -250,6 +252,7 @@ impl World {
                         result: Some(fault),
                         started,
                         ended: Some(self.now),
+                        hedge: false,
                     });
                 }
             }

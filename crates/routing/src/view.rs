@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::balance::peers;
 use crate::health::breaker::Admission;
+use crate::health::hedge::HedgeHealth;
+use crate::health::measures::Form;
 use crate::health::quota::{Need, Room};
 use crate::health::retry_budget::Account;
+use crate::health::shift::ShiftRow;
 use crate::{Candidate, Health, KeyIx, KeyRef, Policy, Reason, TargetIx, fit};
 
 /// The candidates of one policy as they stand.
@@ -42,6 +45,12 @@ pub struct Row {
     pub pace: Pace,
     /// What `shift` leaves of its weight: 1 is all.
     pub shifted: f64,
+    /// What `shift` measures of it; `None` on a route without, or before its first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<ShiftRow>,
+    /// Without a useful token for so long, an attempt is slower than usual; `None`: not known, or nobody asks.
+    #[serde(with = "ringmain_core::time::nanos", default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Duration>,
     /// What a comparison with the others of its tier leaves of its weight.
     #[serde(default)]
     pub peers: Peers,
@@ -181,6 +190,22 @@ pub fn view(health: &Health, policy: &Policy, facts: Option<&RequestFacts>, now:
         let row = row(health, policy, candidate, facts, now, &mut view.keys);
         view.rows.push(row);
     }
+    if let Some(shift) = policy.shift.and(route).map(|route| &route.shift) {
+        for (at, (row, candidate)) in view.rows.iter_mut().zip(&policy.candidates).enumerate() {
+            if let Some((left, shift)) = shift.row(at, candidate.target) {
+                (row.shifted, row.shift) = (left, Some(shift));
+            }
+        }
+    }
+    if let Some(hedge) = &policy.hedge {
+        let form = if facts.is_none_or(|facts| facts.stream) { Form::Streamed } else { Form::Plain };
+        let first = HedgeHealth::default();
+        let known = route.map_or(&first, |route| &route.hedge);
+        view.hedges = known.balance(hedge);
+        for (row, candidate) in view.rows.iter_mut().zip(&policy.candidates) {
+            row.late = known.late(hedge, candidate.target, form);
+        }
+    }
     peers::compare(policy, &mut view.rows);
     view
 }
@@ -281,6 +306,8 @@ impl Row {
             in_flight: 0,
             pace: Pace::default(),
             shifted: 1.0,
+            shift: None,
+            late: None,
             peers: Peers::default(),
             need: Need::default(),
             paced: None,

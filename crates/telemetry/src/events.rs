@@ -121,6 +121,8 @@ pub struct RequestEnded<'a> {
     pub fault: Option<&'a Fault>,
     /// Upstream attempts made.
     pub attempts: u32,
+    /// One of them was made beside one that was slower than usual.
+    pub hedged: bool,
     /// From its first byte to its end.
     pub total: Duration,
     /// Of the time to the first byte of the answer, what was not spent waiting for providers.
@@ -131,7 +133,9 @@ impl Event for RequestEnded<'_> {
     fn record(&self) {
         self.route.seconds.observe(self.total.as_secs_f64());
         self.route.overhead.observe(self.overhead.as_secs_f64());
-        if self.attempts > 1 {
+        // A hedge is no failover: nothing failed.
+        let is_failover = self.attempts > 1 + u32::from(self.hedged);
+        if is_failover {
             self.route.failovers.inc();
         }
         let (request, route, target, attempts) = (self.request, &self.route.name, self.target, self.attempts);
@@ -139,7 +143,7 @@ impl Event for RequestEnded<'_> {
         match self.fault {
             None => {
                 self.route.ok.inc();
-                if attempts > 1 {
+                if is_failover {
                     info!(%request, route, target, attempts, total_ms, "request served after failover");
                 } else {
                     debug!(%request, route, target, attempts, total_ms, "request served");
@@ -156,6 +160,26 @@ impl Event for RequestEnded<'_> {
                 }
             }
         }
+    }
+}
+
+/// A second attempt, made beside one that was slower than usual, ended.
+#[derive(Debug)]
+pub struct HedgeEnded<'a> {
+    /// The request it was made for.
+    pub request: RequestId,
+    /// On which route.
+    pub route: &'a RouteMeter,
+    /// Of which target.
+    pub target: &'a TargetMeter,
+    /// Its first useful token came before the slow one's.
+    pub won: bool,
+}
+
+impl Event for HedgeEnded<'_> {
+    fn record(&self) {
+        if self.won { &self.route.hedges_won } else { &self.route.hedges_lost }.inc();
+        debug!(request = %self.request, target = self.target.name, won = self.won, "hedge ended");
     }
 }
 

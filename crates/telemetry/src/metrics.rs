@@ -73,6 +73,7 @@ pub struct Metrics {
     request_seconds: Seconds<ByRoute>,
     overhead_seconds: Seconds<ByRoute>,
     failovers: Family<ByRoute, Counter>,
+    hedges: Family<RouteOutcome, Counter>,
     attempts: Family<TargetOutcome, Counter>,
     first_token_seconds: Seconds<ByTarget>,
     output_token_seconds: Seconds<ByTarget>,
@@ -104,6 +105,7 @@ impl Metrics {
             request_seconds: Family::new_with_constructor(seconds),
             overhead_seconds: Family::new_with_constructor(overhead),
             failovers: Family::default(),
+            hedges: Family::default(),
             attempts: Family::default(),
             first_token_seconds: Family::new_with_constructor(seconds),
             output_token_seconds: Family::new_with_constructor(seconds),
@@ -125,6 +127,8 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register("requests", "Requests by route and outcome", self.requests.clone());
         registry.register("failovers", "Requests that more than one target was tried for", self.failovers.clone());
+        let hedges = "Second attempts beside one that was slower than usual, by whether they won";
+        registry.register("hedges", hedges, self.hedges.clone());
         registry.register("requests_in_flight", "Requests begun and not ended", self.in_flight.clone());
         registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
         registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
@@ -166,9 +170,12 @@ impl Metrics {
     #[must_use]
     pub fn route(&self, route: &str) -> RouteMeter {
         let by_route = ByRoute { route: route.to_owned() };
+        let hedges = |outcome| self.hedges.get_or_create_owned(&RouteOutcome { route: route.to_owned(), outcome });
         RouteMeter {
             ok: self.requests.get_or_create_owned(&RouteOutcome { route: route.to_owned(), outcome: "ok" }),
             failovers: self.failovers.get_or_create_owned(&by_route),
+            hedges_won: hedges("won"),
+            hedges_lost: hedges("lost"),
             seconds: self.request_seconds.get_or_create_owned(&by_route),
             overhead: self.overhead_seconds.get_or_create_owned(&by_route),
             requests: self.requests.clone(),
@@ -221,6 +228,8 @@ pub struct RouteMeter {
     pub(crate) name: String,
     pub(crate) ok: Counter,
     pub(crate) failovers: Counter,
+    pub(crate) hedges_won: Counter,
+    pub(crate) hedges_lost: Counter,
     pub(crate) seconds: Histogram,
     pub(crate) overhead: Histogram,
     requests: Family<RouteOutcome, Counter>,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ringmain_core::{Fault, FaultClass, Money, Origin, Phase, RequestId, Timings, Usage};
 
-use crate::events::{AttemptEnded, BreakerMoved, BreakerState, Ended, HeartbeatEnded, RequestEnded, Served, emit};
+use crate::events::{
+    AttemptEnded, BreakerMoved, BreakerState, Ended, HeartbeatEnded, HedgeEnded, RequestEnded, Served, emit,
+};
 use crate::metrics::{Metrics, TARGETS_MAX};
 
 #[test]
@@ -28,6 +30,7 @@ fn a_failover_is_visible() {
         target: Some("b/m"),
         fault: None,
         attempts: 2,
+        hedged: false,
         total: timings.total,
         overhead: Duration::from_micros(30),
     });
@@ -82,4 +85,32 @@ fn callers_cannot_grow_the_label_set() {
     }
     let lines = metrics.expose().lines().filter(|line| line.contains("outcome=\"gone\"")).count();
     assert_eq!(lines, TARGETS_MAX + 1);
+}
+
+#[test]
+fn a_hedge_is_no_failover() {
+    let metrics = Metrics::new();
+    let (route, target) = (metrics.route("text"), metrics.target("b/m"));
+    let request = RequestId(1);
+    for (won, attempts) in [(true, 2), (false, 2), (true, 3)] {
+        emit(&HedgeEnded { request, route: &route, target: &target, won });
+        emit(&RequestEnded {
+            request,
+            route: &route,
+            target: Some("b/m"),
+            fault: None,
+            attempts,
+            hedged: true,
+            total: Duration::from_secs(1),
+            overhead: Duration::ZERO,
+        });
+    }
+    let text = metrics.expose();
+    for line in [
+        r#"ringmain_hedges_total{route="text",outcome="won"} 2"#,
+        r#"ringmain_hedges_total{route="text",outcome="lost"} 1"#,
+        r#"ringmain_failovers_total{route="text"} 1"#,
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
 }

@@ -168,14 +168,19 @@ impl Sources for NoSources {
 impl World {
     /// Providers `a`, `b`, … with these acts, and a route `r` over them in order; `settings` are more lines of the route.
     pub(crate) fn new(providers: &[(&str, Vec<Vec<Act>>)], settings: &str) -> Self {
+        let targets: Vec<_> = providers.iter().map(|(name, _)| format!("{name}/m")).collect();
+        Self::with_targets(providers, &format!("targets: [{}]\n{settings}", targets.join(", ")))
+    }
+
+    /// The same, with the whole route but its name in `settings`.
+    pub(crate) fn with_targets(providers: &[(&str, Vec<Vec<Act>>)], settings: &str) -> Self {
         let mut yaml = "providers:\n".to_owned();
         for (name, _) in providers {
             yaml += &format!(
                 "  {name}: {{ kind: openai-compatible, base_url: \"http://{name}.test/v1\", keys: [{name}-key] }}\n"
             );
         }
-        let targets: Vec<_> = providers.iter().map(|(name, _)| format!("{name}/m")).collect();
-        yaml += &format!("routes:\n  - name: r\n    targets: [{}]\n", targets.join(", "));
+        yaml += "routes:\n  - name: r\n";
         yaml += &settings.lines().map(|line| format!("    {line}\n")).collect::<String>();
         let loaded = ringmain_config::load(&yaml, &NoSources, &Catalog::embedded().unwrap());
         let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", &yaml, false)));
@@ -204,6 +209,11 @@ impl World {
     /// The gateway.
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+
+    /// What `/metrics` shows.
+    pub(crate) fn metrics(&self) -> String {
+        self.gateway.expose_metrics()
     }
 
     /// What happened at a provider.

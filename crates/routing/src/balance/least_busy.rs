@@ -4,7 +4,7 @@
 //! is idle. Among equals, which is most of the time at low load, requests take turns by weight, evenly. A target that
 //! fails at once has never much running; its failing share and its breaker keep it from drawing everything.
 
-use super::{Entrant, Scene, expect, rank_and_spread, yield_front, yield_shares};
+use super::{Entrant, Scene, expect, rank_and_spread, shifted, yield_front, yield_shares};
 use crate::Score;
 
 pub(super) fn arrange(scene: &Scene<'_>, field: &mut [Entrant]) {
@@ -13,6 +13,7 @@ pub(super) fn arrange(scene: &Scene<'_>, field: &mut [Entrant]) {
         it.load = expect::finite(if it.weight > 0.0 { running / it.weight } else { running });
         it.score = Score::Busy(it.load);
     }
+    shifted::keep(scene.policy, field);
     rank_and_spread(scene, field, 0.0);
     yield_shares(field);
     yield_front(scene, field);

@@ -1,7 +1,7 @@
 //! How to order the candidates of one tier. A strategy is one file that scores the field and arranges it.
 //!
 //! Under every strategy but `weighted`, where they scale the weights, the factors of a candidate (returning from an
-//! outage, moved by `shift`, far worse than its peers) are the share it keeps of what it would get: the request yields to
+//! outage, far worse than its peers, and where weights or an order are written held back by `shift`) are the share it keeps of what it would get: the request yields to
 //! a peer with the rest. So a target that returns is never hit with more than its ramped share, however good it looks.
 
 mod adaptive;
@@ -12,6 +12,7 @@ mod fastest;
 mod least_busy;
 mod order;
 pub(crate) mod peers;
+mod shifted;
 mod weighted;
 
 use ringmain_core::{RequestFacts, Seed};
@@ -37,8 +38,10 @@ pub(crate) struct Entrant {
     pub(crate) share: f64,
     /// As written; 0 if it makes no sense, 1 for all where the order is what counts.
     weight: f64,
-    /// What is left of it.
+    /// What is left of it, `shift` aside.
     factor: f64,
+    /// What `shift` leaves of it: for those who choose by what they expect, all.
+    shifted: f64,
     /// What candidates are compared by; less is better. Finite, or infinite for "unknown".
     load: f64,
 }
@@ -69,8 +72,9 @@ fn entrant(scene: &Scene<'_>, at: usize) -> Entrant {
             Balance::Fastest | Balance::Adaptive(_) => 1.0,
             Balance::Weighted | Balance::Cheapest | Balance::LeastBusy => row.peers.slow,
         };
-        row.ramp * row.shifted * row.peers.failing.min(slow)
+        row.ramp * row.peers.failing.min(slow)
     });
+    let shifted = scene.view.rows.get(at).map_or(1.0, |row| row.shifted);
     Entrant {
         at,
         score: Score::Place,
@@ -81,6 +85,10 @@ fn entrant(scene: &Scene<'_>, at: usize) -> Entrant {
             _ => 0.0,
         },
         factor: if factor.is_finite() { factor.clamp(0.0, 1.0) } else { 1.0 },
+        shifted: match balance {
+            Balance::Order | Balance::Weighted | Balance::LeastBusy if shifted < 1.0 => shifted.max(0.0),
+            _ => 1.0,
+        },
         load: 0.0,
     }
 }

@@ -8,6 +8,7 @@
 //! change at any time. Those that follow the first are drawn at random by weight without replacement, so that the load of
 //! a failed target spreads by weight too. Weight 0 comes last.
 
+use super::shifted::Floor;
 use super::{Entrant, Scene};
 use crate::{Score, View};
 
@@ -15,7 +16,8 @@ use crate::{Score, View};
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 pub(super) fn arrange(scene: &Scene<'_>, field: &mut [Entrant]) {
-    let left = |it: &Entrant| it.weight * it.factor;
+    let floor = Floor::of(scene.policy, field);
+    let left = |it: &Entrant| floor.left(it);
     for it in field.iter_mut() {
         it.score = Score::Weight(left(it));
     }

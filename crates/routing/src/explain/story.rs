@@ -58,6 +58,9 @@ fn name(record: &Record, made: &Attempt) -> String {
 /// Why the first was first; why another was started beside one that runs.
 fn why(record: &Record, order: usize) -> String {
     let Some(made) = record.attempts.get(order) else { return String::new() };
+    if made.tried.hedge {
+        return ", beside the one that is slower than usual".to_owned();
+    }
     let beside = record.attempts.iter().take(order).any(|other| runs(other, made.tried.started));
     if beside {
         return ", beside the one that is slow".to_owned();

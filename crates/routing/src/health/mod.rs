@@ -1,12 +1,16 @@
 //! What is known of hosts, targets, keys and routes: the fold of all observations.
 
 pub(crate) mod breaker;
+pub(crate) mod hedge;
 pub(crate) mod in_flight;
 pub(crate) mod limits;
+pub(crate) mod measures;
 pub(crate) mod minute;
 pub(crate) mod pace;
+mod quantile;
 pub(crate) mod quota;
 pub(crate) mod retry_budget;
+pub(crate) mod shift;
 pub(crate) mod warm;
 mod window;
 
@@ -15,12 +19,15 @@ use std::collections::BTreeMap;
 use ringmain_core::{Seed, Tick};
 
 use self::breaker::Breaker;
+use self::hedge::HedgeHealth;
 use self::in_flight::InFlight;
 use self::limits::Out;
+use self::measures::Measures;
 use self::minute::Minute;
 use self::pace::PaceHealth;
 use self::quota::Quota;
 use self::retry_budget::Account;
+use self::shift::ShiftHealth;
 use self::warm::Warm;
 use crate::{HostIx, KeyIx, TargetIx};
 
@@ -48,6 +55,7 @@ pub(crate) struct TargetHealth {
     pub(crate) breaker: Breaker,
     pub(crate) out: Out,
     pub(crate) in_flight: InFlight,
+    pub(crate) measures: Measures,
     pub(crate) pace: PaceHealth,
     /// Once a route caps it.
     pub(crate) minute: Option<Box<Minute>>,
@@ -73,6 +81,8 @@ pub(crate) struct RouteHealth {
     /// First attempts so far.
     pub(crate) turn: u64,
     pub(crate) budget: Account,
+    pub(crate) shift: ShiftHealth,
+    pub(crate) hedge: HedgeHealth,
     used: Tick,
 }
 

@@ -81,7 +81,7 @@ impl Request<'_> {
     }
 
     /// The failure that is the answer whatever else there is to try.
-    fn terminal(&self) -> Option<usize> {
+    pub(super) fn terminal(&self) -> Option<usize> {
         self.tried.iter().position(|tried| {
             tried.result.as_ref().is_some_and(|fault| match fault.class {
                 FaultClass::BadRequest | FaultClass::Cancelled | FaultClass::Exhausted => true,

@@ -136,6 +136,7 @@ impl Request<'_> {
                     warm: self.tried.is_empty() && self.plan.warm == Some(at),
                     tokens: row.need.tokens(),
                     input: row.need.input,
+                    hedge: false,
                 };
                 if strained || row.strained { Use::Last(attempt) } else { Use::Now(attempt) }
             }

@@ -90,6 +90,7 @@ fn it_yields_to_a_breaker_a_better_tier_and_a_crowd() {
         warm: true,
         tokens: 0,
         input: 0,
+        hedge: false,
     };
     for _ in 0..8 {
         let _ = world.begin(&attempt, true);

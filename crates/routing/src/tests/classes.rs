@@ -135,6 +135,7 @@ fn a_running_attempt_is_raced_not_repeated() {
         result: None,
         started: world.now,
         ended: None,
+        hedge: false,
     };
     let step = |tried: &[Tried]| next(&world.policy, &plan, tried, &known, world.now(), deadline, world.seed());
     assert!(matches!(step(&[running(0)]), Step::Try(attempt) if attempt.candidate == 1));

@@ -122,7 +122,7 @@ impl Caller {
                 return None;
             };
             let (candidate, key, ended) = (attempt.candidate, attempt.key, Some(now.mono));
-            self.tried.push(Tried { candidate, key, result: Some(fault), started, ended });
+            self.tried.push(Tried { candidate, key, result: Some(fault), started, ended, hedge: false });
         }
         let known = view(&world.health, &world.policy, Some(&world.facts), now);
         let decided = self.plan.get_or_insert_with(|| plan(&world.policy, &world.facts, &known, now, seed));

@@ -56,7 +56,8 @@ fn happen(world: &mut World, events: &[Event]) {
         let candidate = candidate % world.policy.candidates.len();
         let at = &world.policy.candidates[candidate];
         let (target, host, key) = (at.target, at.host, at.keys[0].key);
-        let attempt = Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, input: 0 };
+        let attempt =
+            Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, input: 0, hedge: false };
         let started = world.begin(&attempt, true);
         let took = Duration::from_millis(u64::from(*took));
         world.pass(took);

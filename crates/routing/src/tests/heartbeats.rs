@@ -129,7 +129,7 @@ fn while_one_asks_nobody_else_does() {
     let mut world = out(FaultClass::Server);
     world.pass(secs(6));
     let (target, host, key) = (TargetIx(0), HostIx(0), KeyIx(0));
-    let attempt = Try { candidate: 0, target, host, key, probe: true, warm: false, tokens: 0, input: 0 };
+    let attempt = Try { candidate: 0, target, host, key, probe: true, warm: false, tokens: 0, input: 0, hedge: false };
     world.begin(&attempt, true);
     assert_eq!(world.pulse(&world.place(Asks::Token)), Pulse::Busy);
     assert_eq!(world.pulse(&world.place(Asks::Models)), Pulse::Busy);

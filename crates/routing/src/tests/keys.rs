@@ -19,14 +19,15 @@ impl World {
         for (candidate, key, result) in made.iter().cloned() {
             let place = &self.policy.candidates[candidate];
             let (target, host, key) = (place.target, place.host, place.keys[key].key);
-            let attempt = Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, input: 0 };
+            let attempt =
+                Try { candidate, target, host, key, probe: false, warm: false, tokens: 0, input: 0, hedge: false };
             let started = self.begin(&attempt, tried.is_empty());
             self.pass(secs(1));
             let ended = result.as_ref().map(|fault| {
                 self.end(attempt, started, Seen::Failed(fault.clone()));
                 self.now
             });
-            tried.push(Tried { candidate, key, result, started, ended });
+            tried.push(Tried { candidate, key, result, started, ended, hedge: false });
         }
         let known = view(&self.health, &self.policy, Some(&self.facts), self.now());
         next(&self.policy, &plan, &tried, &known, self.now(), self.deadline(), self.seed())

@@ -212,7 +212,7 @@ proptest! {
             let candidate = candidate % keys.len();
             if candidate == healthy { continue; }
             let place = &world.policy.candidates[candidate];
-            let attempt = Try { candidate, target: place.target, host: place.host, key: place.keys[0].key, probe: false, warm: false, tokens: 0, input: 0 };
+            let attempt = Try { candidate, target: place.target, host: place.host, key: place.keys[0].key, probe: false, warm: false, tokens: 0, input: 0, hedge: false };
             let started = world.begin(&attempt, true);
             world.pass(Duration::from_millis(millis));
             world.end(attempt, started, Seen::Failed(fault));

@@ -247,7 +247,8 @@ fn an_estimate_does_not_refuse() {
 fn tell_again(world: &mut World, limits: &Limits) {
     let place = &world.policy.candidates[0];
     let (target, host, key) = (place.target, place.host, place.keys[0].key);
-    let attempt = crate::Try { candidate: 0, target, host, key, probe: false, warm: false, tokens: 0, input: 0 };
+    let attempt =
+        crate::Try { candidate: 0, target, host, key, probe: false, warm: false, tokens: 0, input: 0, hedge: false };
     let started = world.begin(&attempt, true);
     world.limits = Some(*limits);
     world.end(attempt, started, super::success());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ringmain_core::{Capabilities, FaultClass, Money, Seed, Timings, Usage};
 
 use super::{SECOND, World, fault, policy, secs};
-use crate::{Balance, Health, Policy, Reason, Seen, Step, Verdict, Worth, next, plan, view};
+use crate::{Balance, Health, Hedge, HedgeAfter, Policy, Reason, Seen, Step, Verdict, Worth, next, plan, view};
 
 fn weighted(weights: &[f64]) -> Policy {
     let mut policy = policy(&vec![1; weights.len()]);
@@ -120,9 +120,14 @@ fn timing_of_a_request() {
     let worth = Worth { second: Money(1_000_000_000), failure: Money(1_000_000_000), explore: 100 };
     let adaptive = Balance::Adaptive(worth);
     let learning = [Balance::Fastest, Balance::Cheapest, Balance::LeastBusy, adaptive];
-    for balance in [Balance::Order, Balance::Weighted].into_iter().chain(learning) {
+    let plain = [Balance::Order, Balance::Weighted].into_iter().chain(learning).map(|balance| (balance, false));
+    for (balance, ruled) in plain.chain([(Balance::Weighted, true)]) {
         let mut world = World::new(policy(&[1, 1]));
         world.policy.balance = balance;
+        if ruled {
+            world.policy.shift = Some(super::shift::rule());
+            world.policy.hedge = Some(Hedge { after: HedgeAfter::Percentile(95), budget: 0.02 });
+        }
         let (policy, facts) = (world.policy.clone(), world.facts.clone());
         let rounds: u32 = 500_000;
         let decide = |world: &World, now, seed| {
@@ -148,6 +153,7 @@ fn timing_of_a_request() {
             world.end(attempt, started, Seen::Success { timings, usage, cost: None, streamed: true });
         }
         let all = clock.elapsed() / rounds;
-        println!("{balance:?}: {deciding:?} for view + plan + next, {all:?} with begin + observe");
+        let rules = if ruled { " with shift and hedge" } else { "" };
+        println!("{balance:?}{rules}: {deciding:?} for view + plan + next, {all:?} with begin + observe");
     }
 }

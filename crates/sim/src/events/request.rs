@@ -29,7 +29,9 @@ pub(super) struct Runner {
     pub(super) limits: Option<Limits>,
     /// No useful token by then: another target is started beside it.
     race_at: Option<Tick>,
-    /// Another target was started because this one was silent.
+    /// No useful token by then: it is slower than usual, and the plan is asked for a hedge.
+    hedge_at: Option<Tick>,
+    /// It was silent for `race_after`.
     late: bool,
     /// No useful token by then: it is given up.
     given_up_at: Tick,
@@ -88,6 +90,13 @@ impl Request {
         }
     }
 
+    /// When the next of its clocks runs out.
+    fn due(&self) -> Tick {
+        let clocks = |runner: &Runner| [Some(runner.given_up_at), runner.race_at, runner.hedge_at];
+        let clocks = self.running.iter().flat_map(clocks).flatten();
+        clocks.chain(self.until).fold(self.deadline, Tick::min)
+    }
+
     fn record(&mut self, index: usize, fault: Fault, now: Tick) {
         if let Some(tried) = self.tried.get_mut(index) {
             tried.result = Some(fault);
@@ -111,8 +120,9 @@ impl Run<'_> {
     pub(super) fn advance(&mut self, request: &mut Request) -> Became {
         let now = self.now;
         request.until = None;
-        match self.step(request) {
-            Step::Try(attempt) => self.start(request, attempt, now),
+        let (step, usual) = self.step(request);
+        match step {
+            Step::Try(attempt) => self.start(request, attempt, usual, now),
             Step::Wait { until } => request.until = Some(until),
             Step::Stop(_) if !request.running.is_empty() => {}
             Step::Stop(stop) => return Became::Lost(stop),
@@ -129,10 +139,10 @@ impl Run<'_> {
         self.advance(request)
     }
 
-    fn step(&mut self, request: &mut Request) -> Step {
+    fn step(&mut self, request: &mut Request) -> (Step, Option<Duration>) {
         let world = self.world;
         let Some(policy) = self.routes.get(request.route) else {
-            return Step::Stop(Stop::Deadline { fault: None });
+            return (Step::Stop(Stop::Deadline { fault: None }), None);
         };
         let unserved = world.kinds.get(request.kind).and_then(|kind| kind.routes.get(request.way));
         let asking = Asking {
@@ -145,10 +155,14 @@ impl Run<'_> {
         };
         let (step, view) = self.brain.decide(&asking, &mut request.plan, at(self.now));
         self.watch.step(policy, request, &view, &step, self.now);
-        step
+        let usual = match &step {
+            Step::Try(attempt) => ringmain_routing::late_after(policy, &view, attempt.candidate),
+            Step::Wait { .. } | Step::Stop(_) => None,
+        };
+        (step, usual)
     }
 
-    fn start(&mut self, request: &mut Request, attempt: Try, now: Tick) {
+    fn start(&mut self, request: &mut Request, attempt: Try, usual: Option<Duration>, now: Tick) {
         let (Some(policy), Some(target)) =
             (self.routes.get(request.route), self.world.targets.get(attempt.target.0 as usize))
         else {
@@ -160,8 +174,8 @@ impl Run<'_> {
         if let Some(at) = at {
             self.queue.put(at.max(now), Event::Answered { request: request.ticket, attempt: index });
         }
-        let candidate_race = policy.candidates.get(attempt.candidate).and_then(|candidate| candidate.race_after);
-        let race_after = candidate_race.or(policy.timeouts.race_after).filter(|_| request.running.is_empty());
+        let is_alone = request.running.is_empty();
+        let race_after = policy.race_after(attempt.candidate).filter(|_| is_alone || attempt.hedge);
         self.tally.began(request.started, now, attempt.target, index);
         request.running.push(Runner {
             index,
@@ -170,6 +184,7 @@ impl Run<'_> {
             result,
             limits,
             race_at: race_after.map(|after| now + after),
+            hedge_at: usual.filter(|_| is_alone).map(|after| now + after),
             late: false,
             given_up_at: now + policy.timeouts.first_token,
         });
@@ -179,13 +194,13 @@ impl Run<'_> {
             result: None,
             started: now,
             ended: None,
+            hedge: attempt.hedge,
         });
     }
 
     /// Sets the clock to the next time that something runs out.
     fn wait(&mut self, request: &mut Request) {
-        let clocks = request.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at]).flatten();
-        let due = clocks.chain(request.until).fold(request.deadline, Tick::min).max(self.now);
+        let due = request.due().max(self.now);
         if request.clock.is_none_or(|clock| due < clock) {
             request.clock = Some(due);
             self.queue.put(due, Event::Clock { request: request.ticket });
@@ -200,10 +215,7 @@ impl Run<'_> {
         if request.clock == Some(self.now) {
             request.clock = None;
         }
-        let ran_out = {
-            let clocks = request.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at]).flatten();
-            clocks.chain(request.until).fold(request.deadline, Tick::min) <= self.now
-        };
+        let ran_out = request.due() <= self.now;
         if ran_out && self.time_passed(request) {
             return self.again(request);
         }
@@ -233,6 +245,7 @@ impl Run<'_> {
                 runner.late = true;
                 ask = true;
             }
+            ask |= runner.hedge_at.take_if(|hedge_at| now >= *hedge_at).is_some();
         }
         ask
     }

@@ -70,6 +70,9 @@ struct Budget {
     name: String,
     first: VecDeque<Tick>,
     again: VecDeque<Tick>,
+    /// All first attempts, and all hedges.
+    requests: u64,
+    hedges: u64,
 }
 
 impl Watch {
@@ -211,6 +214,17 @@ impl Watch {
         trim(&mut budget.again, BUDGET_WINDOW.saturating_sub(BUDGET_STEP));
         if request.tried.is_empty() {
             budget.first.push_back(now);
+            budget.requests += 1;
+        }
+        if attempt.hedge {
+            budget.hedges += 1;
+            let most = policy.hedge.map_or(0.0, |hedge| hedge.budget * budget.requests as f64 + 1.0);
+            if budget.hedges as f64 > most + 1e-6 {
+                return Err(format!("{} hedges, {most:.1} are in the budget", budget.hedges));
+            }
+            if request.tried.iter().any(|tried| tried.hedge) {
+                return Err("hedges a request twice".to_owned());
+            }
         }
         let last = request.tried.iter().rev().find(|tried| tried.candidate == attempt.candidate);
         if last.and_then(|last| last.result.as_ref()).is_none_or(|fault| fault.scope == FaultScope::Key) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ringmain_core::{Money, Price, Seed, TokenPrices};
 use ringmain_routing::{
-    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget,
-    TargetIx, Timeouts, Worth,
+    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
+    OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
 
 /// A number from `least` to `most`, both included.
@@ -113,9 +113,9 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], common: Co
         route: format!("route-{number}"),
         candidates,
         balance,
-        shift: None,
+        shift: shift(seed.draw("shift")),
         affinity: Affinity::Off,
-        hedge: None,
+        hedge: hedge(seed.draw("hedge")),
         attempts: u32::try_from(between(seed.draw("attempts"), 1, 7)).unwrap_or(1),
         backoff: Backoff {
             base: millis(seed.draw("base"), &[1, 50, 250, 1000]),
@@ -137,6 +137,38 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], common: Co
         },
         on_refusal: OnRefusal::Return,
     }
+}
+
+fn shift(seed: Seed) -> Option<Shift> {
+    if !chance(seed.draw("some"), 0.4) {
+        return None;
+    }
+    let measures = [Measure::FirstToken, Measure::Latency, Measure::ErrorRate, Measure::Cost];
+    let measure = one(seed.draw("measure"), &measures).unwrap_or(Measure::Latency);
+    let bound = match measure {
+        Measure::FirstToken | Measure::Latency => one(seed.draw("bound"), &[0.5, 2.0, 10.0]),
+        Measure::ErrorRate => one(seed.draw("bound"), &[0.0, 0.05, 0.3]),
+        Measure::Cost => one(seed.draw("bound"), &[0.0001, 0.01]),
+    };
+    Some(Shift {
+        measure,
+        stat: one(seed.draw("stat"), &[Stat::Mean, Stat::Percentile(50), Stat::Percentile(95)]).unwrap_or(Stat::Mean),
+        above: chance(seed.draw("above"), 0.9),
+        bound: bound.unwrap_or(1.0),
+        over: millis(seed.draw("over"), &[1_000, 10_000, 60_000, 600_000]),
+        floor: one(seed.draw("floor"), &[0.0, 0.05, 0.3, 1.0]).unwrap_or(0.05),
+    })
+}
+
+fn hedge(seed: Seed) -> Option<Hedge> {
+    let after = [
+        HedgeAfter::Percentile(50),
+        HedgeAfter::Percentile(95),
+        HedgeAfter::Time(Duration::ZERO),
+        HedgeAfter::Time(Duration::from_millis(700)),
+    ];
+    let after = one(seed.draw("after"), &after).filter(|_| chance(seed.draw("some"), 0.4))?;
+    Some(Hedge { after, budget: one(seed.draw("budget"), &[0.0, 0.02, 0.2, 1.0])? })
 }
 
 fn balance(seed: Seed) -> Balance {
