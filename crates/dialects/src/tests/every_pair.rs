@@ -319,7 +319,10 @@ fn errors_cross_every_pair() {
             let reply = codec_of(to).encode_fault(&fault, "req_1");
             let back = codec_of(to).decode_fault(reply.status, &http::HeaderMap::new(), &reply.body);
             assert!(back.message.contains(&fault.message), "{} to {to}: {}", recording.id, back.message);
-            assert_eq!(kind(back.class), kind(fault.class), "{} to {to}", recording.id);
+            // xAI answers a wrong key with a bad request. That its words mean the key is known to the catalog, and to a
+            // dialect whose own provider says it in such words.
+            let by_words = fault.message.contains("Incorrect API key") && kind(back.class) == "credentials";
+            assert!(by_words || kind(back.class) == kind(fault.class), "{} to {to}: {:?}", recording.id, back.class);
         }
     });
 }
