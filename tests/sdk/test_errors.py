@@ -155,11 +155,7 @@ PATHS = [
     ("POST", "/v1/images/edits", 501, "openai"),
     ("POST", "/v1/audio/speech", 501, "openai"),
     ("POST", "/v1/audio/transcriptions", 501, "openai"),
-    ("POST", "/v1/rerank", 501, "openai"),
     ("POST", "/providers/openai/v1/files", 501, "openai"),
-    ("POST", "/v2/chat", 501, None),
-    ("POST", "/model/m/converse", 501, None),
-    ("POST", "/model/m/converse-stream", 501, None),
 ]
 
 

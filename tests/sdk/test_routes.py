@@ -169,7 +169,6 @@ def test_images_route_of_the_readme(start_ringmain, sim):
     sim.heal("images-1")
 
 
-@pytest.mark.xfail(strict=True, reason="affinity is left to a later issue")
 def test_a_conversation_stays_where_its_cache_is_warm(start_ringmain, sim):
     """From the second turn on; weights hold over conversations, not turns."""
     providers = {"a": provider(sim, "warm-a", "openai"), "b": provider(sim, "warm-b", "openai")}

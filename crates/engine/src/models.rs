@@ -22,7 +22,7 @@ pub fn list(gateway: &Gateway, dialect: Dialect, headers: &HeaderMap, request: R
         _ if headers.get("x-fern-sdk-name").is_some_and(|name| name == "cohere") => cohere(&names),
         _ => openai(&names),
     };
-    let account = Account { request, target: None, attempts: 0, route: None, losses: &[] };
+    let account = Account { request, target: None, attempts: 0, route: None, why: None, losses: &[] };
     reply::json(body.to_string().into_bytes(), &account)
 }
 

@@ -55,6 +55,7 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
         target: Some(&attempt.target().header),
         attempts: guard.attempts,
         route: Some(&request.route.header),
+        why: Some(request.trace().why(&request.route)),
         losses: &losses,
     };
     account.write(response.headers_mut());
@@ -85,6 +86,7 @@ pub fn lost(gateway: &Gateway, lost: Lost, request: &Inspected, mut guard: Reque
         target: target.as_ref().map(|target| &target.header),
         attempts: guard.attempts,
         route: Some(&request.route.header),
+        why: Some(request.trace().why(&request.route)),
         losses: &[],
     };
     let reply = told.and_then(|at| lost.replies.into_iter().nth(at).flatten()).filter(|_| is_providers_own(&fault));

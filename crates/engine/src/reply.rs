@@ -22,6 +22,8 @@ pub const TARGET: HeaderName = HeaderName::from_static("x-ringmain-target");
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-ringmain-attempts");
 /// The route it took.
 pub const ROUTE: HeaderName = HeaderName::from_static("x-ringmain-route");
+/// What chose the target, and what failed before it.
+pub const WHY: HeaderName = HeaderName::from_static("x-ringmain-why");
 /// `hit`, `miss`, `semantic`, `coalesced` or `off`.
 pub const CACHE: HeaderName = HeaderName::from_static("x-ringmain-cache");
 /// What was lost in translation.
@@ -99,6 +101,8 @@ pub struct Account<'a> {
     pub attempts: u32,
     /// The route taken.
     pub route: Option<&'a HeaderValue>,
+    /// What chose the target, and what failed before it, in short.
+    pub why: Option<HeaderValue>,
     /// What was lost in translation.
     pub losses: &'a [Loss],
 }
@@ -115,6 +119,9 @@ impl Account<'_> {
         headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
         if let Some(route) = self.route {
             headers.insert(ROUTE, route.clone());
+        }
+        if let Some(why) = &self.why {
+            headers.insert(WHY, why.clone());
         }
         headers.insert(CACHE, HeaderValue::from_static("off"));
         if !self.losses.is_empty() {

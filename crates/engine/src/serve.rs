@@ -30,7 +30,7 @@ where
         Err(refused) => {
             let Refused { dialect, fault, allow } = *refused;
             gateway.refused(id, &fault);
-            let account = Account { request: id, target: None, attempts: 0, route: None, losses: &[] };
+            let account = Account { request: id, target: None, attempts: 0, route: None, why: None, losses: &[] };
             let mut response = reply::error(dialect, &fault, &account);
             if let Some(allow) = allow.and_then(|method| HeaderValue::try_from(method.as_str()).ok()) {
                 response.headers_mut().insert(ALLOW, allow);

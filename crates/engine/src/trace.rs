@@ -1,12 +1,18 @@
 //! What is decided and done for one request, as it happens; its record when it has ended.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use ringmain_core::{Fault, Money, Now, Tick, Timings, Usage};
 use ringmain_routing::record::{self, Attempt, Decision, Record};
 use ringmain_routing::{Plan, Step, Tried, Try, View};
 
 use crate::inspect::Inspected;
+use crate::route::Route;
+
+/// Failures that a reply header tells; the record tells all.
+const TOLD: usize = 4;
 
 /// The beginnings of a record.
 #[derive(Debug, Default)]
@@ -72,6 +78,27 @@ impl Trace {
             made.tried.ended = Some(end.ended);
             made.tried.result = end.fault.cloned();
         }
+    }
+
+    /// In short, for the caller: what chose the first target, and what became of those that failed.
+    #[must_use]
+    pub fn why(&self, route: &Route) -> HeaderValue {
+        let plan = self.decisions.iter().rev().find_map(|decision| decision.plan.as_ref());
+        let first = self.attempts.first().map(|made| made.tried.candidate);
+        let is_warm = plan.is_some_and(|plan| plan.warm.is_some() && plan.warm == first);
+        let chosen = if is_warm { "warm" } else { route.policy.balance.as_str() };
+        let failed = self.attempts.iter().filter_map(|made| Some((made.tried.candidate, made.tried.result.as_ref()?)));
+        let mut told = String::new();
+        for (candidate, fault) in failed.take(TOLD) {
+            if let Some(known) = route.known.get(candidate) {
+                let _ = write!(told, "; {} {}", known.name, fault.class);
+            }
+        }
+        if told.is_empty() {
+            return HeaderValue::from_static(chosen);
+        }
+        let printable = format!("{chosen}{told}").replace(|c: char| !(' '..='~').contains(&c), "?");
+        HeaderValue::try_from(printable).unwrap_or_else(|_| HeaderValue::from_static(chosen))
     }
 
     /// The record of the request that ended now.

@@ -97,3 +97,11 @@ async fn other_rules_are_tried_on_the_past() {
     let other = reconsider(&record, &policy).unwrap();
     assert_eq!((other.first.as_deref(), other.is_other()), (Some("b/m"), true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_says_why_in_short() {
+    let busy = status(503, "", r#"{"error":{"message":"too busy"}}"#);
+    let world = World::new(&[("a", vec![vec![busy], vec![plain("a")]]), ("b", vec![vec![plain("b")]])], "");
+    assert_eq!(world.ask(false, &[]).await.header("x-ringmain-why"), "order; a/m overloaded");
+    assert_eq!(world.ask(false, &[]).await.header("x-ringmain-why"), "order");
+}

@@ -122,6 +122,21 @@ pub enum Balance {
     Adaptive(Worth),
 }
 
+impl Balance {
+    /// The name in configuration files and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Weighted => "weighted",
+            Self::Fastest => "fastest",
+            Self::Cheapest => "cheapest",
+            Self::LeastBusy => "least-busy",
+            Self::Adaptive(_) => "adaptive",
+        }
+    }
+}
+
 /// What `adaptive` takes time and failure to be worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Worth {
