@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use ringmain_catalog::Catalog;
-use ringmain_config::{Loaded, Sources};
+use ringmain_config::{Config, Diagnostic, Loaded, Sources};
+use ringmain_sim::scenario::PlaceholderKeys;
+
+use crate::commands::{colour, complain};
 
 /// The process's environment and the disk.
 pub(crate) struct Machine;
@@ -21,18 +24,44 @@ impl Sources for Machine {
     }
 }
 
-/// The machine as far as it goes, for commands that call no provider: a key that is not there is made up, so that rules
-/// can be looked at anywhere.
-pub(crate) struct Rehearsal;
+/// The machine as far as it goes, for commands that call no provider: a key that the rules need and that is not there is
+/// made up, so that rules can be looked at anywhere.
+pub(crate) struct Rehearsal(PlaceholderKeys);
+
+impl Rehearsal {
+    /// For the rules of this text.
+    pub(crate) fn of(text: &str, catalog: &Catalog) -> Self {
+        Self(PlaceholderKeys::of(text, catalog))
+    }
+}
 
 impl Sources for Rehearsal {
     fn var(&self, name: &str) -> Option<String> {
-        Machine.var(name).or_else(|| Some("not-set-on-this-machine".to_owned()))
+        Machine.var(name).or_else(|| self.0.var(name))
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        Machine.file(path).or_else(|_| Ok("not-set-on-this-machine".to_owned()))
+        Machine.file(path).or_else(|_| self.0.file(path))
     }
+}
+
+/// Rules that can be looked at.
+pub(crate) struct Rules {
+    pub(crate) config: Config,
+    /// Targets that are written and cannot be used, each with the reason.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// The rules of a file, for a command that calls no provider. `None`: there are errors, and they have been shown.
+pub(crate) fn rehearsed(file: &Path, text: &str, sources: &dyn Sources, catalog: &Arc<Catalog>) -> Option<Rules> {
+    let loaded = ringmain_config::load(text, sources, catalog);
+    if loaded.config.is_none() {
+        let shown = loaded.diagnostics.render(&file.display().to_string(), text, colour());
+        complain(&format!("these rules have errors\n{}", shown.trim_end()));
+    }
+    let left_out = |problem: &&Diagnostic| problem.message.contains("is left out");
+    let left_out = loaded.diagnostics.iter().filter(left_out).map(|problem| problem.message.clone()).collect();
+    loaded.config.map(|config| Rules { config, left_out })
 }
 
 /// The built-in catalog, with a folder's files over it.

@@ -14,7 +14,7 @@ use ringmain_engine::route::Chosen;
 use ringmain_routing::{Health, explain};
 
 use crate::cli::Explain;
-use crate::commands::{colour, complain, say};
+use crate::commands::{complain, say};
 use crate::rules_file;
 
 /// A request's facts, as told or as read, and its headers.
@@ -27,15 +27,13 @@ struct Asked {
 pub(crate) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     let catalog = rules_file::catalog(arguments.catalog.as_deref())?;
     let text = rules_file::text(&arguments.config)?;
-    let loaded = ringmain_config::load(&text, &rules_file::Rehearsal, &catalog);
-    let Some(config) = loaded.config else {
-        let name = arguments.config.display().to_string();
-        say(loaded.diagnostics.render(&name, &text, colour()).trim_end());
+    let sources = rules_file::Rehearsal::of(&text, &catalog);
+    let Some(rules) = rules_file::rehearsed(&arguments.config, &text, &sources, &catalog) else {
         return Ok(ExitCode::FAILURE);
     };
-    let gateway = Arc::new(Gateway::new(config, 0));
+    let gateway = Arc::new(Gateway::new(rules.config, 0));
     let Some(asked) = asked(arguments, &gateway)? else {
-        say(all_routes(&gateway).trim_end());
+        say(all_routes(&gateway, &rules.left_out).trim_end());
         return Ok(ExitCode::SUCCESS);
     };
     match gateway.route(&asked.facts, &asked.headers) {
@@ -98,7 +96,7 @@ fn headers(arguments: &Explain) -> anyhow::Result<HeaderMap> {
 }
 
 /// What each written route will do; the built-in ones where none is written.
-fn all_routes(gateway: &Gateway) -> String {
+fn all_routes(gateway: &Gateway, left_out: &[String]) -> String {
     let rules = gateway.rules();
     let config = &rules.config;
     let written = config.routes.iter().any(|route| !route.builtin);
@@ -106,6 +104,9 @@ fn all_routes(gateway: &Gateway) -> String {
     for (at, route) in config.routes.iter().enumerate().filter(|(_, route)| !written || !route.builtin) {
         let Some(selection) = config.route_selection(at) else { continue };
         let _ = writeln!(out, "{}: {}\n", route.name, config.describe(&selection));
+    }
+    for target in left_out {
+        let _ = writeln!(out, "Note: {target}.\n");
     }
     let _ = writeln!(
         out,
@@ -162,5 +163,33 @@ fn considered(out: &mut String, config: &Config, asked: &Asked) {
             route.conditions.iter().filter(|condition| !condition.holds).map(|it| it.text.as_str()).collect();
         let why = if failed.is_empty() { "it is reached by its name alone".to_owned() } else { failed.join("; ") };
         let _ = writeln!(out, "Not the route `{}`: {why}.", route.route);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ringmain_catalog::Catalog;
+
+    use super::*;
+
+    /// The two sentences of the README, on a machine with no keys at all.
+    #[test]
+    fn the_two_sentences_are_said_back() {
+        let catalog = Catalog::embedded().unwrap();
+        let text = include_str!("../../../../examples/two-rules.yaml");
+        let sources = rules_file::Rehearsal::of(text, &catalog);
+        let rules = rules_file::rehearsed(Path::new("two-rules.yaml"), text, &sources, &catalog).unwrap();
+        let gateway = Gateway::new(rules.config, 0);
+        let said = all_routes(&gateway, &rules.left_out);
+        for words in [
+            "images: Image generation goes to openai/dall-e-3",
+            "half to anthropic/claude-sonnet-4-5 and half to openai/gpt-4o",
+            "while the p95 time to first token of one exceeds 2 s over 1 min, its share moves to the other",
+            "Note: `stability/stable-image-core` is left out",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
     }
 }

@@ -14,8 +14,8 @@ use ringmain_routing::record::{dressed, reconsider, replay};
 use ringmain_state::{RecordQuery, sqlite};
 
 use crate::cli::Replay;
-use crate::commands::{colour, say};
-use crate::rules_file;
+use crate::commands::say;
+use crate::rules_file::{self, Rules};
 
 /// How many differences are told one by one.
 const TOLD: usize = 10;
@@ -24,10 +24,8 @@ const TOLD: usize = 10;
 pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     let catalog = rules_file::catalog(arguments.catalog.as_deref())?;
     let text = rules_file::text(&arguments.config)?;
-    let loaded = ringmain_config::load(&text, &rules_file::Rehearsal, &catalog);
-    let Some(config) = loaded.config else {
-        let name = arguments.config.display().to_string();
-        say(loaded.diagnostics.render(&name, &text, colour()).trim_end());
+    let sources = rules_file::Rehearsal::of(&text, &catalog);
+    let Some(Rules { config, .. }) = rules_file::rehearsed(&arguments.config, &text, &sources, &catalog) else {
         return Ok(ExitCode::FAILURE);
     };
     let Some(file) = arguments.records.clone().or_else(|| config.state.database.clone()) else {

@@ -13,7 +13,7 @@ use ringmain_sim::report::{self, Comparison, Summary};
 use ringmain_sim::scenario::{self, PlaceholderKeys, Scenario};
 
 use crate::cli::Simulate;
-use crate::commands::{colour, complain, say};
+use crate::commands::say;
 use crate::rules_file;
 
 /// Prints what came out. The exit status says only whether it could be simulated.
@@ -56,12 +56,10 @@ pub(crate) fn run(arguments: &Simulate) -> anyhow::Result<ExitCode> {
 /// The rules of a file. No key is needed: none is used. `None`: there are errors, and they have been shown.
 fn config(file: &Path, catalog: &Arc<Catalog>) -> anyhow::Result<Option<Config>> {
     let text = rules_file::text(file)?;
-    let loaded = ringmain_config::load(&text, &PlaceholderKeys::of(&text, catalog), catalog);
-    let name = file.display().to_string();
-    if loaded.config.is_none() {
-        complain(&format!("these rules have errors\n{}", loaded.diagnostics.render(&name, &text, colour()).trim_end()));
-    } else if loaded.config.as_ref().is_some_and(|config| config.providers.is_empty()) {
-        bail!("{name} configures no provider");
+    let rules = rules_file::rehearsed(file, &text, &PlaceholderKeys::of(&text, catalog), catalog);
+    let config = rules.map(|rules| rules.config);
+    if config.as_ref().is_some_and(|config| config.providers.is_empty()) {
+        bail!("{} configures no provider", file.display());
     }
-    Ok(loaded.config)
+    Ok(config)
 }
