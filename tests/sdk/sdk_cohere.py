@@ -1,12 +1,11 @@
 """Cohere's SDK behind the interface of `sdks.py`."""
 
-import base64
 import json
 
 import cohere
 import cohere.errors
 import httpx
-from sdks import KEY, LENGTH, STOP, TOOLS, Caller, Said, _grouped
+from sdks import KEY, LENGTH, STOP, TOOLS, Caller, Said, chat_messages
 
 
 class Cohere(Caller):
@@ -25,23 +24,6 @@ class Cohere(Caller):
         # Retries are off: the tests count what arrives.
         return cohere.ClientV2(api_key=KEY, base_url=url, httpx_client=self.http, max_retries=0)
 
-    def _messages(self, turns, system):
-        messages = [{"role": "system", "content": system}] if system else []
-        for kind, group in _grouped(turns):
-            if kind == "call":
-                function = lambda t: {"name": t[2], "arguments": json.dumps(t[3])}
-                calls = [{"id": t[1], "type": "function", "function": function(t)} for t in group]
-                messages.append({"role": "assistant", "tool_calls": calls})
-            elif kind == "result":
-                messages += [{"role": "tool", "tool_call_id": t[1], "content": t[3]} for t in group]
-            elif len(group[0]) == 3:
-                url = "data:image/png;base64," + base64.b64encode(group[0][2]).decode()
-                image = {"type": "image_url", "image_url": {"url": url}}
-                messages.append({"role": kind, "content": [{"type": "text", "text": group[0][1]}, image]})
-            else:
-                messages.append({"role": kind, "content": group[0][1]})
-        return messages
-
     def _ask(
         self,
         model,
@@ -54,7 +36,7 @@ class Cohere(Caller):
         max_tokens=None,
         reasoning=False,
     ):
-        more = {"model": model, "messages": self._messages(turns, system)}
+        more = {"model": model, "messages": chat_messages(turns, system)}
         if tools:
             named = tool_choice if tool_choice not in (None, "any", "none", "auto") else None
             declared = [{"name": n, "description": d, "parameters": p} for n, d, p in tools if named in (None, n)]

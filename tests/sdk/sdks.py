@@ -75,29 +75,31 @@ def _grouped(turns):
     return groups
 
 
+def chat_messages(turns, system):
+    """Turns as messages of Chat Completions, which Cohere's v2 took over."""
+    messages = [{"role": "system", "content": system}] if system else []
+    for kind, group in _grouped(turns):
+        if kind == "call":
+            function = lambda t: {"name": t[2], "arguments": json.dumps(t[3])}
+            calls = [{"id": t[1], "type": "function", "function": function(t)} for t in group]
+            messages.append({"role": "assistant", "tool_calls": calls})
+        elif kind == "result":
+            messages += [{"role": "tool", "tool_call_id": t[1], "content": t[3]} for t in group]
+        elif len(group[0]) == 3:
+            url = "data:image/png;base64," + base64.b64encode(group[0][2]).decode()
+            image = {"type": "image_url", "image_url": {"url": url}}
+            messages.append({"role": kind, "content": [{"type": "text", "text": group[0][1]}, image]})
+        else:
+            messages.append({"role": kind, "content": group[0][1]})
+    return messages
+
+
 class OpenAi(Caller):
     name = "openai"
     errors = openai
 
     def _client(self, url):
         return openai.OpenAI(api_key=KEY, base_url=f"{url}/v1", http_client=self.http, max_retries=0)
-
-    def _messages(self, turns, system):
-        messages = [{"role": "system", "content": system}] if system else []
-        for kind, group in _grouped(turns):
-            if kind == "call":
-                function = lambda t: {"name": t[2], "arguments": json.dumps(t[3])}
-                calls = [{"id": t[1], "type": "function", "function": function(t)} for t in group]
-                messages.append({"role": "assistant", "tool_calls": calls})
-            elif kind == "result":
-                messages += [{"role": "tool", "tool_call_id": t[1], "content": t[3]} for t in group]
-            elif len(group[0]) == 3:
-                url = "data:image/png;base64," + base64.b64encode(group[0][2]).decode()
-                image = {"type": "image_url", "image_url": {"url": url}}
-                messages.append({"role": kind, "content": [{"type": "text", "text": group[0][1]}, image]})
-            else:
-                messages.append({"role": kind, "content": group[0][1]})
-        return messages
 
     def _ask(
         self,
@@ -126,7 +128,7 @@ class OpenAi(Caller):
             more["max_completion_tokens"] = max_tokens
         if reasoning:
             more["reasoning_effort"] = "medium"
-        more |= {"model": model, "messages": self._messages(turns, system)}
+        more |= {"model": model, "messages": chat_messages(turns, system)}
         if stream:
             with self.client.chat.completions.stream(stream_options={"include_usage": True}, **more) as events:
                 for _ in events:

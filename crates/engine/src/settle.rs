@@ -139,10 +139,10 @@ impl AttemptGuard {
         };
         let seed = self.request.seed.nth("observe", self.started.0);
         self.gateway.observe(&self.request.route, &observation, seed);
-        let (fault, served) = match &end {
-            Ended::Served(_) => (None, true),
-            Ended::Failed(fault) => (Some(*fault), false),
-            Ended::Cancelled => (None, false),
+        let (fault, served, cost) = match &end {
+            Ended::Served(answer) => (None, true, answer.cost),
+            Ended::Failed(fault) => (Some(*fault), false, self.cost()),
+            Ended::Cancelled => (None, false, self.cost()),
         };
         self.request.trace().settled(Settled {
             attempt: &self.attempt,
@@ -150,7 +150,7 @@ impl AttemptGuard {
             ended: self.gateway.clock.now().mono,
             timings: self.timings,
             usage: self.usage,
-            cost: self.cost(),
+            cost,
             fault,
             served,
         });
