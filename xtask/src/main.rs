@@ -1,8 +1,10 @@
 //! Repository tasks, run as `cargo xtask NAME`. `tidy` keeps the house rules, `test` runs everything that must
-//! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds.
+//! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds, `fuzz`
+//! looks for bytes that break something.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod bench;
+mod fuzz;
 mod sdk;
 mod sim;
 mod stage;
@@ -32,6 +34,8 @@ enum Task {
     Bench(bench::Options),
     /// Random worlds under virtual time; what must hold is checked at every step
     Sim(sim::Options),
+    /// Framers, codecs and rules under libFuzzer
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::command(&options),
         Task::Bench(options) => bench::command(&options),
         Task::Sim(options) => sim::command(&options),
+        Task::Fuzz(options) => fuzz::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -66,6 +66,7 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-provider-sim",
         ],
     ),
+    ("ringmain-fuzz", &["ringmain-core", "ringmain-wire", "ringmain-dialects", "ringmain-catalog", "ringmain-config"]),
     ("xtask", &[]),
 ];
 
