@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use ringmain_core::{Capabilities, Dialect};
-use ringmain_dialects::ir::fold::unfold;
+use ringmain_dialects::ir::fold::{Fold, unfold};
 use ringmain_dialects::ir::grammar::Checker;
 use ringmain_dialects::ir::{BlockKind, Event, Response};
 use ringmain_dialects::{Codec, Framing, StreamStart, TargetProfile, registry};
@@ -143,6 +143,9 @@ fn stream(codec: &dyn Codec, body: &[u8]) {
 
 /// Events in this dialect are a sentence for its own decoder, with a terminal event where there was one.
 fn encoded_stream(to: &dyn Codec, events: &[Event]) {
+    if has_torn_arguments(events) {
+        return;
+    }
     let name = to.dialect();
     let framing = Framing::of_provider(name);
     let start = StreamStart { id: "id".to_owned(), model: "m".to_owned(), created: 1, include_usage: true, framing };
@@ -161,9 +164,25 @@ fn encoded_stream(to: &dyn Codec, events: &[Event]) {
         assert!(checked.is_ok(), "to {name}: {checked:?}");
     }
     if events.last().is_some_and(Event::is_terminal) {
-        assert!(ended.is_ok() || matches!(back.last(), Some(Event::Error(_))), "to {name}: a whole stream is cut");
+        assert!(
+            ended.is_ok() || matches!(back.last(), Some(Event::Error(_))),
+            "to {name}: a whole stream is cut: {}",
+            String::from_utf8_lossy(&out)
+        );
         assert!(checker.end().is_ok(), "to {name}: no terminal event");
     }
+}
+
+/// A tool call whose arguments are no JSON, or more than one: each dialect may read it its own way.
+fn has_torn_arguments(events: &[Event]) -> bool {
+    let mut fold = Fold::default();
+    events.iter().for_each(|event| fold.event(event.clone()));
+    fold.so_far().blocks.iter().any(|block| match &block.kind {
+        BlockKind::ToolCall { arguments, .. } => {
+            !arguments.is_empty() && serde_json::from_str::<serde_json::Value>(arguments).is_err()
+        }
+        _ => false,
+    })
 }
 
 /// An error stays one in every dialect.

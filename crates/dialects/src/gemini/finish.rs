@@ -75,8 +75,9 @@ pub(super) fn encode(finish: &Finish) -> &str {
     }
 }
 
+/// Does it say that an answer ended? The word for no reason would leave a stream without its end.
 fn is_known(word: &str) -> bool {
-    NUMBERED.contains(&word)
+    NUMBERED.contains(&word) && word != UNSPECIFIED
         || matches!(
             word,
             "LANGUAGE"
