@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Only these measures
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Vec<Measure>,
-    /// Only these systems, of direct, nginx, ringmain
+    /// Only these systems, of direct, nginx, ringmain, translating
     #[arg(long, value_delimiter = ',')]
     systems: Vec<String>,
     /// A built gateway to measure instead of building one
@@ -61,6 +61,8 @@ enum Measure {
     Concurrent,
     /// Time from start to the first answer, and memory then
     Start,
+    /// Bytes a second and allocations an event of each codec, without a network
+    Codecs,
 }
 
 /// Runs the measures, prints the report and writes `bench/results.md`; true when every system could be measured.
@@ -80,7 +82,10 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
         run_round(&bench, &systems, measures, round, &mut results);
     }
     drop(bench);
-    let text = report::write(&systems, &results, options.rounds, seconds);
+    let mut text = report::write(&systems, &results, options.rounds, seconds);
+    if measures.contains(&Measure::Codecs) {
+        text.push_str(&codecs()?);
+    }
     println!("\n{text}");
     // A short or partial run is not what the file should hold.
     if options.quick || !options.only.is_empty() || !options.systems.is_empty() {
@@ -102,6 +107,15 @@ fn programs(options: &Options) -> Result<(PathBuf, PathBuf)> {
     println!("building (release)");
     let programs = workspace::build_programs(true)?;
     Ok((programs["ringmain"].clone(), programs["provider-sim"].clone()))
+}
+
+/// The table of the codecs' own bench.
+fn codecs() -> Result<String> {
+    println!("codecs (building)");
+    let arguments = ["bench", "--quiet", "-p", "ringmain-dialects", "--bench", "codecs"];
+    let output = workspace::cargo().args(arguments).output().context("cannot run cargo bench")?;
+    ensure!(output.status.success(), "the codecs' bench failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(format!("\n## Codecs\n\n{}", String::from_utf8_lossy(&output.stdout)))
 }
 
 fn chosen(systems: Vec<Box<dyn System>>, names: &[String]) -> Result<Vec<Box<dyn System>>> {
@@ -135,7 +149,7 @@ fn run_round(bench: &Bench, systems: &[Box<dyn System>], measures: &[Measure], r
                 Measure::Latency => bench.latency(system, round, results),
                 Measure::Streams => bench.streams(system, round, results),
                 Measure::Concurrent => bench.concurrent(system, round, results),
-                Measure::Start => Ok(()),
+                Measure::Start | Measure::Codecs => Ok(()),
             };
             if let Err(error) = done {
                 results.put_out(system.name, &error);

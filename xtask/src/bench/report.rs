@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::machine;
 use super::stats::median;
-use super::system::{REFERENCE, System};
+use super::system::{REFERENCE, RELAYING, System, TRANSLATING};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,6 +181,13 @@ pub(super) fn write(systems: &[Box<dyn System>], results: &Results, rounds: u32,
                 .collect();
             write_row(&mut text, title, &cells);
         }
+    }
+    let times = results.combined(Metric::StreamCpu, [TRANSLATING, RELAYING], rounds, |value, base| value / base);
+    if let Some(times) = times {
+        let _ = writeln!(
+            text,
+            "\nA translated stream (Chat from Messages) costs {times:.2} times the CPU of a relayed one."
+        );
     }
     if !results.notes.is_empty() {
         let _ = writeln!(text, "\nNotes: {}.", results.notes.join("; "));

@@ -13,6 +13,10 @@ use crate::workspace;
 
 /// The system whose numbers the others are set against.
 pub(super) const REFERENCE: &str = "nginx";
+/// The gateway, passing answers on.
+pub(super) const RELAYING: &str = "ringmain";
+/// The gateway in front of a provider that speaks another dialect than the caller.
+pub(super) const TRANSLATING: &str = "translating";
 
 /// How long a process may take to end when asked.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +47,8 @@ pub(super) trait System {
 
 /// Every system, in the order of the report. `programs` is where Ringmain was built.
 pub(super) fn all(ringmain: &Path) -> Vec<Box<dyn System>> {
-    vec![Box::new(Direct), Box::new(Nginx), Box::new(Ringmain { program: ringmain.to_path_buf() })]
+    let ours = |translates| Box::new(Ringmain { program: ringmain.to_path_buf(), translates });
+    vec![Box::new(Direct), Box::new(Nginx), ours(false), ours(true)]
 }
 
 /// A started system; ends with the value.
@@ -188,11 +193,12 @@ impl System for Nginx {
 
 struct Ringmain {
     program: PathBuf,
+    translates: bool,
 }
 
 impl System for Ringmain {
     fn name(&self) -> &'static str {
-        "ringmain"
+        if self.translates { TRANSLATING } else { RELAYING }
     }
 
     fn version(&self) -> String {
@@ -200,14 +206,15 @@ impl System for Ringmain {
     }
 
     fn model(&self) -> &'static str {
-        "openai/bench-model"
+        if self.translates { "anthropic/bench-model" } else { "openai/bench-model" }
     }
 
     fn start(&self, provider: SocketAddr, folder: &Path) -> Result<Running> {
         let (address, admin) = (free_address()?, free_address()?);
         let config = format!(
             "server: {{ listen: \"{address}\", admin: \"{admin}\" }}\n\
-             providers:\n  openai: {{ base_url: \"http://{provider}/v1\", keys: [\"sk-bench\"] }}\n"
+             providers:\n  openai: {{ base_url: \"http://{provider}/v1\", keys: [\"sk-bench\"] }}\n  \
+             anthropic: {{ base_url: \"http://{provider}\", keys: [\"sk-bench\"] }}\n"
         );
         let path = folder.join("ringmain.yaml");
         fs::write(&path, config)?;
