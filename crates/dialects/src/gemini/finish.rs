@@ -75,9 +75,16 @@ pub(super) fn encode(finish: &Finish) -> &str {
     }
 }
 
-/// Does it say that an answer ended? The word for no reason would leave a stream without its end.
+/// The word for a stream's end: the one for no reason would leave it without.
+pub(super) fn encode_last(finish: &Finish) -> &str {
+    match encode(finish) {
+        UNSPECIFIED => "OTHER",
+        word => word,
+    }
+}
+
 fn is_known(word: &str) -> bool {
-    NUMBERED.contains(&word) && word != UNSPECIFIED
+    NUMBERED.contains(&word)
         || matches!(
             word,
             "LANGUAGE"

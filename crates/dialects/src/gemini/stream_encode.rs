@@ -162,7 +162,7 @@ impl Encoder {
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         let candidate = json!({
             "content": { "parts": [{ "text": "" }], "role": "model" },
-            "finishReason": finish::encode(finish),
+            "finishReason": finish::encode_last(finish),
             "index": 0,
         });
         let metadata = self.usage.as_ref().map(usage::encode);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ringmain_core::Usage;
 use ringmain_wire::sse;
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
 
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
@@ -31,6 +32,43 @@ struct Call {
     arguments: bool,
 }
 
+/// One chunk, written without a tree in between: a stream has hundreds.
+#[derive(serde::Serialize)]
+struct Chunk<'a, D> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [Choice<'a, D>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Value>,
+}
+
+#[derive(serde::Serialize)]
+struct Choice<'a, D> {
+    index: u32,
+    delta: D,
+    logprobs: Option<()>,
+    finish_reason: Option<&'a str>,
+}
+
+impl<'a, D> Choice<'a, D> {
+    const fn of(delta: D, finish_reason: Option<&'a str>) -> Self {
+        Self { index: 0, delta, logprobs: None, finish_reason }
+    }
+}
+
+/// An object of one member.
+struct Member<V>(&'static str, V);
+
+impl<V: Serialize> Serialize for Member<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.0, &self.1)?;
+        map.end()
+    }
+}
+
 impl Encoder {
     pub(super) fn new(start: &StreamStart) -> Self {
         Self {
@@ -44,23 +82,23 @@ impl Encoder {
         }
     }
 
-    fn send(&self, choices: &Value, counts: Option<Value>, out: &mut Vec<u8>) {
-        let mut chunk = json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        });
-        if let Some(counts) = counts {
-            chunk["usage"] = counts;
+    fn send<D: Serialize>(&self, choices: &[Choice<'_, D>], counts: Option<Value>, out: &mut Vec<u8>) {
+        let chunk = Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.created,
+            model: &self.model,
+            choices,
+            usage: counts,
+        };
+        // Only a map with keys that are no text cannot be written.
+        if let Ok(json) = serde_json::to_vec(&chunk) {
+            sse::encode(None, &json, out);
         }
-        sse::encode(None, chunk.to_string().as_bytes(), out);
     }
 
-    fn delta(&self, field: &str, value: Value, out: &mut Vec<u8>) {
-        let delta = Map::from_iter([(field.to_owned(), value)]);
-        self.send(&json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": null }]), None, out);
+    fn delta(&self, field: &'static str, value: impl Serialize, out: &mut Vec<u8>) {
+        self.send(&[Choice::of(Member(field, value), None)], None, out);
     }
 
     fn call(&mut self, block: u32, mut call: Value, out: &mut Vec<u8>) {
@@ -103,9 +141,9 @@ impl Encoder {
             return;
         }
         match &block.kind {
-            BlockKind::Text { text, .. } if !text.is_empty() => self.delta("content", text.as_str().into(), out),
+            BlockKind::Text { text, .. } if !text.is_empty() => self.delta("content", text, out),
             BlockKind::Reasoning { text, .. } if !text.is_empty() => {
-                self.delta("reasoning_content", text.as_str().into(), out);
+                self.delta("reasoning_content", text, out);
             }
             _ => {
                 if let Some(image) = response_encode::image(block) {
@@ -117,9 +155,9 @@ impl Encoder {
 
     fn more(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
-            Delta::Text(text) => self.delta("content", text.as_str().into(), out),
-            Delta::Reasoning(text) => self.delta("reasoning_content", text.as_str().into(), out),
-            Delta::Refusal(text) => self.delta("refusal", text.as_str().into(), out),
+            Delta::Text(text) => self.delta("content", text, out),
+            Delta::Reasoning(text) => self.delta("reasoning_content", text, out),
+            Delta::Refusal(text) => self.delta("refusal", text, out),
             Delta::Arguments(text) => self.arguments(index, text, out),
             Delta::Citation(citation) => {
                 if let Some(annotation) = response_encode::annotation(citation) {
@@ -144,8 +182,7 @@ impl StreamEncoder for Encoder {
                 }
                 self.created = created.unwrap_or(self.created);
                 let delta = json!({ "role": "assistant", "content": "", "refusal": null });
-                let choices = json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": null }]);
-                self.send(&choices, None, out);
+                self.send(&[Choice::of(delta, None)], None, out);
             }
             Event::BlockStart { index, head } => self.begin(*index, head, out),
             Event::Delta { index, delta } => self.more(*index, delta, out),
@@ -158,10 +195,9 @@ impl StreamEncoder for Encoder {
             Event::Usage(counts) => self.usage = Some(*counts),
             Event::Finish(reason) => {
                 let (word, _) = finish::write(reason);
-                let choices = json!([{ "index": 0, "delta": {}, "logprobs": null, "finish_reason": word }]);
-                self.send(&choices, None, out);
+                self.send(&[Choice::of(json!({}), Some(word))], None, out);
                 if let Some(counts) = self.usage.as_ref().filter(|_| self.include_usage) {
-                    self.send(&json!([]), Some(usage::write(counts)), out);
+                    self.send::<()>(&[], Some(usage::write(counts)), out);
                 }
                 sse::encode(None, DONE, out);
             }
