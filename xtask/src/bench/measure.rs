@@ -203,10 +203,13 @@ impl Bench {
     /// Tells the provider how to answer from now on.
     fn behave(&self, words: u32, token_delay: &str) -> Result<()> {
         let body = format!("{{\"words\":{words},\"token_delay\":\"{token_delay}\",\"chunk_bytes\":{CHUNK_BYTES}}}");
-        let request = request("PUT", "/_sim/behavior/openai", self.provider, &body);
-        let answer = self.runtime.block_on(async { Connection::open(self.provider).await?.exchange(&request).await });
-        let status = answer.context("the provider did not take a behaviour")?.status;
-        ensure!((200..300).contains(&status), "the provider refused a behaviour with {status}");
+        // What is relayed comes from one, what is translated from the other.
+        for label in ["openai", "anthropic"] {
+            let request = request("PUT", &format!("/_sim/behavior/{label}"), self.provider, &body);
+            let asked = async { Connection::open(self.provider).await?.exchange(&request).await };
+            let status = self.runtime.block_on(asked).context("the provider did not take a behaviour")?.status;
+            ensure!((200..300).contains(&status), "the provider refused a behaviour with {status}");
+        }
         Ok(())
     }
 }
