@@ -14,6 +14,7 @@ mod inspect;
 mod media;
 mod names;
 mod parts;
+mod plain_chunk;
 mod request_decode;
 mod request_encode;
 mod response_decode;

@@ -4,10 +4,13 @@ use serde_json::Value;
 
 use super::names::{document, elements, field, object};
 use super::parts::{Piece, made_up_id, read, signature_block};
+use super::plain_chunk::PlainChunk;
 use super::response_decode::{is_blocked, sources};
+use super::usage::Counts;
 use super::{fault, finish, usage};
 use crate::codec::{Cut, Malformed, StreamDecoder};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::shared::borrowed::Text;
 use crate::shared::fields::Fields;
 
 #[derive(Debug, Default)]
@@ -36,6 +39,10 @@ enum Open {
 impl StreamDecoder for Decoder {
     fn event(&mut self, _name: Option<&str>, data: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed> {
         if self.ended {
+            return Ok(());
+        }
+        if let Some(chunk) = PlainChunk::read(data) {
+            self.plain(&chunk, out);
             return Ok(());
         }
         let mut chunk = document(data)?;
@@ -110,6 +117,15 @@ impl Decoder {
             self.scope = id.unwrap_or_default();
             out.push(Event::Start { id: self.scope.clone(), model: model.unwrap_or_default(), created: None });
         }
+    }
+
+    fn plain(&mut self, chunk: &PlainChunk<'_>, out: &mut Vec<Event>) {
+        if !self.started {
+            let said = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.0.clone().into_owned());
+            self.start(said(&chunk.response_id), said(&chunk.model_version), out);
+        }
+        self.text(chunk.text().to_owned(), false, None, &mut Vec::new(), out);
+        out.extend(chunk.usage_metadata.as_ref().and_then(Counts::usage).map(Event::Usage));
     }
 
     fn candidate(&mut self, mut candidate: Candidate, out: &mut Vec<Event>) {

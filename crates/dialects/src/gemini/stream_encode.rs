@@ -36,6 +36,31 @@ struct Call {
     signature: Option<String>,
 }
 
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlainChunk<'a> {
+    candidates: [Candidate<'a>; 1],
+    model_version: &'a str,
+    response_id: &'a str,
+}
+
+#[derive(serde::Serialize)]
+struct Candidate<'a> {
+    content: Content<'a>,
+    index: u32,
+}
+
+#[derive(serde::Serialize)]
+struct Content<'a> {
+    parts: [Part<'a>; 1],
+    role: &'static str,
+}
+
+#[derive(serde::Serialize)]
+struct Part<'a> {
+    text: &'a str,
+}
+
 impl StreamEncoder for Encoder {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         let mut sequencer = std::mem::take(&mut self.sequencer);
@@ -123,7 +148,7 @@ impl Encoder {
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
-            Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => self.part(&json!({ "text": text }), out),
+            Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => self.text(text, out),
             Delta::Reasoning(text) if !text.is_empty() => {
                 self.thought = true;
                 self.part(&json!({ "text": text, "thought": true }), out);
@@ -144,6 +169,20 @@ impl Encoder {
             }
             Delta::Citation(citation) if is_sources(citation) => self.sources(citation, out),
             Delta::Text(_) | Delta::Refusal(_) | Delta::Reasoning(_) | Delta::Redacted(_) | Delta::Citation(_) => {}
+        }
+    }
+
+    /// The chunk that streams are mostly made of, written without a tree.
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        let content = Content { parts: [Part { text }], role: "model" };
+        let chunk = PlainChunk {
+            candidates: [Candidate { content, index: 0 }],
+            model_version: &self.model,
+            response_id: &self.id,
+        };
+        // Only a map with keys that are no text cannot be written.
+        if let Ok(json) = serde_json::to_vec(&chunk) {
+            self.chunk(&json, out);
         }
     }
 
