@@ -1,9 +1,10 @@
 //! Repository tasks, run as `cargo xtask NAME`. `tidy` keeps the house rules, `test` runs everything that must
-//! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds, `fuzz`
-//! looks for bytes that break something.
+//! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds, `faults`
+//! breaks simulated providers in front of the built gateway, `fuzz` looks for bytes that break something.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod bench;
+mod blackbox;
 mod fuzz;
 mod sdk;
 mod sim;
@@ -34,6 +35,8 @@ enum Task {
     Bench(bench::Options),
     /// Random worlds under virtual time; what must hold is checked at every step
     Sim(sim::Options),
+    /// Sixteen ways a provider fails, for every pair of dialects, judged from both ends; writes docs/faults.md
+    Faults(blackbox::Faults),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::command(&options),
         Task::Bench(options) => bench::command(&options),
         Task::Sim(options) => sim::command(&options),
+        Task::Faults(options) => blackbox::faults(&options),
         Task::Fuzz(options) => fuzz::command(&options),
     };
     match outcome {

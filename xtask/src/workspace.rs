@@ -57,13 +57,24 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     Ok(PathBuf::from(dir))
 }
 
-/// Builds the gateway and the simulated providers; their paths by name (`ringmain`, `provider-sim`).
+/// Builds the gateway, the simulated providers and what looks at the gateway from outside; their paths by name
+/// (`ringmain`, `provider-sim`, `blackbox`).
 ///
 /// # Errors
 /// The build fails (its diagnostics have been printed) or makes no such program.
 pub(crate) fn build_programs(release: bool) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = cargo();
-    command.args(["build", "--quiet", "-p", "ringmain", "-p", "ringmain-provider-sim", "--bins"]);
+    command.args([
+        "build",
+        "--quiet",
+        "-p",
+        "ringmain",
+        "-p",
+        "ringmain-provider-sim",
+        "-p",
+        "ringmain-blackbox",
+        "--bins",
+    ]);
     command.arg("--message-format=json-render-diagnostics");
     if release {
         command.arg("--release");
@@ -77,7 +88,7 @@ pub(crate) fn build_programs(release: bool) -> Result<BTreeMap<String, PathBuf>>
             programs.insert(name.to_owned(), PathBuf::from(path));
         }
     }
-    for name in ["ringmain", "provider-sim"] {
+    for name in ["ringmain", "provider-sim", "blackbox"] {
         ensure!(programs.contains_key(name), "the build made no program `{name}`");
     }
     Ok(programs)

@@ -106,6 +106,12 @@ impl Sim {
         self.state.log.entries()
     }
 
+    /// Since it began: the clock of the log's times.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.state.log.elapsed()
+    }
+
     /// Empties the log and the counts.
     pub fn clear_log(&self) {
         self.state.log.clear();

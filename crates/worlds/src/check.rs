@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use ringmain_caller::Heard;
 use ringmain_provider_sim::{DEFAULT_WORDS, Ended, LogEntry, expected_text};
 use ringmain_routing::record::{dressed, replay};
 
-use crate::heard::Heard;
 use crate::make::World;
 use crate::run::{Got, Seen};
 
@@ -88,14 +88,14 @@ fn caller(world: &World, seen: &Seen, got: &Got, attempts: &[&LogEntry]) -> Vec<
 fn answer(world: &World, got: &Got, broken: &mut Vec<(&'static str, String)>) {
     let expected = expected_text(&got.caller.text(), DEFAULT_WORDS);
     match &got.heard {
-        Some(Heard::Whole { text, done }) if *done && *text != expected && !world.rules.answers => {
+        Some(Heard::Whole { text, done, .. }) if *done && *text != expected && !world.rules.answers => {
             broken.push(("whole-or-error", format!("a clean end after {text:?}, of {expected:?}")));
         }
         Some(Heard::Unfinished { text }) => {
             broken.push(("whole-or-error", format!("neither an end nor an error after {text:?}")));
         }
         Some(Heard::Unreadable(why)) => broken.push(("readable", format!("{why}: {:?}", shown(got)))),
-        Some(Heard::Broken { text }) if !expected.starts_with(text.as_str()) => {
+        Some(Heard::Broken { text, .. }) if !expected.starts_with(text.as_str()) => {
             broken.push(("one-commit", format!("{text:?} is no beginning of {expected:?}")));
         }
         Some(Heard::Broken { .. } | Heard::Whole { .. } | Heard::Refused(_)) | None => {}

@@ -13,7 +13,6 @@ pub mod caller;
 pub mod check;
 pub mod dial;
 pub mod faults;
-pub mod heard;
 pub mod make;
 pub mod run;
 

@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
+use ringmain_caller::{Heard, heard};
 use ringmain_catalog::Catalog;
 use ringmain_config::Sources;
 use ringmain_core::{RequestId, WallTime};
@@ -19,7 +20,6 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::dial::Pipes;
-use crate::heard::{Heard, heard};
 use crate::make::World;
 
 /// Requests a world's log holds; no world has as many attempts.
@@ -160,7 +160,7 @@ async fn ask(caller: Caller, gateway: Arc<Gateway>, upstream: Upstream, began: I
         Ok(body) => {
             got.body = body.map_err(|error| anyhow!("the body failed: {error}"))?;
             let status = got.status.unwrap_or_default();
-            got.heard = Some(heard(got.caller.dialect, got.caller.stream, status, &got.body));
+            got.heard = Some(heard(got.caller.dialect, got.caller.stream, status, &got.headers, &got.body));
         }
         Err(_) => (got.left, got.hung) = (got.caller.leaves.is_some(), got.caller.leaves.is_none()),
     }

@@ -34,6 +34,7 @@ pub(super) const EDGES: &[Row] = &[
         ],
     ),
     ("ringmain-provider-sim", &["ringmain-core", "ringmain-wire"]),
+    ("ringmain-caller", &["ringmain-core", "ringmain-wire", "ringmain-dialects"]),
     ("ringmain-sim", &["ringmain-core", "ringmain-catalog", "ringmain-routing", "ringmain-config"]),
     (
         "ringmain",
@@ -56,8 +57,7 @@ pub(super) const EDGES: &[Row] = &[
         "ringmain-worlds",
         &[
             "ringmain-core",
-            "ringmain-wire",
-            "ringmain-dialects",
+            "ringmain-caller",
             "ringmain-catalog",
             "ringmain-routing",
             "ringmain-config",
@@ -67,6 +67,7 @@ pub(super) const EDGES: &[Row] = &[
         ],
     ),
     ("ringmain-fuzz", &["ringmain-core", "ringmain-wire", "ringmain-dialects", "ringmain-catalog", "ringmain-config"]),
+    ("ringmain-blackbox", &["ringmain-core", "ringmain-caller", "ringmain-provider-sim"]),
     ("xtask", &[]),
 ];
 

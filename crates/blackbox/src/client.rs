@@ -1,0 +1,86 @@
+//! One request on a connection of its own, its answer read to the end or left early.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use ringmain_caller::{Ask, Heard, heard};
+use tokio::net::TcpStream;
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The body came to its end; otherwise the connection broke inside it.
+    pub(crate) complete: bool,
+    /// Until the end.
+    pub(crate) took: Duration,
+}
+
+impl Got {
+    /// One of the gateway's own headers.
+    pub(crate) fn mine(&self, name: &str) -> Option<&str> {
+        self.headers.get(format!("x-ringmain-{name}"))?.to_str().ok()
+    }
+
+    /// The answer as its SDK would read it.
+    pub(crate) fn heard(&self, ask: &Ask) -> Heard {
+        if self.complete {
+            heard(ask.dialect, ask.stream, self.status, &self.headers, &self.body)
+        } else {
+            Heard::Unreadable(format!("the connection broke after {} bytes of body", self.body.len()))
+        }
+    }
+}
+
+/// Asks and reads the whole answer.
+///
+/// # Errors
+/// No answer came: refused, closed before a head, or not within `patience`.
+pub(crate) async fn ask(address: SocketAddr, ask: &Ask, patience: Duration) -> Result<Got> {
+    send(address, ask.request(&address.to_string())?, patience).await
+}
+
+/// A plain GET.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Got> {
+    let request = Request::get(path).header("host", address.to_string()).body(Bytes::new())?;
+    send(address, request, Duration::from_secs(10)).await
+}
+
+async fn send(address: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Got> {
+    let start = Instant::now();
+    tokio::time::timeout(patience, exchange(address, request, start))
+        .await
+        .with_context(|| format!("nothing within {patience:?}"))?
+}
+
+async fn exchange(address: SocketAddr, request: Request<Bytes>, start: Instant) -> Result<Got> {
+    let stream = TcpStream::connect(address).await.context("connecting")?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Dropped with its handle, so that a caller who gives up is gone.
+    let mut driver = tokio::task::JoinSet::new();
+    driver.spawn(connection);
+    let response = sender.send_request(request.map(Full::new)).await.context("waiting for a head")?;
+    let (parts, mut incoming) = response.into_parts();
+    let (mut body, mut complete) = (BytesMut::new(), true);
+    while let Some(frame) = incoming.frame().await {
+        match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(data)) => body.extend_from_slice(&data),
+            Ok(Err(_)) => {}
+            Err(_) => complete = false,
+        }
+    }
+    let (status, headers) = (parts.status, parts.headers);
+    Ok(Got { status, headers, body: body.freeze(), complete, took: start.elapsed() })
+}

@@ -1,0 +1,167 @@
+//! The fault suite: sixteen faults, each for every pair of a caller's dialect and a provider's, judged from both ends.
+//!
+//! ```text
+//! Cell { case, caller's dialect, provider's dialect, streamed? }  -> run -> Evidence -> judge -> Verdict
+//! ```
+//! All cells of a kind run at once against one gateway; each has two providers of its own, so that no cell sees another's health.
+
+mod canary;
+mod card;
+mod catalogue;
+mod cell;
+mod clocks;
+mod judge;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ringmain_core::Dialect;
+use ringmain_provider_sim::{Behavior, Sim, SimConfig};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::gateway::Gateway;
+use canary::Canary;
+use catalogue::{Case, WORDS};
+use cell::Cell;
+use clocks::Clocks;
+use judge::Verdict;
+
+/// Cells that run at once; fewer in each round.
+const AT_ONCE: usize = 32;
+/// How often a cell is run at most: again where it did not pass and the machine was too busy to tell.
+const ROUNDS: usize = 3;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The built gateway
+    #[arg(long, value_name = "PATH")]
+    ringmain: PathBuf,
+    /// The default clocks as they are, not divided by ten
+    #[arg(long)]
+    full: bool,
+    /// Only these faults, by number (S08)
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only callers of this dialect
+    #[arg(long)]
+    caller: Option<Dialect>,
+    /// Only primaries of this dialect
+    #[arg(long)]
+    provider: Option<Dialect>,
+    /// Where to write the scorecard
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+/// Runs the cells and prints the scorecard; true when all pass.
+///
+/// # Errors
+/// The gateway or the simulator does not start.
+pub(crate) fn command(options: &Options) -> Result<bool> {
+    let clocks = Arc::new(Clocks::new(options.full));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let start = Instant::now();
+    let mut results = BTreeMap::new();
+    let mut disturbed = 0;
+    for stream in [true, false] {
+        let mut cells = cells(options, stream);
+        for round in 0..ROUNDS {
+            let done = runtime.block_on(run(&options.ringmain, &clocks, &cells, AT_ONCE >> round))?;
+            cells = done.iter().filter(|(_, _, disturbed)| *disturbed).map(|(cell, ..)| *cell).collect();
+            results.extend(done.into_iter().map(|(cell, verdict, _)| (cell, verdict)));
+            if cells.is_empty() {
+                break;
+            }
+            println!("{} cells did not pass while the machine was busy", cells.len());
+        }
+        disturbed += cells.len();
+    }
+    if disturbed > 0 {
+        println!("the machine was too busy to tell of {disturbed} cells; they count as what they came to");
+    }
+    let took = start.elapsed();
+    let card = card::Card::of(&results);
+    println!("{}", card.text());
+    for (cell, verdict) in &results {
+        if let Verdict::Partial(why) | Verdict::Fail(why) = verdict {
+            println!("{} {cell}: {why}", verdict.word());
+        }
+    }
+    if let Some(path) = &options.write {
+        fs::write(path, card.document(&results)).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let passed = results.values().filter(|verdict| **verdict == Verdict::Pass).count();
+    let failed = results.len() - passed;
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {word}. {passed} passed; {failed} failed; finished in {:.1} s", took.as_secs_f64());
+    Ok(failed == 0 && passed > 0)
+}
+
+/// The cells that were asked for, those with long waits first.
+fn cells(options: &Options, stream: bool) -> Vec<Cell> {
+    let wanted = |case: &Case| options.only.is_empty() || options.only.iter().any(|id| case.id() == *id);
+    let clocks = Clocks::new(options.full);
+    let mut cases: Vec<Case> =
+        Case::ALL.into_iter().filter(wanted).filter(|case| stream || case.is_plain_too()).collect();
+    cases.sort_by_key(|case| std::cmp::Reverse(case.within(&clocks)));
+    let mut cells = Vec::new();
+    for case in cases {
+        for caller in Dialect::ALL.into_iter().filter(|it| options.caller.is_none_or(|only| only == *it)) {
+            for provider in Dialect::ALL.into_iter().filter(|it| options.provider.is_none_or(|only| only == *it)) {
+                cells.push(Cell { case, caller, provider, stream });
+            }
+        }
+    }
+    cells
+}
+
+/// Runs cells once. A cell that did not pass while the machine was busy is marked.
+async fn run(
+    program: &Path,
+    clocks: &Arc<Clocks>,
+    cells: &[Cell],
+    at_once: usize,
+) -> Result<Vec<(Cell, Verdict, bool)>> {
+    let config = SimConfig {
+        default: Behavior { words: WORDS, ..Behavior::default() },
+        log_capacity: 1 << 16,
+        ..SimConfig::default()
+    };
+    let sim = Arc::new(Sim::start(config).await?);
+    let folder = tempfile::tempdir()?;
+    let mut rules = json!({"defaults": clocks.settings(), "providers": {}, "routes": []});
+    cell::add_route(&mut rules, canary::NAME, &[(Dialect::OpenAiChat, canary::NAME)], &sim);
+    for cell in cells {
+        cell.configure(&sim, clocks, &mut rules);
+    }
+    let gateway = Arc::new(Gateway::start(program, &rules, folder.path()).await?);
+    let canary = Arc::new(Canary::start(&gateway, clocks));
+    let (permits, mut running) = (Arc::new(Semaphore::new(at_once.max(1))), JoinSet::new());
+    for cell in cells.iter().copied() {
+        let (permits, canary) = (Arc::clone(&permits), Arc::clone(&canary));
+        let (sim, gateway, clocks) = (Arc::clone(&sim), Arc::clone(&gateway), Arc::clone(clocks));
+        running.spawn(async move {
+            let _permit = permits.acquire().await;
+            let begun = Instant::now();
+            let evidence = cell.run(&sim, &gateway, &clocks).await;
+            let busy = canary.worst(begun);
+            let verdict = judge::judge(&cell, &evidence, &clocks, busy);
+            let disturbed = verdict != Verdict::Pass && busy > clocks.slack / 4;
+            (cell, verdict, disturbed)
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(done) = running.join_next().await {
+        results.push(done?);
+    }
+    Ok(results)
+}
