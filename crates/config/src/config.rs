@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmain_catalog::{Catalog, Provider as Kind};
-use ringmain_core::Dialect;
+use ringmain_core::{Dialect, Limit, WallTime};
 use ringmain_routing::Caps;
 use secrecy::SecretString;
 
@@ -25,6 +25,10 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The written routes in file order, then the built-in ones.
     pub routes: Vec<Route>,
+    /// The virtual keys that are written in the file.
+    pub keys: Vec<CallerKey>,
+    /// The groups that are written in the file.
+    pub groups: Vec<Group>,
     /// What a request without a route of its own gets.
     pub defaults: Arc<Settings>,
     /// The catalog the names were looked up in.
@@ -45,14 +49,15 @@ impl Config {
         catalog: Arc<Catalog>,
     ) -> Self {
         let by_name = providers.iter().enumerate().map(|(index, provider)| (provider.name.clone(), index)).collect();
-        Self { server, state, providers, routes, defaults, catalog, by_name, exposed: None }
+        let (keys, groups) = (Vec::new(), Vec::new());
+        Self { server, state, providers, routes, keys, groups, defaults, catalog, by_name, exposed: None }
     }
 
     /// Why `serve` may not start with this configuration: it would listen beyond this machine with nothing to keep
-    /// strangers out. `None`: it may.
+    /// strangers out. `None`: it may. `has_keys`: there are virtual keys in the database.
     #[must_use]
-    pub const fn refusal(&self) -> Option<&Diagnostic> {
-        self.exposed.as_ref()
+    pub fn refusal(&self, has_keys: bool) -> Option<&Diagnostic> {
+        self.exposed.as_ref().filter(|exposed| !has_keys || exposed.path != "server.listen")
     }
 
     /// The headers, in lower case, that conditions of routes ask for.
@@ -94,6 +99,64 @@ pub struct Server {
     pub drain: Duration,
     /// The secret of the admin plane and, off loopback, of the data plane until there are virtual keys.
     pub admin_secret: Option<SecretString>,
+}
+
+/// A virtual key that is written in the file.
+#[derive(Debug, Clone)]
+pub struct CallerKey {
+    /// Unique among the keys of the file.
+    pub name: String,
+    /// What the caller shows.
+    pub shown: Shown,
+    /// From when on it lets nobody in.
+    pub expires: Option<WallTime>,
+    /// What it may do.
+    pub grants: Grants,
+}
+
+/// By what a caller's key is known.
+#[derive(Clone)]
+pub enum Shown {
+    /// The key itself.
+    Key(SecretString),
+    /// Its SHA-256.
+    Sha256([u8; 32]),
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A hash would tell a guess from a miss.
+        f.write_str(match self {
+            Self::Key(_) => "Key(…)",
+            Self::Sha256(_) => "Sha256(…)",
+        })
+    }
+}
+
+/// What a key or a group may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// The group it belongs to: `acme/search`.
+    pub group: Option<String>,
+    /// Names or globs of the routes it may take. Empty: any.
+    pub routes: Vec<String>,
+    /// Names or globs of the models it may ask for. Empty: any.
+    pub models: Vec<String>,
+    /// Tags its requests carry.
+    pub tags: Vec<(String, String)>,
+    /// What it may use.
+    pub limits: Vec<Limit>,
+    /// The route its requests take once a limit is used up.
+    pub on_exhausted: Option<String>,
+}
+
+/// A group of keys that is written in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// `acme/search`.
+    pub path: String,
+    /// What its keys may do together.
+    pub grants: Grants,
 }
 
 /// The section `state`.

@@ -24,7 +24,10 @@ mod sources;
 mod topology;
 mod words;
 
-pub use config::{Config, Credential, Heartbeat, HeartbeatBy, Key, Provider, Route, RouteTarget, Server, State};
+pub use config::{
+    CallerKey, Config, Credential, Grants, Group, Heartbeat, HeartbeatBy, Key, Provider, Route, RouteTarget, Server,
+    Shown, State,
+};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};
 pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};

@@ -21,8 +21,8 @@ pub struct Matcher {
     pub stream: Option<bool>,
     /// The estimated input tokens.
     pub tokens: Option<TokenBound>,
-    /// A condition that cannot be tested yet: the route is reached by its name alone.
-    pub never: bool,
+    /// The caller's virtual key, by its name or by its path.
+    pub key: Option<Names>,
 }
 
 /// One of several names or globs (`*`, `?`, `[ab]`, `{a,b}`).
@@ -103,7 +103,7 @@ impl Matcher {
     /// Does it take every request?
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        !self.never
+        self.key.is_none()
             && self.operations.is_empty()
             && self.model.is_none()
             && self.headers.is_empty()
@@ -114,7 +114,7 @@ impl Matcher {
 
     /// Do all conditions hold? `header` gives the value of a header by its lower-case name.
     pub fn matches<'h>(&self, facts: &RequestFacts, header: &dyn Fn(&str) -> Option<&'h str>) -> bool {
-        !self.never
+        self.key.as_ref().is_none_or(|names| key_fits(facts, names))
             && (self.operations.is_empty() || self.operations.contains(&facts.operation))
             && self.model.as_ref().is_none_or(|names| names.find(&plain(&facts.model)).is_some())
             && self.headers.iter().all(|(name, values)| header(name).is_some_and(|value| values.find(value).is_some()))
@@ -151,8 +151,9 @@ impl Matcher {
         if let Some(bound) = self.tokens {
             add(format!("{bound}; it has about {}", facts.input_tokens), bound.holds(facts.input_tokens));
         }
-        if self.never {
-            add(NEVER.to_owned(), false);
+        if let Some(names) = &self.key {
+            let shown = facts.key.as_ref().map_or_else(|| "none".to_owned(), |key| format!("`{key}`"));
+            add(format!("key is {names}; it is {shown}"), key_fits(facts, names));
         }
         found
     }
@@ -164,7 +165,11 @@ impl Matcher {
     }
 }
 
-const NEVER: &str = "virtual keys are not available yet";
+/// Is it the key of such a name, or of such a path?
+fn key_fits(facts: &RequestFacts, names: &Names) -> bool {
+    let fits = |text: &str| names.find(text).is_some();
+    facts.key.as_ref().is_some_and(|key| fits(&key.name) || fits(&key.to_string()))
+}
 
 const fn stream_says(stream: bool) -> &'static str {
     if stream { "a stream is wanted" } else { "no stream is wanted" }
@@ -182,7 +187,7 @@ impl fmt::Display for Matcher {
         parts.extend(self.tags.iter().map(|(name, values)| format!("tag {name} is {values}")));
         parts.extend(self.stream.map(|stream| stream_says(stream).to_owned()));
         parts.extend(self.tokens.map(|bound| bound.to_string()));
-        parts.extend(self.never.then(|| NEVER.to_owned()));
+        parts.extend(self.key.as_ref().map(|names| format!("key is {names}")));
         if parts.is_empty() {
             return f.write_str("every request");
         }

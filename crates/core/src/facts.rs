@@ -1,6 +1,7 @@
 //! What is known of a request before anything is decided.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -131,6 +132,31 @@ pub struct RequestFacts {
     pub tags: Vec<(String, String)>,
     /// By what the conversation it belongs to is known again.
     pub marks: Marks,
+    /// The virtual key it came with; `None` where none is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyName>,
+}
+
+/// A virtual key by its names; nothing here lets anybody in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyName {
+    /// What it is known by for ever.
+    pub id: Arc<str>,
+    /// What people call it.
+    pub name: Arc<str>,
+    /// The group it belongs to, from the outermost in: `acme/search`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Arc<str>>,
+}
+
+impl fmt::Display for KeyName {
+    /// `acme/search/prod`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            Some(group) => write!(f, "{group}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 /// By what a conversation is known again: hashes of the beginnings of its prompt, or of its session's name. They say

@@ -2,10 +2,12 @@
 //!
 //! Every other crate speaks in these types, and none of them does anything: no clock, no randomness, no IO.
 
+pub mod calendar;
 pub mod dialect;
 pub mod facts;
 pub mod fault;
 pub mod id;
+pub mod limit;
 pub mod money;
 pub mod outcome;
 pub mod price;
@@ -14,9 +16,10 @@ pub mod time;
 pub mod usage;
 
 pub use dialect::{Dialect, Operation};
-pub use facts::{Capabilities, Marks, RequestFacts};
+pub use facts::{Capabilities, KeyName, Marks, RequestFacts};
 pub use fault::{Fault, FaultClass, FaultScope, Origin, Phase};
 pub use id::{RequestId, TargetName};
+pub use limit::{Limit, Metered, Period};
 pub use money::Money;
 pub use outcome::{Outcome, Timings};
 pub use price::{LongContext, Price, TokenPrices};

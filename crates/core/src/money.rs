@@ -6,6 +6,9 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
+/// Billionths of a dollar in a dollar: the unit of stored sums. A 64-bit whole number of them holds nine billion dollars.
+pub const NANO: u64 = 1_000_000_000;
+
 /// An amount in picodollars (1e-12 US dollar): the smallest published price, a fraction of a cent per million tokens,
 /// stays a whole number per token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
@@ -27,6 +30,19 @@ impl Money {
     #[expect(clippy::cast_precision_loss, reason = "for display and ranking, not for accounts")]
     pub fn as_dollars(self) -> f64 {
         self.0 as f64 / 1e12
+    }
+
+    /// In billionths of a dollar, to the nearest: the unit of the ledger and of budgets.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to the range")]
+    pub fn nanos(self) -> i64 {
+        ((self.0 + 500).div_euclid(1000)).clamp(i64::MIN as i128, i64::MAX as i128) as i64
+    }
+
+    /// This many billionths of a dollar.
+    #[must_use]
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos as i128 * 1000)
     }
 
     /// This price per million, for `count` of them.

@@ -9,8 +9,11 @@ use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
 use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
+use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
+use crate::identify::{Door, identify};
+use crate::keys::{Caller, Keys};
 use crate::records::Records;
 use crate::route::{Chosen, Route};
 use crate::rules::Rules;
@@ -26,6 +29,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Where requests are written down.
     pub records: Records,
+    /// The virtual keys in force.
+    pub keys: Keys,
     rules: ArcSwap<Rules>,
     health: Mutex<Health>,
     requests: AtomicU64,
@@ -37,12 +42,15 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
         let metrics = Arc::new(Metrics::new());
+        let keys = Keys::default();
+        keys.rebind(&config);
         Self {
             clock: Clock::start(),
             seed,
             rules: ArcSwap::from_pointee(Rules::bind(config, None, &metrics)),
             metrics,
             records: Records::default(),
+            keys,
             health: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -52,6 +60,7 @@ impl Gateway {
     /// Puts new rules in force. Requests in flight finish under those they began with; what is known of the health of
     /// targets, hosts and keys that stay is kept.
     pub fn reload(&self, config: Config) {
+        self.keys.rebind(&config);
         let rules = Rules::bind(config, Some(&self.rules.load()), &self.metrics);
         self.rules.store(Arc::new(rules));
     }
@@ -91,10 +100,15 @@ impl Gateway {
         self.rules.load().config.server.max_body
     }
 
-    /// The secret a caller must show; `None` where any caller is served.
-    #[must_use]
-    pub fn caller_secret(&self) -> Option<Arc<str>> {
-        self.rules.load().caller_secret.clone()
+    /// Who asks.
+    ///
+    /// # Errors
+    /// 401: nobody we know.
+    pub fn identify(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Fault> {
+        let (rules, ring) = (self.rules.load(), self.keys.ring());
+        let secret = rules.config.server.admin_secret.as_ref().map(ExposeSecret::expose_secret);
+        let open = rules.config.server.listen.ip().is_loopback();
+        identify(headers, query, &Door { ring: &ring, secret, open, now: self.clock.now().wall })
     }
 
     /// The route of a request.

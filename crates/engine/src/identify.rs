@@ -1,32 +1,76 @@
-//! Stage 2: who asks. Without virtual keys there are two cases: a gateway on loopback serves any caller, one that
-//! listens beyond it serves callers who show the admin secret.
+//! Stage 2: who asks. Once there are virtual keys, every caller shows one (or the admin secret). Without any there are two
+//! cases: a gateway on loopback serves any caller, one that listens beyond it serves callers who show the admin secret.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use ringmain_core::{Fault, FaultClass, Origin, Phase};
+use ringmain_core::{Fault, FaultClass, Origin, Phase, WallTime};
+
+use crate::keys::{Caller, Keyring, Known};
 
 /// Where a caller may put its key: each vendor's SDK has its own place.
 const PLACES: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+/// A credential longer than this is none of ours, and is not worth hashing.
+const LONGEST: usize = 512;
 
-/// Lets the caller in, or not. `secret` is `None` where any caller is served.
+/// What holds for callers.
+#[derive(Debug)]
+pub struct Door<'a> {
+    /// The virtual keys.
+    pub ring: &'a Keyring,
+    /// The admin secret, where there is one.
+    pub secret: Option<&'a str>,
+    /// Without keys, is anybody served?
+    pub open: bool,
+    /// The date, for keys that expire.
+    pub now: WallTime,
+}
+
+/// Lets the caller in, or not.
 ///
 /// # Errors
 /// 401 that says what is missing.
-pub fn identify(headers: &HeaderMap, secret: Option<&str>) -> Result<(), Fault> {
-    let Some(secret) = secret else { return Ok(()) };
-    let bearer = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-    let bearer = bearer.and_then(|value| value.strip_prefix(b"Bearer "));
-    let shown = PLACES.iter().filter_map(|name| headers.get(*name)).map(|value| value.as_bytes()).chain(bearer);
-    if shown.into_iter().any(|key| same(key, secret.as_bytes())) {
-        return Ok(());
+pub fn identify(headers: &HeaderMap, query: Option<&str>, door: &Door<'_>) -> Result<Caller, Fault> {
+    if !door.ring.is_in_use() && door.open {
+        return Ok(Caller::Anyone);
     }
-    let signed = headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"));
-    let message = if signed {
-        "this gateway wants a key and cannot check an AWS signature: set AWS_BEARER_TOKEN_BEDROCK to its admin secret"
-    } else {
-        "this gateway wants a key: send its admin secret where your SDK puts the API key"
+    let mut message = match (door.ring.is_in_use(), is_signed(headers)) {
+        (_, true) => {
+            "this gateway wants a key and cannot check an AWS signature: set AWS_BEARER_TOKEN_BEDROCK to the key"
+        }
+        (true, false) => "this gateway wants a key: send a virtual key where your SDK puts the API key",
+        (false, false) => "this gateway wants a key: send its admin secret where your SDK puts the API key",
     };
+    for shown in credentials(headers, query).filter(|shown| shown.len() <= LONGEST) {
+        match door.ring.find(shown, door.now) {
+            Known::Good(key) => return Ok(Caller::Key(key)),
+            Known::Revoked => message = "this key was revoked",
+            Known::Expired => message = "this key has expired",
+            Known::No if door.secret.is_some_and(|secret| same(shown, secret.as_bytes())) => return Ok(Caller::Admin),
+            Known::No => {}
+        }
+    }
     Err(Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(401))
+}
+
+/// Does one of its headers show this secret?
+#[must_use]
+pub fn shows(headers: &HeaderMap, secret: &str) -> bool {
+    credentials(headers, None).any(|shown| same(shown, secret.as_bytes()))
+}
+
+/// All that could be a key, in the headers and in Google's query parameter.
+fn credentials<'r>(headers: &'r HeaderMap, query: Option<&'r str>) -> impl Iterator<Item = &'r [u8]> {
+    let bearer = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).and_then(|value| {
+        let (scheme, token) = value.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    });
+    let placed = PLACES.iter().filter_map(|name| headers.get(*name)).map(|value| value.as_bytes());
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("key="));
+    bearer.into_iter().chain(placed).chain(pairs.map(str::as_bytes))
+}
+
+fn is_signed(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
 }
 
 /// Compares without telling by its time how much was right.
@@ -37,21 +81,108 @@ fn same(left: &[u8], right: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ringmain_core::WallTime;
+    use ringmain_state::{Grants, Group, KeyHash, KeySet, VirtualKey};
+
     use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        headers
+    }
+
+    fn key(text: &str) -> VirtualKey {
+        VirtualKey {
+            id: format!("key_{text}"),
+            name: text.to_owned(),
+            hash: KeyHash::of(text.as_bytes()),
+            hint: String::new(),
+            expires: None,
+            created: WallTime(0),
+            revoked: None,
+            grants: Grants { group: Some("acme/search".to_owned()), ..Grants::default() },
+        }
+    }
+
+    fn config() -> ringmain_config::Config {
+        struct OneKey;
+        impl ringmain_config::Sources for OneKey {
+            fn var(&self, name: &str) -> Option<String> {
+                (name == "OPENAI_API_KEY").then(|| "sk-test".to_owned())
+            }
+
+            fn file(&self, _: &str) -> Result<String, String> {
+                Err("there are no files here".to_owned())
+            }
+        }
+        let catalog = ringmain_catalog::Catalog::embedded().unwrap();
+        let text = "
+groups:
+  acme: { models: [gpt-*, 'o*'], tags: { org: acme, team: none }, limits: $9/day, on_exhausted: 'route:cheap' }
+  acme/search: { routes: [text, gpt-4o, openai/*], tags: { team: search } }
+routes: [{ name: cheap, targets: [openai/gpt-4o-mini] }]
+keys: [{ name: written, key: '${OPENAI_API_KEY}', limits: ['1 at once'], group: acme }]
+";
+        let loaded = ringmain_config::load(text, &OneKey, &catalog);
+        loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+    }
 
     #[test]
     fn every_sdk_has_its_place() {
-        let headers = |name: &'static str, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, value.parse().unwrap());
-            headers
-        };
-        assert!(identify(&HeaderMap::new(), None).is_ok());
+        let ring = Keyring::default();
+        let door = |secret, open| Door { ring: &ring, secret, open, now: WallTime(5) };
+        assert!(identify(&HeaderMap::new(), None, &door(None, true)).is_ok());
+        assert!(identify(&HeaderMap::new(), None, &door(None, false)).is_err());
         for (name, value) in [("authorization", "Bearer s3"), ("x-api-key", "s3"), ("x-goog-api-key", "s3")] {
-            assert!(identify(&headers(name, value), Some("s3")).is_ok(), "{name}");
+            assert!(identify(&headers(name, value), None, &door(Some("s3"), false)).is_ok(), "{name}");
         }
+        assert!(identify(&HeaderMap::new(), Some("alt=sse&key=s3"), &door(Some("s3"), false)).is_ok());
         for (name, value) in [("authorization", "Bearer s"), ("authorization", "s3"), ("x-api-key", "s33")] {
-            assert_eq!(identify(&headers(name, value), Some("s3")).unwrap_err().status, Some(401), "{name} {value}");
+            let refused = identify(&headers(name, value), None, &door(Some("s3"), false)).unwrap_err();
+            assert_eq!(refused.status, Some(401), "{name} {value}");
         }
+    }
+
+    #[test]
+    fn keys_let_in_while_they_are_in_force() {
+        let expired = VirtualKey { expires: Some(WallTime(5)), ..key("old") };
+        let revoked = VirtualKey { revoked: Some(WallTime(1)), ..key("gone") };
+        let later = VirtualKey { expires: Some(WallTime(6)), ..key("new") };
+        let stored = KeySet { keys: vec![expired, revoked, later, key("good")], groups: Vec::new() };
+        let ring = Keyring::of(&config(), &stored);
+        let door = Door { ring: &ring, secret: Some("s3"), open: true, now: WallTime(5) };
+        let ask = |shown: &str| identify(&headers("x-api-key", shown), None, &door);
+        for (shown, says) in [("old", "expired"), ("gone", "revoked"), ("none", "wants a key")] {
+            let refused = ask(shown).unwrap_err();
+            assert!(refused.message.contains(says) && refused.status == Some(401), "{refused:?}");
+        }
+        assert!(identify(&HeaderMap::new(), None, &door).is_err(), "once there are keys, one is needed");
+        assert!(matches!(ask("s3"), Ok(Caller::Admin)));
+        for shown in ["new", "good", "sk-test"] {
+            assert!(ask(shown).unwrap().key().is_some(), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_its_groups_say_holds_for_a_key() {
+        let stored = KeySet {
+            keys: vec![key("good")],
+            groups: vec![Group { path: "acme".to_owned(), grants: Grants::default() }],
+        };
+        let ring = Keyring::of(&config(), &stored);
+        let Known::Good(good) = ring.find(b"good", WallTime(0)) else { panic!("it is in force") };
+        assert_eq!(good.name.to_string(), "acme/search/good");
+        assert_eq!(good.tags, [("org".to_owned(), "acme".to_owned()), ("team".to_owned(), "search".to_owned())]);
+        assert_eq!(good.on_exhausted.as_deref(), Some("cheap"));
+        let held: Vec<_> = good.limits.iter().map(|held| format!("{}: {}", held.scope, held.limit)).collect();
+        assert_eq!(held, ["group:acme: $9/day"]);
+        assert!(good.may("text", "gpt-4o").is_ok());
+        assert!(good.may("openai/gpt-4o", "openai%2Fgpt-4o").is_ok(), "a model may be named with its provider");
+        assert!(good.may("text", "claude-opus-5").unwrap_err().contains("group `acme` may not ask for the model"));
+        assert!(good.may("images", "gpt-4o").unwrap_err().contains("group `acme/search` may not take the route"));
+        let Known::Good(written) = ring.find(b"sk-test", WallTime(0)) else { panic!("it is in force") };
+        assert_eq!((&*written.name.id, written.limits.len()), ("config:written", 2));
+        assert!(!format!("{written:?}").contains("sk-test"));
     }
 }

@@ -13,6 +13,7 @@ use ringmain_wire::json::{self, Document, Object};
 
 use crate::accept::Accepted;
 use crate::gateway::Gateway;
+use crate::keys::Caller;
 use crate::marks::marks;
 use crate::route::{Chosen, Route};
 use crate::trace::Trace;
@@ -56,9 +57,11 @@ pub struct Inspected {
 /// Reads the facts and finds the route.
 ///
 /// # Errors
-/// 400 for a body that is not a request of its dialect, 404 for a model nothing serves.
+/// 400 for a body that is not a request of its dialect, 404 for a model nothing serves, 403 for one that the caller's key
+/// does not allow.
 pub fn inspect(
     gateway: &Gateway,
+    caller: &Caller,
     id: RequestId,
     started: Tick,
     accepted: Accepted,
@@ -79,10 +82,14 @@ pub fn inspect(
         input_tokens: read.input_tokens,
         max_output_tokens: read.max_output_tokens,
         timeout: timeout(&headers)?,
-        tags: tags(&headers),
+        tags: tags(&headers, caller),
         marks: Marks::default(),
+        key: caller.key().map(|key| key.name.clone()),
     };
     let Chosen { route, why } = gateway.route(&facts, &headers)?;
+    if let Some(Err(message)) = caller.key().map(|key| key.may(&route.name, &facts.model)) {
+        return Err(Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(403));
+    }
     let turns = registry::codec(facts.dialect).filter(|_| facts.operation == Operation::Chat).map(Codec::turns);
     facts.marks = marks(route.policy.affinity, turns.as_ref(), &object, &headers);
     let total = route.policy.timeouts.total;
@@ -159,11 +166,14 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
     timeout.map(Some).ok_or_else(expected)
 }
 
-/// `x-ringmain-tag: team=search,stage=prod`
-fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
+/// `x-ringmain-tag: team=search,stage=prod`. What the caller's key says of a tag stands above it.
+fn tags(headers: &HeaderMap, caller: &Caller) -> Vec<(String, String)> {
     let values = headers.get_all(&TAG).iter().filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(',')).filter_map(|pair| pair.split_once('='));
-    pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).take(32).collect()
+    let own = caller.key().map(|key| key.tags.as_slice()).unwrap_or_default();
+    let is_free = |(key, _): &(String, String)| own.iter().all(|(known, _)| known != key);
+    let pairs = pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).take(32).filter(is_free);
+    own.iter().cloned().chain(pairs).collect()
 }
 
 fn bad_request(message: String) -> Fault {

@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod heartbeat;
 pub mod identify;
 pub mod inspect;
+pub mod keys;
 pub mod limits;
 pub mod live;
 pub mod marks;

@@ -7,12 +7,19 @@ use ringmain_core::{Dialect, RequestId};
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
+use crate::keys::Caller;
 use crate::reply::{self, Account, ReplyBody};
 
 /// Lists what a caller may ask for, in the shape its SDK reads.
 #[must_use]
-pub fn list(gateway: &Gateway, dialect: Dialect, headers: &HeaderMap, request: RequestId) -> Response<ReplyBody> {
-    let names = names(gateway);
+pub fn list(
+    gateway: &Gateway,
+    caller: &Caller,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    request: RequestId,
+) -> Response<ReplyBody> {
+    let names = names(gateway, caller);
     // One path serves four vendors' SDKs: Anthropic's always says its version, Google's has a header for its key,
     // Cohere's says its name.
     let body = match dialect {
@@ -27,7 +34,7 @@ pub fn list(gateway: &Gateway, dialect: Dialect, headers: &HeaderMap, request: R
 }
 
 /// A name and who owns it.
-fn names(gateway: &Gateway) -> BTreeSet<(String, String)> {
+fn names(gateway: &Gateway, caller: &Caller) -> BTreeSet<(String, String)> {
     let rules = gateway.rules();
     let config = &rules.config;
     let routes = config.routes.iter().map(|route| (route.name.to_string(), "ringmain".to_owned()));
@@ -35,7 +42,9 @@ fn names(gateway: &Gateway) -> BTreeSet<(String, String)> {
         let models = config.catalog.models_of(&provider.kind.id);
         models.map(|model| (format!("{}/{}", provider.name, model.name), provider.name.clone()))
     });
-    routes.chain(models).collect()
+    // A name that stands for a route, or for a target, is the name of the route it takes.
+    let may = |name: &str| caller.key().is_none_or(|key| key.may(name, name).is_ok());
+    routes.chain(models).filter(|(name, _)| may(name)).collect()
 }
 
 fn openai(names: &BTreeSet<(String, String)>) -> Value {

@@ -25,8 +25,6 @@ const DIRECT_ROUTES_MAX: usize = 4096;
 pub struct Rules {
     /// Where they come from.
     pub config: Config,
-    /// What a caller must show; `None` where any caller is served.
-    pub caller_secret: Option<Arc<str>>,
     routes: Vec<Arc<Route>>,
     /// By what is asked and of which model: one name may stand for models of several kinds.
     direct: Mutex<HashMap<(Operation, String), Chosen>>,
@@ -39,15 +37,7 @@ impl Rules {
     #[must_use]
     pub fn bind(config: Config, before: Option<&Self>, metrics: &Metrics) -> Self {
         let topology = before.map_or_else(Arc::default, |before| Arc::clone(&before.topology));
-        let secret = config.server.admin_secret.as_ref().filter(|_| !config.server.listen.ip().is_loopback());
-        let mut rules = Self {
-            caller_secret: secret.map(|secret| Arc::from(secret.expose_secret())),
-            links: Vec::new(),
-            routes: Vec::new(),
-            direct: Mutex::default(),
-            topology,
-            config,
-        };
+        let mut rules = Self { links: Vec::new(), routes: Vec::new(), direct: Mutex::default(), topology, config };
         rules.links = rules.config.providers.iter().map(|provider| rules.link(provider)).collect();
         let selections = (0..rules.config.routes.len()).filter_map(|at| rules.config.route_selection(at));
         rules.routes = selections.map(|selection| rules.make(&selection, metrics)).collect();
@@ -222,6 +212,7 @@ mod tests {
                 timeout: None,
                 tags: Vec::new(),
                 marks: Marks::default(),
+                key: None,
             };
             rules.route(&facts, &HeaderMap::new(), &metrics).map(|chosen| chosen.route.policy.candidates.len())
         };

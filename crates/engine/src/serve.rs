@@ -12,7 +12,6 @@ use ringmain_upstream::Upstream;
 use crate::accept::{Refused, accept};
 use crate::attempt::attempt;
 use crate::gateway::Gateway;
-use crate::identify::identify;
 use crate::inspect::inspect;
 use crate::read::read;
 use crate::reply::{Account, ReplyBody};
@@ -56,12 +55,12 @@ where
     let dialect = accepted.dialect;
     let refuse = |fault| Box::new(Refused { dialect, fault, allow: None });
 
-    identify(&head.headers, gateway.caller_secret().as_deref()).map_err(refuse)?;
+    let caller = gateway.identify(&head.headers, head.uri.query()).map_err(refuse)?;
     if accepted.operation == Operation::Models {
-        return Ok(models::list(gateway, dialect, &head.headers, id));
+        return Ok(models::list(gateway, &caller, dialect, &head.headers, id));
     }
     let body = read(body, gateway.max_body()).await.map_err(refuse)?;
-    let inspected = inspect(gateway, id, started, accepted, head.headers, &body).map_err(refuse)?;
+    let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
     let inspected = Arc::new(inspected);
     let mut guard = RequestGuard::begin(gateway, &inspected);
     Ok(match attempt(gateway, upstream, &inspected, &mut guard).await {

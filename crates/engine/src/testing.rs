@@ -191,6 +191,7 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
             timeout: None,
             tags: Vec::new(),
             marks: Marks::default(),
+            key: None,
         },
         include_usage: read.include_usage,
         framing: Framing::Sse,

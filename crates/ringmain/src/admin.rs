@@ -75,7 +75,7 @@ async fn answer(gateway: &Arc<Gateway>, drain: &Drain, request: &Request<Incomin
 fn may_enter(gateway: &Gateway, headers: &HeaderMap) -> bool {
     let rules = gateway.rules();
     let Some(secret) = &rules.config.server.admin_secret else { return true };
-    headers.contains_key(AUTHORIZATION) && identify::identify(headers, Some(secret.expose_secret())).is_ok()
+    headers.contains_key(AUTHORIZATION) && identify::shows(headers, secret.expose_secret())
 }
 
 fn json(status: StatusCode, value: &serde_json::Value) -> Response<ReplyBody> {

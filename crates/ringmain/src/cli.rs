@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ringmain_core::{Dialect, Operation};
+use ringmain_core::{Dialect, Limit, Operation};
 
 /// One endpoint in front of every AI provider, which keeps answering while providers fail.
 #[derive(Debug, Parser)]
@@ -32,8 +32,9 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Decide recorded traffic again under other rules, and say what would have gone elsewhere
     Replay(Replay),
-    /// Create, list and revoke virtual keys (not available yet)
-    Keys(Later),
+    /// Create, list and revoke virtual keys
+    #[command(subcommand)]
+    Keys(Keys),
 }
 
 /// How log lines are written.
@@ -118,6 +119,9 @@ pub(crate) struct Explain {
     /// A header it carries
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) header: Vec<(String, String)>,
+    /// The virtual key it comes with, by its name in the file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
     /// A tag it carries in x-ringmain-tag
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,
@@ -177,11 +181,79 @@ pub(crate) struct Simulate {
     pub(crate) catalog: Option<PathBuf>,
 }
 
-/// A command that is promised and not there yet takes whatever it will take.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key, and show it this once
+    Create(CreateKey),
+    /// List every key: names, groups, limits, and whether it is in force
+    List(ListKeys),
+    /// Revoke a key; gateways that run refuse it within 5 seconds
+    Revoke(RevokeKey),
+}
+
+/// Where keys are kept.
 #[derive(Debug, Args)]
-pub(crate) struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub(crate) _arguments: Vec<String>,
+pub(crate) struct Database {
+    /// The configuration file, whose `state.database` holds the keys
+    #[arg(long, value_name = "FILE", env = "RINGMAIN_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The SQLite file itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    /// What to call it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The same, as an option
+    #[arg(long = "name", value_name = "NAME", conflicts_with = "name", hide = true)]
+    pub(crate) named: Option<String>,
+    /// The group it belongs to, such as acme/search
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
+    /// When it ends: a duration such as 30d, or a date such as 2027-01-31
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<String>,
+    /// A route it may take (name or glob; may be repeated); any if none is said
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) route: Vec<String>,
+    /// A model it may ask for (name or glob; may be repeated); any if none is said
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Vec<String>,
+    /// A tag its requests carry (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) tag: Vec<(String, String)>,
+    /// What it may use (may be repeated): "60 requests/minute", "2M tokens/day", "$50/month", "10 at once"
+    #[arg(long, value_name = "LIMIT")]
+    pub(crate) limit: Vec<Limit>,
+    /// Once a limit is used up: `error` (429), or `route:NAME`
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_exhausted: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListKeys {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeKey {
+    /// Its name or id
+    #[arg(value_name = "NAME")]
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 /// `1200`, `60k`, `1.5m`

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod explain;
+mod keys;
 mod models;
 mod replay;
 mod serve;
@@ -23,13 +24,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
-        Command::Keys(_) => Ok(later("keys")),
+        Command::Keys(command) => keys::run(&command),
     }
-}
-
-fn later(command: &str) -> ExitCode {
-    complain(&format!("`ringmain {command}` is not available yet; the README's table says what is"));
-    ExitCode::from(2)
 }
 
 /// Says something to the person at the terminal. A closed pipe is no reason to fail.

@@ -101,6 +101,7 @@ pub(crate) fn facts() -> RequestFacts {
         timeout: None,
         tags: Vec::new(),
         marks: Marks::default(),
+        key: None,
     }
 }
 

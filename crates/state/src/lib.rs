@@ -2,11 +2,18 @@
 //!
 //! Nothing here may make a request wait: writing is handing over, and what cannot be kept is counted, not waited for.
 
+pub mod keys;
 pub mod memory;
 pub mod records;
 pub mod sqlite;
 
+pub use keys::{Grants, Group, KeyHash, KeySet, KeyStore, NewKey, VirtualKey};
 pub use records::{RecordQuery, RecordSink, StateError};
+
+/// A key in force has this name already.
+pub(crate) fn name_taken(name: &str) -> StateError {
+    StateError::Refused(format!("there is a key `{name}` already: revoke it, or take another name"))
+}
 
 #[cfg(test)]
 mod tests;

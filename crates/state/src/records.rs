@@ -45,6 +45,9 @@ pub enum StateError {
     /// A record of a later version of this program, or a damaged one.
     #[error("a stored record cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// What was asked for cannot be, and why.
+    #[error("{0}")]
+    Refused(String),
     /// A thread could not be started, or a file made.
     #[error("{0}")]
     Io(#[from] std::io::Error),

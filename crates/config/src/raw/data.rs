@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringmain_core::Money;
+use ringmain_core::{Limit, Money, WallTime};
 use secrecy::SecretString;
 
 use super::trend::Trend;
@@ -28,6 +28,8 @@ pub(crate) enum Data {
     Trend(Trend),
     Percentile(u8),
     Money(Money),
+    Limit(Limit),
+    Date(WallTime),
     Word(&'static str),
     Section(Section),
     List(Vec<Field>),

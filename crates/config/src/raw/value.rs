@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringmain_core::time::parse_duration;
 
-use ringmain_core::{Dialect, Money, Operation};
+use ringmain_core::{Dialect, Money, Operation, calendar};
 
 use super::{Data, trend};
 use crate::schema::Shape;
@@ -62,12 +62,7 @@ pub(crate) fn parse(shape: &Shape, text: &str) -> Result<Data, Refused> {
                 Err(refused("`off`, a percentile or a duration", "write p50, p90, p95, p99, or a time such as `2s`"))
             }
         },
-        Shape::Switch => match (text, duration(text)) {
-            ("on", _) => Ok(Data::Word("on")),
-            ("off", _) => Ok(Data::Word("off")),
-            (_, Ok(duration)) => Ok(Data::Duration(Some(duration))),
-            (_, Err(_)) => Err(refused("`on`, `off` or a duration", "write `on`, or how often: `30s`")),
-        },
+        Shape::Switch => switch(text),
         Shape::Range => range(text),
         Shape::Share => percent(text).map(Data::Number),
         Shape::Money => dollars(text)
@@ -76,6 +71,8 @@ pub(crate) fn parse(shape: &Shape, text: &str) -> Result<Data, Refused> {
         Shape::Weight => weight(text),
         Shape::Address => address(text),
         Shape::Tokens => tokens(text).map(Data::Tokens),
+        Shape::Limit => text.parse().map(Data::Limit).map_err(|form| refused("a limit", form)),
+        Shape::Date => date(text),
         Shape::Trend => trend::parse(text).map(Data::Trend),
         Shape::Pattern => match Names::new([text]) {
             Ok(_) if text.is_empty() => Err(refused("a name or glob", "")),
@@ -133,6 +130,20 @@ fn range(text: &str) -> Result<Data, Refused> {
         return Err(refused("a range that grows", "write the smaller one first: `250ms..8s`"));
     }
     Ok(Data::Range(from, to))
+}
+
+fn switch(text: &str) -> Result<Data, Refused> {
+    match (text, duration(text)) {
+        ("on", _) => Ok(Data::Word("on")),
+        ("off", _) => Ok(Data::Word("off")),
+        (_, Ok(duration)) => Ok(Data::Duration(Some(duration))),
+        (_, Err(_)) => Err(refused("`on`, `off` or a duration", "write `on`, or how often: `30s`")),
+    }
+}
+
+fn date(text: &str) -> Result<Data, Refused> {
+    let wrong = || refused("a date", "write it like `2027-01-31` or `2027-01-31T12:00:00Z`, in UTC");
+    calendar::parse_date(text).map(Data::Date).ok_or_else(wrong)
 }
 
 /// A share of 1.

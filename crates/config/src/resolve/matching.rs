@@ -7,7 +7,7 @@ use crate::{Matcher, Names};
 
 /// The conditions of a route.
 pub(super) fn matcher(section: &Section) -> Matcher {
-    let mut matcher = Matcher { never: section.get("key").is_some(), ..Matcher::default() };
+    let mut matcher = Matcher::default();
     for field in &section.fields {
         if let Some(name) = field.key.strip_prefix("header.") {
             matcher.headers.push((name.to_ascii_lowercase(), names_of(field)));
@@ -16,6 +16,7 @@ pub(super) fn matcher(section: &Section) -> Matcher {
         } else {
             match (field.key.as_str(), &field.data) {
                 ("operation", Data::List(items)) => matcher.operations = operations(items),
+                ("key", _) => matcher.key = Some(names_of(field)),
                 ("model", _) => matcher.model = Some(names_of(field)),
                 ("stream", Data::Flag(flag)) => matcher.stream = Some(*flag),
                 ("tokens", Data::Tokens(bound)) => matcher.tokens = Some(*bound),

@@ -3,6 +3,7 @@
 mod builtin;
 mod environment;
 mod heartbeat;
+mod keys;
 mod matching;
 mod providers;
 mod routes;
@@ -63,6 +64,8 @@ impl Resolver<'_> {
         }
         let defaults = Arc::new(self.settings(&Layers::new([defaults], DEFAULTS), &[defaults]));
         routes.extend(builtin::routes(&self.providers, &routes, &defaults));
+        let keys = self.caller_keys(root, &routes);
+        let groups = self.groups(root, &routes);
         let exposed = server::exposed(&server, root);
         if let Some(exposed) = &exposed {
             let warning = crate::Severity::Warning;
@@ -73,6 +76,7 @@ impl Resolver<'_> {
         }
         let mut config = Config::new(server, state, self.providers, routes, defaults, self.catalog.clone());
         config.exposed = exposed;
+        (config.keys, config.groups) = (keys, groups);
         Some(config)
     }
 

@@ -38,8 +38,11 @@ pub(super) fn exposed(server: &Server, root: &Section) -> Option<Diagnostic> {
     if root.section("server").is_some_and(|section| section.get("admin_secret").is_some()) {
         return None;
     }
-    let open = [("listen", server.listen), ("admin", server.admin)];
-    let (key, address) = open.into_iter().find(|(_, address)| !address.ip().is_loopback())?;
+    // Virtual keys keep strangers from the data plane. What is said of the admin plane stands above: keys do not help there.
+    let has_keys = !root.list("keys").is_empty();
+    let mut open =
+        [("admin", server.admin), ("listen", server.listen)].into_iter().filter(|(_, it)| !it.ip().is_loopback());
+    let (key, address) = open.find(|(key, _)| !has_keys || *key == "admin")?;
     let field = root.section("server").and_then(|section| section.get(key));
     let span = field.map_or_else(Span::default, |field| field.span);
     let path = format!("server.{key}");
@@ -50,7 +53,8 @@ pub(super) fn exposed(server: &Server, root: &Section) -> Option<Diagnostic> {
     let message = format!(
         "`{path}` is `{which}`, which other machines can reach, and there is no secret: `serve` refuses to start"
     );
-    let help = format!("add `admin_secret: ${{RINGMAIN_ADMIN_SECRET}}` under `server`, or write `{key}: {own}`");
+    let keys = if key == "listen" { "; or give callers keys: `ringmain keys create`" } else { "" };
+    let help = format!("add `admin_secret: ${{RINGMAIN_ADMIN_SECRET}}` under `server`, or write `{key}: {own}`{keys}");
     let mut problems = Diagnostics::default();
     problems.error(Code::Exposed, span, &path, message).help(help);
     problems.iter().next().cloned()

@@ -57,6 +57,10 @@ pub(crate) enum Shape {
     Url,
     /// `> 50k`.
     Tokens,
+    /// `$50/month`.
+    Limit,
+    /// `2027-01-31`.
+    Date,
     /// `p95(ttft) > 2s`.
     Trend,
     /// `off`, a percentile or a duration.
@@ -108,6 +112,8 @@ impl Shape {
             Self::Address => "an address",
             Self::Url => "a URL",
             Self::Tokens => "a bound on tokens",
+            Self::Limit => "a limit",
+            Self::Date => "a date",
             Self::Trend => "a condition on a measure",
             Self::Hedge => "`off`, a percentile or a duration",
             Self::Switch => "`on`, `off` or a duration",

@@ -34,6 +34,18 @@ pub(crate) static ROOT: &[&[Setting]] = &[&[
         "Which requests go where; tried in file order.",
     ),
     now("defaults", Shape::Section(&[DEFAULTS]), "", "What every route inherits; a route may say any of it otherwise."),
+    now(
+        "keys",
+        Shape::List(&Shape::Section(&[CALLER_KEY, GRANTS])),
+        "",
+        "Virtual keys: who may call. Once there is one, here or in the database, callers must show theirs.",
+    ),
+    now(
+        "groups",
+        Shape::Named(&Shape::Section(&[GRANTS])),
+        "",
+        "Groups of keys, by path: `acme`, and within it `acme/search`. What a group may use, its keys share.",
+    ),
     now("state", Shape::Section(&[STATE]), "", "Where things are kept."),
     now("telemetry", Shape::Section(&[TELEMETRY]), "", "Where measurements are sent."),
 ]];
@@ -48,7 +60,7 @@ pub(crate) static SERVER: &[Setting] = &[
         "admin_secret",
         Shape::Secret,
         "",
-        "The secret of the admin plane. One is needed to listen on anything but loopback.",
+        "The secret of the admin plane. Needed where that listens on anything but loopback; and where the data plane does, unless there are virtual keys.",
     ),
 ];
 
@@ -95,6 +107,40 @@ static KEY: &[Setting] = &[
         "The most requests a minute with this key. What the provider says of it counts besides.",
     ),
     now("tpm", Shape::Count, "", "The most tokens a minute with this key, input and output."),
+];
+
+static CALLER_KEY: &[Setting] = &[
+    now("name", Shape::Text, "", "What people call it; records and measurements name it so."),
+    now("key", Shape::Secret, "", "What the caller shows."),
+    now("hash", Shape::Text, "", "In place of `key`: its SHA-256, `sha256:` and 64 hex digits."),
+    now("group", Shape::Text, "", "The group it belongs to: `acme/search`."),
+    now("expires", Shape::Date, "", "From when on it lets nobody in: `2027-01-31`."),
+];
+
+static GRANTS: &[Setting] = &[
+    now("routes", Shape::OneOrMany(&Shape::Pattern), "", "The only routes that may be taken: names or globs."),
+    now(
+        "models",
+        Shape::OneOrMany(&Shape::Pattern),
+        "",
+        "The only models that may be asked for, as the caller writes them: names or globs.",
+    ),
+    now("tags", Shape::Named(&Shape::Text), "", "Tags that its requests carry, whatever the caller says."),
+    now(
+        "limits",
+        Shape::OneOrMany(&Shape::Limit),
+        "",
+        "What may be used: `60 requests/minute`, `2M tokens/day`, `$50/month`, `10 at once`. Minute to month are the \
+         calendar's, in UTC; a duration such as `60s` or `30d` is the time that has just gone by. A key's own and those \
+         of all its groups hold.",
+    ),
+    now(
+        "on_exhausted",
+        Shape::Text,
+        "error",
+        "When a limit is used up: `error` is 429 with the time it returns, `route:cheap` takes that route instead, which \
+         no limit on money or tokens then holds back.",
+    ),
 ];
 
 pub(crate) static HEARTBEAT: &[Setting] = &[
@@ -151,11 +197,11 @@ static MATCH: &[Setting] = &[
     now("tag.*", Shape::OneOrMany(&Shape::Pattern), "", "The value of a tag from `x-ringmain-tag`: names or globs."),
     now("stream", Shape::Flag, "", "Is a stream wanted?"),
     now("tokens", Shape::Tokens, "", "The estimated input tokens: `\"> 50k\"`."),
-    later(
+    now(
         "key",
         Shape::OneOrMany(&Shape::Pattern),
         "",
-        "it will match the caller's virtual key; until then the route is reached by its name alone",
+        "The caller's virtual key, by name, or by group and name: `prod`, `acme/search/*`.",
     ),
 ];
 

@@ -24,7 +24,7 @@ fn the_contract_is_read() {
     assert_eq!(got, expected, "{}", loaded.diagnostics.render("ringmain.yaml", WHOLE, false));
     assert!(loaded.diagnostics.iter().all(|d| d.severity == Severity::Warning));
     let config = loaded.config.unwrap();
-    assert_eq!(config.refusal().unwrap().severity, Severity::Error);
+    assert_eq!(config.refusal(false).unwrap().severity, Severity::Error);
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.server.max_body, 64 << 20);
     let names: Vec<_> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
@@ -156,6 +156,7 @@ fn what_the_pages_show_is_read() {
     for text in readme.chain(page) {
         let mut env = env();
         env.vars.insert("RINGMAIN_ADMIN_SECRET".to_owned(), "secret-of-the-admin".to_owned());
+        env.vars.insert("SEARCH_KEY".to_owned(), "sk-of-a-caller".to_owned());
         let loaded = read(text, &env);
         let shown = loaded.diagnostics.render("page.yaml", text, false);
         assert!(loaded.config.is_some() && !shown.contains("RM0007"), "{shown}");
@@ -174,7 +175,7 @@ fn the_environment_alone() {
     let config = from_environment(&base, &catalog()).config.unwrap();
     let got: Vec<_> = config.providers.iter().map(|p| (p.name.as_str(), p.base_url.as_str())).collect();
     assert_eq!(got, [("anthropic", "https://api.anthropic.com"), ("openai", "http://127.0.0.1:9000/v1")]);
-    assert_eq!(config.refusal(), None);
+    assert_eq!(config.refusal(false), None);
     let smart = config.select(&facts(Operation::Chat, "smart"), &|_| None).unwrap();
     let models: Vec<_> = smart.targets.iter().map(|target| target.model.as_str()).collect();
     assert_eq!(models, ["claude-sonnet-4-5", "gpt-4o", "o3"]);
@@ -197,9 +198,9 @@ fn a_base_url_that_is_the_gateway_itself_is_not_used() {
 #[test]
 fn a_secret_opens_the_door() {
     let open = "server: { listen: ':8080', admin_secret: '${OPENAI_API_KEY}' }";
-    assert_eq!(config(open).refusal(), None);
+    assert_eq!(config(open).refusal(false), None);
     let closed = load("server: { listen: ':8080' }", &env(), &catalog());
-    let help = closed.config.unwrap().refusal().unwrap().help.clone().unwrap();
+    let help = closed.config.unwrap().refusal(false).unwrap().help.clone().unwrap();
     assert!(help.contains("admin_secret") && help.contains("127.0.0.1:8080"), "{help}");
 }
 

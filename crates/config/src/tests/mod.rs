@@ -113,5 +113,6 @@ fn facts(operation: Operation, model: &str) -> RequestFacts {
         timeout: None,
         tags: Vec::new(),
         marks: Marks::default(),
+        key: None,
     }
 }

@@ -179,8 +179,33 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        "routes: [{ name: a, match: { key: team }, targets: [openai/gpt-4o] }]",
-        &["W RM0007 1:30 `routes[0].match.key` is not available yet: it will match the caller's virtual key"],
+        "routes: [{ name: a, match: { key: 'team[' }, targets: [openai/gpt-4o] }]",
+        &["E RM0004 1:35 `team[` is not a glob"],
+    ),
+    (
+        "keys: [{ name: a, hash: 'sha256:12' }, { name: 'a b', key: '${OPENAI_API_KEY}' }, { key: '${OPENAI_API_KEY}' }, { name: c }]",
+        &[
+            "E RM0004 1:25 `keys[0].hash` is no hash of a key | write `sha256:` and 64 hex digits",
+            "E RM0004 1:48 `a b` is no name of a key",
+            "E RM0005 1:83 `keys[2]` has no `name`",
+            "E RM0005 1:113 `keys[3]` takes either `key` or `hash`",
+        ],
+    ),
+    (
+        "keys: [{ name: a, key: '${OPENAI_API_KEY}', group: a//b, expires: soon, limits: [$5, 10 at once], on_exhausted: 'route:x' }]",
+        &[
+            "E RM0004 1:52 `a//b` is no path of a group",
+            "E RM0004 1:67 `soon` is not a date | write it like `2027-01-31`",
+            "E RM0004 1:82 `$5` is not a limit | write `60 requests/minute`",
+            "E RM0004 1:113 `route:x` names no route",
+        ],
+    ),
+    (
+        "groups: { acme/: {}, acme: { limit: $5/day } }",
+        &[
+            "E RM0004 1:11 `acme/` is no path of a group",
+            "E RM0002 1:30 there is no setting `limit` here | did you mean `limits`?",
+        ],
     ),
     (
         "state: { database: 'postgres://x', shared: memory, analytics: database }",

@@ -135,6 +135,7 @@ fn request(route: &Arc<Route>, model: &str, now: Now) -> Option<Inspected> {
             timeout: None,
             tags: Vec::new(),
             marks: Marks::default(),
+            key: None,
         },
         model_in_body: true,
         include_usage: false,

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ringmain_config::Config;
 use ringmain_core::{Capabilities, Dialect, Marks, Now, Operation, RequestFacts, RequestId, Seed, Tick};
 use ringmain_engine::Gateway;
+use ringmain_engine::keys::Caller;
 use ringmain_engine::route::Chosen;
 use ringmain_routing::{Health, explain};
 
@@ -51,13 +52,21 @@ pub(crate) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
 /// The request to explain; `None` where none is described.
 fn asked(arguments: &Explain, gateway: &Arc<Gateway>) -> anyhow::Result<Option<Asked>> {
     let headers = headers(arguments)?;
+    let caller = caller(arguments, gateway)?;
     if let Some(file) = &arguments.request {
         let body = Bytes::from(std::fs::read(file).with_context(|| format!("reading {}", file.display()))?);
         let accepted = ringmain_engine::accept::accept(&Method::POST, &arguments.path, None)
             .map_err(|refused| anyhow::anyhow!("{}", refused.fault.message))?;
-        let inspected =
-            ringmain_engine::inspect::inspect(gateway, RequestId(0), Tick::ZERO, accepted, headers.clone(), &body)
-                .map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
+        let inspected = ringmain_engine::inspect::inspect(
+            gateway,
+            &caller,
+            RequestId(0),
+            Tick::ZERO,
+            accepted,
+            headers.clone(),
+            &body,
+        )
+        .map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
         return Ok(Some(Asked { facts: inspected.facts, headers }));
     }
     let Some(model) = &arguments.model else {
@@ -79,10 +88,20 @@ fn asked(arguments: &Explain, gateway: &Arc<Gateway>) -> anyhow::Result<Option<A
         input_tokens: arguments.tokens,
         max_output_tokens: arguments.max_output,
         timeout: arguments.timeout,
-        tags: arguments.tag.clone(),
+        tags: caller.key().into_iter().flat_map(|key| key.tags.clone()).chain(arguments.tag.clone()).collect(),
         marks: Marks::default(),
+        key: caller.key().map(|key| key.name.clone()),
     };
     Ok(Some(Asked { facts, headers }))
+}
+
+/// The holder of a key that the file has.
+fn caller(arguments: &Explain, gateway: &Gateway) -> anyhow::Result<Caller> {
+    let Some(name) = &arguments.key else { return Ok(Caller::Anyone) };
+    let ring = gateway.keys.ring();
+    let key = ring.keys().find(|key| *key.name.name == **name || key.name.to_string() == *name);
+    let none = || format!("the file has no key `{name}`; those made by `ringmain keys` are not looked at here");
+    Ok(Caller::Key(Arc::clone(key.with_context(none)?)))
 }
 
 fn headers(arguments: &Explain) -> anyhow::Result<HeaderMap> {

@@ -11,7 +11,7 @@ use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
 use ringmain_engine::records::Store;
 use ringmain_engine::{Gateway, heartbeat};
-use ringmain_state::sqlite;
+use ringmain_state::{KeySet, KeyStore, sqlite};
 use ringmain_telemetry::{ConfigReloaded, emit, log};
 use ringmain_upstream::{Dial, NetDialer, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +22,9 @@ use crate::{admin, commands, rules_file, server};
 
 /// How often the configuration file is looked at. Kubernetes swaps a link: only the content tells.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the store of virtual keys is asked whether it has changed.
+const KEYS_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the gateway.
 pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
@@ -38,13 +41,15 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         commands::complain(&format!("configuration:\n{}", shown.trim_end()));
     }
     let Some(config) = loaded.config else { bail!("the configuration has errors; nothing was started") };
-    if let Some(refusal) = config.refusal() {
+    let stored = stored_keys(&config.state);
+    let has_keys = stored.as_ref().is_some_and(|(_, set)| !set.keys.is_empty());
+    if let Some(refusal) = config.refusal(has_keys) {
         let help = refusal.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
         bail!("{}{help}", refusal.message);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let file = arguments.config.clone().map(|path| RulesFile { path, text, catalog });
-    runtime.block_on(serve(config, file))
+    runtime.block_on(serve(config, file, stored))
 }
 
 /// The file the rules come from, as last read.
@@ -54,7 +59,11 @@ struct RulesFile {
     catalog: Arc<Catalog>,
 }
 
-async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCode> {
+async fn serve(
+    config: Config,
+    file: Option<RulesFile>,
+    stored: Option<(Arc<dyn KeyStore>, KeySet)>,
+) -> anyhow::Result<ExitCode> {
     let (listen, admin_address) = (config.server.listen, config.server.admin);
     let grace = config.server.drain;
     let threads = config.server.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
@@ -73,6 +82,10 @@ async fn serve(config: Config, file: Option<RulesFile>) -> anyhow::Result<ExitCo
     let state = config.state.clone();
     let gateway = Arc::new(Gateway::new(config, seed));
     keep_records(&gateway, &state);
+    if let Some((store, set)) = stored {
+        gateway.keys.learn(set, &gateway.rules().config);
+        tokio::spawn(follow_keys(store, Arc::clone(&gateway)));
+    }
     let (stage, drain) = Drain::new();
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::default());
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
@@ -107,6 +120,46 @@ fn keep_records(gateway: &Gateway, state: &State) {
         Err(error) => {
             tracing::error!(file = %file.display(), %error, "state.database cannot be used: requests are kept in memory alone");
         }
+    }
+}
+
+/// The virtual keys of the database, if there is one. Where it cannot be read, none of its keys lets anybody in.
+fn stored_keys(state: &State) -> Option<(Arc<dyn KeyStore>, KeySet)> {
+    let file = state.database.as_ref()?;
+    let read = sqlite::Keys::open(file).and_then(|keys| keys.load().map(|set| (Arc::new(keys) as _, set)));
+    read.inspect_err(|error| {
+        tracing::error!(file = %file.display(), %error, "state.database cannot be used: its virtual keys are not known");
+    })
+    .ok()
+}
+
+/// Follows the keys of the database: what is made or revoked holds here within [`KEYS_EVERY`]. While it cannot be read,
+/// the keys last known hold.
+async fn follow_keys(store: Arc<dyn KeyStore>, gateway: Arc<Gateway>) {
+    let mut known = None;
+    let mut trouble = false;
+    loop {
+        let store = Arc::clone(&store);
+        let read = tokio::task::spawn_blocking(move || {
+            let revision = store.revision()?;
+            if known == Some(revision) { Ok(None) } else { store.load().map(|set| Some((revision, set))) }
+        });
+        match read.await {
+            Ok(Ok(changed)) => {
+                if let Some((revision, set)) = changed {
+                    known = Some(revision);
+                    gateway.keys.learn(set, &gateway.rules().config);
+                }
+                trouble = false;
+            }
+            Ok(Err(error)) => {
+                if !std::mem::replace(&mut trouble, true) {
+                    tracing::error!(%error, "virtual keys cannot be read: those last known hold");
+                }
+            }
+            Err(error) => tracing::error!(%error, "reading virtual keys had a fault"),
+        }
+        tokio::time::sleep(KEYS_EVERY).await;
     }
 }
 
@@ -176,6 +229,12 @@ fn reload(file: &RulesFile, gateway: &Gateway) {
     }
     match loaded.config {
         Some(config) => {
+            let has_keys = !gateway.keys.stored().keys.is_empty();
+            if let Some(refusal) = config.refusal(has_keys) {
+                tracing::error!(message = refusal.message, "new configuration refused; the old one stays in force");
+                emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(1) });
+                return;
+            }
             let server = &gateway.rules().config.server;
             if (config.server.listen, config.server.admin) != (server.listen, server.admin) {
                 tracing::warn!("server.listen and server.admin change at the next start, not at a reload");

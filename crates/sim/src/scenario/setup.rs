@@ -139,6 +139,7 @@ fn kind(request: &Request, routes: &mut Routes<'_>) -> anyhow::Result<Kind> {
         timeout: request.timeout.map(|timeout| timeout.0),
         tags: request.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         marks: Marks::default(),
+        key: None,
     };
     let mut ways: Vec<Way> = Vec::new();
     for from in steps(routes.config) {

@@ -117,6 +117,7 @@ fn kind(seed: Seed, route: usize) -> Kind {
         timeout: one(seed.draw("timeout"), &[None, None, Some(1), Some(10)]).flatten().map(Duration::from_secs),
         tags: Vec::new(),
         marks: Marks::default(),
+        key: None,
     };
     Kind {
         share: 1.0,

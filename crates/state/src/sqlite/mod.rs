@@ -1,5 +1,6 @@
 //! One file on this machine, through SQLite in WAL mode: readers never wait for the writer, nor it for them.
 
+mod keys;
 mod records;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use rusqlite::Connection;
 
 use crate::StateError;
 
+pub use keys::Keys;
 pub use records::Records;
 
 /// How long a statement waits for another process that writes.

@@ -1,3 +1,4 @@
 //! One suite over every backend.
 
+mod keys;
 mod records;

@@ -26,6 +26,7 @@ fn record(id: u128, at: u64) -> Arc<Record> {
             timeout: Some(Duration::from_secs(9)),
             tags: vec![("team".to_owned(), "search".to_owned())],
             marks: Marks { earlier: vec![u64::MAX, 1], own: Some(3) },
+            key: None,
         },
         headers: Vec::new(),
         candidates: Arc::from([]),
