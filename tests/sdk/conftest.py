@@ -164,7 +164,8 @@ def _provider_sims(program: str, folder: Path):
 def clean_environment(env=None) -> dict:
     """This process's environment without keys, base URLs and proxies of the surroundings, and with `env`."""
     unwanted = ("_API_KEY", "_BASE_URL", "_PROXY", "_proxy")
-    wanted = lambda name: not name.endswith(unwanted) and not name.startswith("AWS_")
+    clouds = ("AWS_", "GOOGLE_", "GCE_", "CLOUDSDK_")
+    wanted = lambda name: not name.endswith(unwanted) and not name.startswith(clouds)
     return {**{name: value for name, value in os.environ.items() if wanted(name)}, **(env or {})}
 
 

@@ -1,8 +1,9 @@
 //! One kind of provider: where it is, how it is authorised, what it serves under which paths.
 
 use ringmain_core::{Capabilities, Dialect, FaultClass, FaultScope, Operation};
+use serde_json::Value;
 
-use crate::{Model, Quirks};
+use crate::{Model, Pointer, Quirks};
 
 /// A provider, as `providers/<id>.yaml` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +16,17 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// Environment variables that hold another base URL, as the vendor's SDK reads them. The first that is set wins.
     pub base_url_env: Vec<String>,
-    /// Environment variables that hold the cloud region of a base URL with `{region}`. The first that is set wins.
+    /// The base URL in regions whose hosts are named otherwise.
+    pub base_url_at: Vec<(String, String)>,
+    /// Environment variables that hold the cloud region of a base URL or path with `{region}`. The first that is set wins.
     pub region_env: Vec<String>,
+    /// The region where none is named.
+    pub default_region: Option<String>,
+    /// Environment variables that hold the cloud project of a path with `{project}`. The first that is set wins.
+    pub project_env: Vec<String>,
+    /// Environment variables that name a file of credentials. With one of these and one of `project_env` the environment
+    /// speaks of this provider.
+    pub credentials_env: Vec<String>,
     /// Environment variables that hold the key. The first that is set wins.
     pub env: Vec<String>,
     /// Does it answer without a key (a server of one's own)?
@@ -67,10 +77,17 @@ pub struct Endpoint {
     /// The dialect spoken there. `None` for an operation that has one shape only: OpenAI's, or the provider's listing.
     pub dialect: Option<Dialect>,
     /// The path under the base URL, perhaps with a query; `{model}` stands for the model's name, `{model_segment}` for the
-    /// same as one segment of the path, whose slashes are escaped too.
+    /// same as one segment of the path, whose slashes are escaped too; `{project}` and `{region}` for where the provider is.
     pub path: String,
     /// The path of a streamed answer, where it is another one.
     pub stream_path: Option<String>,
+    /// The models it is for: names, with `*` for any text. Where it names a model, the endpoints that name none are not
+    /// for that. Empty: every other.
+    pub models: Vec<String>,
+    /// Members of the body that are said elsewhere here, and refused: taken out, and nothing is lost.
+    pub omit: Vec<Pointer>,
+    /// Members that requests here must have: set where the caller did not.
+    pub add: Vec<(Pointer, Value)>,
     /// How a request is authorised here, where that is not the provider's way.
     pub auth: Option<Auth>,
 }
@@ -91,6 +108,19 @@ impl Endpoint {
         }
         template.replace("{model}", &encoded(model))
     }
+
+    /// Is it for this model by name?
+    fn names(&self, model: &str) -> bool {
+        self.models.iter().any(|pattern| fits(pattern, model))
+    }
+}
+
+/// Does a name fit a pattern in which `*` is any text?
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(start) else { return false };
+    let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+    ends.rev().any(|at| name.get(at..).is_some_and(|name| fits(rest, name)))
 }
 
 /// Percent-encodes what may not stand in a path (RFC 3986 `pchar`, and `/` since models are named with it).
@@ -168,7 +198,49 @@ impl Pools {
     }
 }
 
+/// What a path says of where a provider is.
+const PLACE: &str = "/projects/{project}/locations/{region}";
+
 impl Provider {
+    /// Does a path of it name the cloud project?
+    #[must_use]
+    pub fn has_projects(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.path.contains("{project}"))
+    }
+
+    /// The same with its paths in a project and region. Without a project they are those of an account that is known by
+    /// its key alone.
+    #[must_use]
+    pub fn placed(&self, project: Option<&str>, region: Option<&str>) -> Self {
+        let place = |path: &mut String| {
+            if project.is_none() {
+                *path = path.replace(PLACE, "");
+            }
+            for (word, value) in [("{project}", project), ("{region}", region)] {
+                if let Some(value) = value.filter(|_| path.contains(word)) {
+                    *path = path.replace(word, &segment(value));
+                }
+            }
+        };
+        let mut placed = self.clone();
+        for endpoint in &mut placed.endpoints {
+            place(&mut endpoint.path);
+            endpoint.stream_path.iter_mut().for_each(place);
+        }
+        placed
+    }
+
+    /// The endpoints for this operation with this model, preferred first.
+    pub fn endpoints_for<'a>(
+        &'a self,
+        operation: Operation,
+        model: &'a str,
+    ) -> impl Iterator<Item = &'a Endpoint> + Clone {
+        let of = self.endpoints.iter().filter(move |endpoint| endpoint.operation == operation);
+        let named = of.clone().any(|endpoint| endpoint.names(model));
+        of.filter(move |endpoint| if named { endpoint.names(model) } else { endpoint.models.is_empty() })
+    }
+
     /// The preferred endpoint for an operation; with a dialect, the preferred one that speaks it.
     #[must_use]
     pub fn endpoint(&self, operation: Operation, dialect: Option<Dialect>) -> Option<&Endpoint> {

@@ -16,7 +16,14 @@ pub(crate) struct ProviderFile {
     #[serde(default)]
     pub(crate) base_url_env: Vec<String>,
     #[serde(default)]
+    pub(crate) base_url_at: BTreeMap<String, Text>,
+    #[serde(default)]
     pub(crate) region_env: Vec<String>,
+    pub(crate) default_region: Option<String>,
+    #[serde(default)]
+    pub(crate) project_env: Vec<String>,
+    #[serde(default)]
+    pub(crate) credentials_env: Vec<String>,
     #[serde(default)]
     pub(crate) env: Vec<String>,
     #[serde(default)]
@@ -59,6 +66,12 @@ pub(crate) struct RawEndpoint {
     pub(crate) dialect: Option<Text>,
     pub(crate) path: Text,
     pub(crate) stream_path: Option<Text>,
+    #[serde(default)]
+    pub(crate) models: Vec<String>,
+    #[serde(default)]
+    pub(crate) omit: Vec<Text>,
+    #[serde(default)]
+    pub(crate) add: Vec<RawDefault>,
     pub(crate) auth: Option<RawAuth>,
 }
 

@@ -173,7 +173,7 @@ pub struct State {
 pub struct Provider {
     /// The operator's name for it.
     pub name: String,
-    /// How its kind is spoken to.
+    /// How its kind is spoken to, with its paths in the provider's project and region.
     pub kind: Arc<Kind>,
     /// Where it is, without a slash at the end: `http` or `https`, no credentials, no query.
     pub base_url: String,
@@ -240,8 +240,8 @@ impl Key {
     #[must_use]
     pub const fn secret(&self) -> Option<&SecretString> {
         match &self.credential {
-            Credential::Secret(secret) => Some(secret),
-            Credential::None | Credential::Aws { .. } => None,
+            Credential::Secret(secret) | Credential::Token(secret) => Some(secret),
+            Credential::None | Credential::Aws { .. } | Credential::Google(_) => None,
         }
     }
 }
@@ -258,8 +258,12 @@ impl fmt::Debug for Key {
 pub enum Credential {
     /// Nothing; or for AWS and Google kinds, what the machine's own credential chain finds.
     None,
-    /// A key or token.
+    /// A key, sent as its provider wants it.
     Secret(SecretString),
+    /// An access token that somebody else renews: sent as a bearer token whatever the provider.
+    Token(SecretString),
+    /// The text of a Google credentials file, a service account's or a user's: tokens are asked for with it.
+    Google(SecretString),
     /// An AWS key pair.
     Aws {
         /// `AKIA…`: a name, not a secret.

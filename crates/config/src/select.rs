@@ -220,12 +220,16 @@ impl Config {
 }
 
 /// The name by which a provider knows a model. A short name of a model in somebody's folder
-/// (`accounts/…/models/kimi-k3`) is the catalog's, not the provider's; any other name is the caller's choice, which may
-/// pin a version, and stays.
+/// (`accounts/…/models/kimi-k3`) is the catalog's, not the provider's, and where the provider writes `@` before a
+/// snapshot's date, its maker writes `-`; any other name is the caller's choice, which may pin a version, and stays.
 pub(crate) fn known_as<'n>(catalog: &'n Catalog, kind: &str, model: &'n str) -> &'n str {
     match catalog.model(kind, model) {
         Some(entry) if entry.name.contains('/') && entry.aliases.iter().any(|alias| alias == model) => &entry.name,
-        _ => model,
+        Some(entry) => {
+            let dated = entry.aliases.iter().find(|alias| alias.contains('@') && alias.replace('@', "-") == model);
+            dated.map_or(model, String::as_str)
+        }
+        None => model,
     }
 }
 

@@ -23,3 +23,15 @@ pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
 pub fn holds_foreign(dialect: Dialect, body: &[u8]) -> bool {
     dialect == Dialect::OpenAiResponses && crate::openai_responses::holds_foreign(body)
 }
+
+/// Is an error answer one that callers of this dialect can read as it is? A cloud that serves somebody else's dialect, or
+/// something in front of a provider, has errors of its own shape.
+#[must_use]
+pub fn is_own_fault(dialect: Dialect, body: &[u8]) -> bool {
+    match dialect {
+        Dialect::AnthropicMessages => crate::anthropic_messages::is_own_fault(body),
+        // Google's come as the one element of an array, here as for Gemini.
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => !body.trim_ascii_start().starts_with(b"["),
+        Dialect::Gemini | Dialect::BedrockConverse | Dialect::CohereV2 => true,
+    }
+}

@@ -10,7 +10,7 @@ use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
-use ringmain_upstream::{AnswerBody, AwsCredentials, Exchange, RequestBody, Upstream};
+use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
 
 use crate::classify;
@@ -18,7 +18,7 @@ use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
 use crate::render::{Rendered, render};
-use crate::sign::Signer;
+use crate::sign::{Proof, Signer};
 use crate::target::Target;
 use crate::writer::Writer;
 
@@ -104,7 +104,7 @@ pub struct Job {
     pub rendered: Rendered,
     /// The header that lets us in.
     pub credential: Option<(HeaderName, HeaderValue)>,
-    /// What signs the request, where it must be signed.
+    /// What lets the request in, where no header does.
     pub signer: Option<Arc<Signer>>,
     /// The credential's text, to be taken out of what a provider says of it.
     pub secret: Option<Arc<str>>,
@@ -144,18 +144,23 @@ impl Job {
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
         let connect = self.request.route.policy.timeouts.connect;
-        let pair = match &self.signer {
-            Some(signer) => Some(signer.credentials(&self.upstream, self.now).await?),
+        let proof = match &self.signer {
+            Some(signer) => Some(signer.proof(&self.upstream, self.now).await?),
             None => None,
         };
-        let message = || self.message(pair.as_deref());
+        self.secret = proof.as_ref().and_then(Proof::secret).cloned().or(self.secret.take());
+        let message = || self.message(proof.as_ref());
         let sent = self.upstream.send(&self.target.provider.origin, &message, connect).await;
         let Exchange { head, body, .. } = sent.map_err(|error| classify::of_exchange(&error))?;
         let limits = limits::limits(&head.headers, self.now);
         let losses = std::mem::take(&mut self.rendered.losses);
         let relayed = self.rendered.relayed;
         if !head.status.is_success() {
-            return Err(self.refused(head.status, head.headers, body, limits).await);
+            let failed = self.refused(head.status, head.headers, body, limits).await;
+            if let (FaultClass::Auth, Some(signer), Some(proof)) = (failed.fault.class, &self.signer, &proof) {
+                signer.refused(proof, self.now);
+            }
+            return Err(failed);
         }
         let answer = if self.request.facts.stream && is_stream(&head.headers, self.framing()) {
             self.stream(body).await
@@ -173,7 +178,7 @@ impl Job {
     }
 
     /// The request for the provider. A caller's own credential never goes along.
-    fn message(&self, pair: Option<&AwsCredentials>) -> Request<RequestBody> {
+    fn message(&self, proof: Option<&Proof>) -> Request<RequestBody> {
         let (request, provider, rendered) = (&self.request, &self.target.provider, &self.rendered);
         let mut message = Request::new(RequestBody::new(rendered.parts.iter().cloned()));
         *message.method_mut() = http::Method::POST;
@@ -198,8 +203,8 @@ impl Job {
         if let Some((name, value)) = &self.credential {
             headers.insert(name.clone(), value.clone());
         }
-        if let (Some(signer), Some(pair)) = (&self.signer, pair) {
-            signer.sign(&mut message, &rendered.parts, pair, self.now);
+        if let (Some(signer), Some(proof)) = (&self.signer, proof) {
+            signer.sign(&mut message, &rendered.parts, proof, self.now);
         }
         message
     }
@@ -237,7 +242,9 @@ impl Job {
         };
         // A page from something in front of the provider is not the provider's words.
         let json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
-        let same = self.rendered.relayed && json && fault.class != FaultClass::Protocol;
+        // And a cloud that serves another's dialect has errors of its own.
+        let own = self.rendered.dialect.is_none_or(|dialect| registry::is_own_fault(dialect, &bytes));
+        let same = self.rendered.relayed && json && own && fault.class != FaultClass::Protocol;
         let headers = self.headers_without_key(headers);
         Failed { fault, reply: same.then_some(ProviderReply { status, headers, body: bytes }), limits }
     }

@@ -65,12 +65,16 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
     let asked = Asked { document: &base, endpoint, facts, relayed };
     let mut edits = target.departures.edits(&asked, &mut losses);
-    if relayed && request.model_in_body && facts.model != target.name.model {
+    let named = !endpoint.omit.iter().any(|pointer| pointer.as_str() == "/model");
+    if relayed && request.model_in_body && named && facts.model != target.name.model {
         edits.push(Edit::set("/model", json_text(&target.name.model)));
     }
     if strip_usage && target.departures.stream_usage() == StreamUsage::OnRequest {
         edits.push(Edit::set("/stream_options/include_usage", "true"));
     }
+    edits.extend(endpoint.omit.iter().map(|pointer| Edit::remove(pointer.as_str().to_owned())));
+    let added = endpoint.add.iter();
+    edits.extend(added.map(|(pointer, value)| Edit::default(pointer.as_str().to_owned(), value.to_string())));
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
     losses.retain(|loss| loss.kind != LossKind::Defaulted);
     if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {

@@ -10,7 +10,7 @@ use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::record::Known;
 use ringmain_routing::{HostIx, KeyIx};
 use ringmain_telemetry::Metrics;
-use ringmain_upstream::{AwsCredentials, CredentialChain, Origin};
+use ringmain_upstream::{AwsChain, AwsCredentials, GoogleSource, Kept, Origin};
 use secrecy::ExposeSecret;
 
 use crate::route::{Chosen, Route};
@@ -139,9 +139,11 @@ impl Rules {
         let mut topology = self.topology();
         let keys = provider.keys.iter().map(|key| {
             let ix: KeyIx = topology.key(&provider.name, key);
+            let (label, secret) = (key.label.clone(), key.secret().map(ExposeSecret::expose_secret));
             match signer(provider, &key.credential) {
-                Some(signer) => Key::signing(ix, key.label.clone(), signer),
-                None => Key::new(ix, key.label.clone(), &provider.kind, key.secret().map(ExposeSecret::expose_secret)),
+                Some(signer) => Key::signing(ix, label, signer),
+                None if matches!(key.credential, Credential::Token(_)) => Key::token(ix, label, &provider.kind, secret),
+                None => Key::new(ix, label, &provider.kind, secret),
             }
         });
         let header = |(name, value): &(String, String)| {
@@ -160,19 +162,23 @@ impl Rules {
     }
 }
 
-/// What signs with this credential, if requests to the provider are signed and it is a key pair or none.
+/// What lets requests in with this credential, if it is not one to be sent as it is.
 fn signer(provider: &ringmain_config::Provider, credential: &Credential) -> Option<Signer> {
-    let pair = match credential {
-        _ if provider.kind.auth != Auth::AwsSigV4 => return None,
-        Credential::Secret(_) => return None,
-        Credential::None => Pair::Found(Arc::new(CredentialChain::from_environment())),
-        Credential::Aws { access_key, secret_key, session_token } => {
+    let aws = |pair| Some(Signer::Aws { pair, region: provider.region.clone()? });
+    let google = |source| Some(Signer::Google(Arc::new(Kept::new(source))));
+    match (&provider.kind.auth, credential) {
+        (_, Credential::Secret(_) | Credential::Token(_)) => None,
+        (Auth::AwsSigV4, Credential::None) => aws(Pair::Found(Arc::new(Kept::new(AwsChain::from_environment())))),
+        (Auth::AwsSigV4, Credential::Aws { access_key, secret_key, session_token }) => {
             let [secret, token] = [Some(secret_key), session_token.as_ref()]
                 .map(|secret| secret.map(|secret| secret.expose_secret().trim().to_owned()));
-            Pair::Written(Arc::new(AwsCredentials::new(access_key.clone(), secret.unwrap_or_default(), token)))
+            let pair = AwsCredentials::new(access_key.clone(), secret.unwrap_or_default(), token);
+            aws(Pair::Written(Arc::new(pair)))
         }
-    };
-    Some(Signer { pair, region: provider.region.clone()? })
+        (Auth::GoogleOAuth, Credential::None) => google(GoogleSource::from_environment()),
+        (Auth::GoogleOAuth, Credential::Google(text)) => google(GoogleSource::written(text.expose_secret())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub struct Key {
     pub(crate) secret: Option<Arc<str>>,
     /// The header it goes in, for each kind of authorisation the provider knows; none for a server that wants none.
     headers: Vec<(Auth, (HeaderName, HeaderValue))>,
-    /// Signs requests, where the credential is a key pair and not a key.
+    /// Lets requests in, where the credential is not one to be sent as it is.
     signer: Option<Arc<Signer>>,
 }
 
@@ -104,6 +104,22 @@ impl Key {
     /// A credential, ready for every endpoint of its provider.
     #[must_use]
     pub fn new(ix: KeyIx, label: String, kind: &Provider, secret: Option<&str>) -> Self {
+        Self::sent_as(ix, label, kind, secret, header)
+    }
+
+    /// A token, which goes as a bearer token whatever the endpoint wants of a key.
+    #[must_use]
+    pub fn token(ix: KeyIx, label: String, kind: &Provider, token: Option<&str>) -> Self {
+        Self::sent_as(ix, label, kind, token, |_, token| header(&Auth::Bearer, token))
+    }
+
+    fn sent_as(
+        ix: KeyIx,
+        label: String,
+        kind: &Provider,
+        secret: Option<&str>,
+        header: impl Fn(&Auth, &str) -> Option<(HeaderName, HeaderValue)>,
+    ) -> Self {
         let mut headers: Vec<(Auth, _)> = Vec::new();
         for auth in std::iter::once(&kind.auth).chain(kind.endpoints.iter().filter_map(|e| e.auth.as_ref())) {
             if let Some(header) = secret.and_then(|secret| header(auth, secret))
@@ -125,7 +141,7 @@ impl Key {
     /// What signs, where a signature is wanted and this credential makes one.
     #[must_use]
     pub fn signer(&self, auth: &Auth) -> Option<&Arc<Signer>> {
-        self.signer.as_ref().filter(|_| *auth == Auth::AwsSigV4)
+        self.signer.as_ref().filter(|signer| signer.serves(auth))
     }
 
     /// The header for this kind of authorisation.
@@ -141,7 +157,9 @@ fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
         // In place of a signature AWS takes an API key of its own.
         Auth::Bearer | Auth::AwsSigV4 => (http::header::AUTHORIZATION, format!("Bearer {secret}")),
         Auth::Header { name } => (name.parse().ok()?, secret.to_owned()),
-        Auth::None | Auth::GoogleOAuth => return None,
+        // In place of a token Google takes an API key.
+        Auth::GoogleOAuth => (HeaderName::from_static("x-goog-api-key"), secret.to_owned()),
+        Auth::None => return None,
     };
     let mut value = HeaderValue::try_from(value).ok()?;
     value.set_sensitive(true);
@@ -172,20 +190,19 @@ impl Target {
     /// it, else the provider's preferred one that there is a codec for.
     #[must_use]
     pub fn endpoint(&self, operation: Operation, dialect: Dialect) -> Option<&Endpoint> {
-        let kind = &self.provider.kind;
+        let endpoints = self.provider.kind.endpoints_for(operation, &self.name.model);
         let spoken = |endpoint: &&Endpoint| {
-            endpoint.operation == operation
-                && endpoint.dialect.is_none_or(|dialect| ringmain_dialects::registry::codec(dialect).is_some())
+            endpoint.dialect.is_none_or(|dialect| ringmain_dialects::registry::codec(dialect).is_some())
                 && self.provider.dialect.is_none_or(|pinned| endpoint.dialect.is_none_or(|spoken| spoken == pinned))
                 && !endpoint.dialect.is_some_and(|dialect| self.provider.absent.has(dialect))
         };
-        let same = kind.endpoints.iter().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
+        let same = endpoints.clone().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
         same.or_else(|| {
             let translates = matches!(operation, Operation::Chat);
             // Embeddings without a dialect are asked for in OpenAI's shape, which Cohere's callers do not write.
             let shaped = operation != Operation::Embeddings || dialect != Dialect::CohereV2;
             let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none() && shaped;
-            kind.endpoints.iter().filter(spoken).find(fits)
+            endpoints.filter(spoken).find(fits)
         })
     }
 
@@ -193,7 +210,8 @@ impl Target {
     /// long as these rules are in force. False where this is the preferred one already: every server has that.
     #[must_use]
     pub fn forgo(&self, operation: Operation, dialect: Dialect) -> bool {
-        let preferred = self.provider.kind.endpoint(operation, None).and_then(|endpoint| endpoint.dialect);
+        let mut endpoints = self.provider.kind.endpoints_for(operation, &self.name.model);
+        let preferred = endpoints.next().and_then(|endpoint| endpoint.dialect);
         let another = self.provider.dialect.is_none() && preferred.is_some_and(|preferred| preferred != dialect);
         if another {
             self.provider.absent.add(dialect);

@@ -34,12 +34,14 @@ pub(crate) fn chat(dialect: Dialect) -> Endpoint {
         Dialect::BedrockConverse => ("/model/{model}/converse", None),
         Dialect::CohereV2 => ("/v2/chat", None),
     };
-    Endpoint { operation: Operation::Chat, dialect: Some(dialect), path: path.to_owned(), stream_path, auth: None }
+    Endpoint { dialect: Some(dialect), path: path.to_owned(), stream_path, ..other(Operation::Chat) }
 }
 
 /// An endpoint for an operation of one shape.
 pub(crate) fn other(operation: Operation) -> Endpoint {
-    Endpoint { operation, dialect: None, path: format!("/{operation}"), stream_path: None, auth: None }
+    let (models, omit, add) = (Vec::new(), Vec::new(), Vec::new());
+    let path = format!("/{operation}");
+    Endpoint { operation, dialect: None, path, stream_path: None, models, omit, add, auth: None }
 }
 
 /// A kind of provider that is in no catalog.
@@ -49,7 +51,11 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
         name: "Acme".to_owned(),
         base_url: None,
         base_url_env: Vec::new(),
+        base_url_at: Vec::new(),
         region_env: Vec::new(),
+        default_region: None,
+        project_env: Vec::new(),
+        credentials_env: Vec::new(),
         env: Vec::new(),
         key_optional: true,
         auth: Auth::Bearer,

@@ -38,6 +38,12 @@ pub(crate) enum Endpoint {
     Responses,
     Messages,
     CountTokens,
+    /// Messages on Vertex AI; plain or as a stream.
+    RawPredict(bool),
+    /// Where Google gives access tokens.
+    Token,
+    /// Where a machine of Google's does.
+    MachineToken,
     Generate,
     StreamGenerate,
     GeminiCountTokens,
@@ -58,14 +64,26 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     pub(crate) const fn vendor(self) -> Vendor {
         match self {
-            Self::Messages | Self::CountTokens => Vendor::Anthropic,
-            Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
+            Self::Messages | Self::CountTokens | Self::RawPredict(_) => Vendor::Anthropic,
+            Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens | Self::Token | Self::MachineToken => {
+                Vendor::Gemini
+            }
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Models(vendor) => vendor,
             Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
                 Vendor::OpenAi
             }
+        }
+    }
+}
+
+impl Endpoint {
+    /// The vendor whose refusals it has: on Vertex AI Google stands in front of Anthropic.
+    pub(crate) const fn refuses_as(self) -> Vendor {
+        match self {
+            Self::RawPredict(_) => Vendor::Gemini,
+            other => other.vendor(),
         }
     }
 }
@@ -77,6 +95,8 @@ pub(crate) struct Target<'a> {
     /// The path without the label.
     pub(crate) path: &'a str,
     pub(crate) endpoint: Endpoint,
+    /// It is one of Vertex AI, which wants a token.
+    pub(crate) vertex: bool,
     /// The model, where the path holds it; still percent-encoded.
     pub(crate) model: Option<&'a str>,
 }
@@ -85,7 +105,13 @@ pub(crate) struct Target<'a> {
 pub(crate) fn locate<'a>(path: &'a str, headers: &HeaderMap) -> Target<'a> {
     let (label, rest) = split_label(path);
     let (endpoint, model) = endpoint(rest, headers);
-    Target { label: label.unwrap_or_else(|| endpoint.vendor().as_str()), path: rest, endpoint, model }
+    let vertex = rest.contains("/publishers/") || rest.contains("/endpoints/openapi/");
+    let usual = match endpoint {
+        _ if vertex => "vertex",
+        Endpoint::Token | Endpoint::MachineToken => "google",
+        endpoint => endpoint.vendor().as_str(),
+    };
+    Target { label: label.unwrap_or(usual), path: rest, endpoint, vertex, model }
 }
 
 fn split_label(path: &str) -> (Option<&str>, &str) {
@@ -98,12 +124,19 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
         };
     }
     let versioned = ["v1/", "v1beta/", "v2/", "model/"].iter().any(|version| rest.starts_with(version));
-    if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
+    if versioned && !first.is_empty() && first != "computeMetadata" {
+        (Some(first), &path[first.len() + 1..])
+    } else {
+        (None, path)
+    }
 }
 
 /// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
 /// so it is the end of the path that counts.
-const ENDINGS: [(&str, Endpoint); 10] = [
+const ENDINGS: [(&str, Endpoint); 13] = [
+    ("/models/count-tokens:rawPredict", Endpoint::CountTokens),
+    ("/computeMetadata/v1/instance/service-accounts/default/token", Endpoint::MachineToken),
+    ("/token", Endpoint::Token),
     ("/chat/completions", Endpoint::Chat),
     ("/responses", Endpoint::Responses),
     ("/messages", Endpoint::Messages),
@@ -148,6 +181,8 @@ fn gemini(path: &str) -> Option<(Endpoint, &str)> {
         "generateContent" => Endpoint::Generate,
         "streamGenerateContent" => Endpoint::StreamGenerate,
         "countTokens" => Endpoint::GeminiCountTokens,
+        "rawPredict" => Endpoint::RawPredict(false),
+        "streamRawPredict" => Endpoint::RawPredict(true),
         _ => return None,
     };
     Some((endpoint, model))
@@ -214,6 +249,21 @@ mod tests {
             ("/openai/deployments/d/chat/completions", "openai", Endpoint::Chat, None),
             ("/p/deepseek/chat/completions", "deepseek", Endpoint::Chat, None),
             ("/v1/projects/p/models/m:generateContent", "gemini", Endpoint::Generate, Some("m")),
+            (
+                "/p/v/v1/projects/p/locations/l/publishers/anthropic/models/claude-x@20250101:streamRawPredict",
+                "v",
+                Endpoint::RawPredict(true),
+                Some("claude-x@20250101"),
+            ),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict",
+                "vertex",
+                Endpoint::CountTokens,
+                None,
+            ),
+            ("/v1/projects/p/locations/l/endpoints/openapi/chat/completions", "vertex", Endpoint::Chat, None),
+            ("/p/tokens/token", "tokens", Endpoint::Token, None),
+            ("/computeMetadata/v1/instance/service-accounts/default/token", "google", Endpoint::MachineToken, None),
             ("/model/m%3A0/converse", "bedrock", Endpoint::Converse, Some("m%3A0")),
             ("/p/aws/model/m/converse-stream", "aws", Endpoint::ConverseStream, Some("m")),
             ("/v1/models", "openai", Endpoint::Models(Vendor::OpenAi), None),

@@ -32,6 +32,7 @@ mod sim;
 mod span;
 mod stream;
 mod text;
+mod vertex;
 
 pub use api::Vendor;
 pub use behavior::Behavior;

@@ -27,6 +27,7 @@ use crate::reply::{self, Ending, Shape};
 use crate::server::{Conn, State};
 use crate::stream::{Action, SimBody, Spoilers, plan_plain, plan_stream};
 use crate::text::key_hash;
+use crate::vertex;
 
 /// Longest request body that is read, in bytes; over it: 413.
 const MAX_BODY: usize = 128 << 20;
@@ -78,7 +79,8 @@ pub(crate) async fn handle(state: Arc<State>, conn: Arc<Conn>, request: Request<
     let key = credential(&head);
     let chosen = state.chooser.choose(target.label, asked.model.as_deref(), key.as_deref(), at);
     let name = chosen.behavior.name();
-    let mut receipt = note(&state, &head, &target, Some(&asked), &body, &name);
+    let logged = logged(&target, &body);
+    let mut receipt = note(&state, &head, &target, Some(&asked), &logged, &name);
     match chosen.behavior.fault {
         Some(Fault::Refuse | Fault::Reset) => {
             receipt.broken_off();
@@ -98,6 +100,14 @@ pub(crate) async fn handle(state: Arc<State>, conn: Arc<Conn>, request: Request<
     }
     let turn = Turn { state: &state, target: &target, asked, chosen };
     Ok(turn.answer(&head, &body, receipt).await)
+}
+
+/// What the log shows of a body: of one that asks for a token, only how.
+fn logged(target: &Target<'_>, body: &Bytes) -> Bytes {
+    match target.endpoint {
+        Endpoint::Token => vertex::grant(body).unwrap_or_default().into(),
+        _ => body.clone(),
+    }
 }
 
 fn close(conn: &Conn, reset: bool) -> Answer {
@@ -172,6 +182,12 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked 
         Endpoint::CountTokens => {
             named(ask::anthropic_count_tokens(body).map(|(model, count)| (model, reply::count_tokens(count))))
         }
+        Endpoint::RawPredict(stream) => chat(vertex::raw_predict(body, &model(), stream)),
+        Endpoint::Token => named(vertex::grant(body).map(|_| (String::new(), state.tokens.give(head.uri.query())))),
+        Endpoint::MachineToken if head.headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google") => {
+            named(Ok((String::new(), state.tokens.give(head.uri.query()))))
+        }
+        Endpoint::MachineToken => named(Err(Invalid("Missing Metadata-Flavor:Google header.".to_owned()))),
         Endpoint::Generate => chat(ask::gemini(body, model(), false, false)),
         Endpoint::StreamGenerate => {
             let array = query_value(head.uri.query(), "alt") != Some("sse");
@@ -211,8 +227,14 @@ impl Turn<'_> {
     async fn answer(mut self, head: &Parts, body: &Bytes, receipt: Receipt) -> Response<SimBody> {
         let vendor = self.target.endpoint.vendor();
         let id = self.state.id();
-        if let Some((refusal, status)) = self.refusal(vendor, id) {
-            return refused(refusal, self.chosen.quota, vendor, status, receipt);
+        let stranger = self.target.vertex && !self.state.tokens.let_in(&head.headers);
+        let in_front = self.target.endpoint.refuses_as();
+        let stranger = stranger.then(|| (refusal(ErrorKind::Unauthorized, in_front, "", None, id), 401));
+        if let Some((mut refusal, status)) = stranger.or_else(|| self.refusal(in_front, id)) {
+            if self.target.endpoint == Endpoint::Token {
+                refusal.body = vertex::no_token(status, "simulated");
+            }
+            return refused(refusal, self.chosen.quota, in_front, status, receipt);
         }
         match self.chosen.behavior.fault {
             Some(Fault::HeadersThenSilence) => {
@@ -231,6 +253,10 @@ impl Turn<'_> {
             }
         }
         match std::mem::replace(&mut self.asked.what, Ok(What::Nothing)) {
+            Err(Invalid(why)) if self.target.endpoint == Endpoint::Token => {
+                let usual = refusal(ErrorKind::BadRequest, vendor, "", None, id);
+                refused(Refusal { body: vertex::no_token(400, &why), ..usual }, None, vendor, 400, receipt)
+            }
             Err(Invalid(why)) => {
                 refused(refusal(ErrorKind::BadRequest, vendor, "", Some(&why), id), None, vendor, 400, receipt)
             }
@@ -384,6 +410,9 @@ impl Turn<'_> {
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if self.target.endpoint == Endpoint::MachineToken {
+            headers.insert("metadata-flavor", HeaderValue::from_static("Google"));
+        }
         vendor_headers(headers, self.target.endpoint.vendor(), id, self.chosen.quota);
         response
     }

@@ -23,6 +23,7 @@ use crate::recordings::Recordings;
 use crate::reply::Templates;
 use crate::respond::handle;
 use crate::script::Script;
+use crate::vertex::Tokens;
 
 /// Connections served at once; further ones wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) log: Arc<Log>,
     pub(crate) recordings: Option<Recordings>,
     pub(crate) templates: Templates,
+    pub(crate) tokens: Tokens,
     ids: AtomicU64,
 }
 
@@ -46,6 +48,7 @@ impl State {
             log: Arc::new(Log::new(log, Instant::now())),
             recordings,
             templates: Templates::default(),
+            tokens: Tokens::default(),
             ids: AtomicU64::new(1),
         }
     }

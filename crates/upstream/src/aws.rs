@@ -9,6 +9,6 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{CredentialChain, NoCredentials};
+pub use chain::AwsChain;
 pub use credentials::AwsCredentials;
 pub use sign::{Scope, sign};

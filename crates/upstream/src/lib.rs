@@ -1,4 +1,5 @@
-//! The only crate that opens outbound sockets: address, dial, TLS, pool, exchange; and what AWS wants of a request.
+//! The only crate that opens outbound sockets: address, dial, TLS, pool, exchange; and what AWS and
+//! Google want of a request.
 //!
 //! ```text
 //! Upstream::send(origin, request) -> Exchange { head, body }
@@ -7,22 +8,30 @@
 //! provider's connection at once, a slow caller slows the provider, and no request pays for waking a second task. An
 //! idle connection is looked at again when it is taken out. See `docs/adr/0002-connections-without-tasks.md`.
 
+mod ask;
 mod aws;
 mod body;
 mod dial;
 mod dns;
 mod error;
 mod exchange;
+mod file;
+mod google;
+mod kept;
 mod origin;
 mod pool;
 mod tls;
 
-pub use aws::{AwsCredentials, CredentialChain, NoCredentials, Scope, sign};
+pub use aws::{AwsChain, AwsCredentials, Scope, sign};
 pub use body::RequestBody;
 pub use dial::{Dial, Dialed, Io, NetDialer};
 pub use error::{SendError, Stage};
 pub use exchange::{AnswerBody, Exchange, Upstream};
+pub use google::{GoogleSource, GoogleToken};
+pub use kept::{Ends, Kept, NoCredential, Source};
 pub use origin::{BadOrigin, Origin};
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,8 @@ use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
 use crate::quirk::{MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
 use crate::raw::{
-    ModelFile, ProviderFile, RawMaxTokensField, RawPrefill, RawQuirks, RawStreamUsage, RawSystemRole, RawToolIds, Text,
+    ModelFile, ProviderFile, RawDefault, RawMaxTokensField, RawPrefill, RawQuirks, RawStreamUsage, RawSystemRole,
+    RawToolIds, Text,
 };
 use crate::{Model, Provider};
 
@@ -197,11 +198,15 @@ impl Scope<'_> {
         pointer
     }
 
+    fn defaults(&mut self, raw: Vec<RawDefault>) -> Vec<(Pointer, serde_json::Value)> {
+        raw.into_iter().filter_map(|raw| Some((self.pointer(&raw.at)?, raw.value))).collect()
+    }
+
     fn quirks(&mut self, raw: RawQuirks) -> Quirks {
         Quirks {
             remove: raw.remove.iter().filter_map(|text| self.pointer(text)).collect(),
             rename: raw.rename.into_iter().filter_map(|r| Some((self.pointer(&r.at)?, r.to))).collect(),
-            default: raw.default.into_iter().filter_map(|d| Some((self.pointer(&d.at)?, d.value))).collect(),
+            default: self.defaults(raw.default),
             only: raw.only,
             stream_usage: raw.stream_usage.map(|word| match word {
                 RawStreamUsage::OnRequest => StreamUsage::OnRequest,

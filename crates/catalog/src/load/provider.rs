@@ -38,7 +38,11 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
         name: raw.name,
         base_url: raw.base_url.map(|url| base_url(scope, url)),
         base_url_env: raw.base_url_env,
+        base_url_at: raw.base_url_at.into_iter().map(|(region, url)| (region, base_url(scope, url))).collect(),
         region_env: raw.region_env,
+        default_region: raw.default_region,
+        project_env: raw.project_env,
+        credentials_env: raw.credentials_env,
         env: raw.env,
         key_optional: raw.key_optional,
         auth: auth(raw.auth),
@@ -83,13 +87,11 @@ fn base_url(scope: &mut Scope<'_>, url: Text) -> String {
 }
 
 fn path(scope: &mut Scope<'_>, path: Text) -> String {
-    if !path.value.starts_with('/')
-        || path.value.replace("{model}", "").replace("{model_segment}", "").contains(['{', '}', '#', ' '])
-    {
-        let message = format!(
-            "`{}` is not a path: it begins with a slash and may hold `{{model}}` or `{{model_segment}}`",
-            path.value
-        );
+    let words = ["{model}", "{model_segment}", "{project}", "{region}"];
+    let plain = words.iter().fold(path.value.clone(), |path, word| path.replace(word, ""));
+    if !path.value.starts_with('/') || plain.contains(['{', '}', '#', ' ']) {
+        let message =
+            format!("`{}` is not a path: it begins with a slash and may hold `{}`", path.value, words.join("`, `"));
         scope.problem(path.referenced, message);
     }
     path.value
@@ -105,6 +107,9 @@ fn endpoint(scope: &mut Scope<'_>, raw: RawEndpoint) -> Option<Endpoint> {
         dialect: dialect.flatten(),
         path: path(scope, raw.path),
         stream_path: raw.stream_path.map(|text| path(scope, text)),
+        models: raw.models,
+        omit: raw.omit.iter().filter_map(|text| scope.pointer(text)).collect(),
+        add: scope.defaults(raw.add),
         auth: raw.auth.map(auth),
     };
     if endpoint.operation == Operation::Chat && endpoint.dialect.is_none() {

@@ -9,7 +9,7 @@ use crate::{Auth, Model, ModelKind, Provider, TokenPrices};
 const LOCAL: [&str; 3] = ["lm-studio", "ollama", "vllm"];
 
 /// Kinds whose base URL depends on the account, so that the configuration must say it.
-const NO_BASE_URL: [&str; 3] = ["azure-openai", "openai-compatible", "vertex"];
+const NO_BASE_URL: [&str; 2] = ["azure-openai", "openai-compatible"];
 
 #[test]
 fn there_is_enough_of_it() {
@@ -58,10 +58,11 @@ fn endpoints_are_right(provider: &Provider) {
     let id = &provider.id;
     assert!(!provider.endpoints.is_empty() || !provider.is_available(), "{id}");
     for (index, endpoint) in provider.endpoints.iter().enumerate() {
-        let same =
-            |other: &&crate::Endpoint| (other.operation, other.dialect) == (endpoint.operation, endpoint.dialect);
+        let what = |endpoint: &crate::Endpoint| (endpoint.operation, endpoint.dialect, endpoint.models.clone());
+        let same = |other: &&crate::Endpoint| what(other) == what(endpoint);
         assert!(!provider.endpoints[..index].iter().any(|other| same(&other)), "{id}: {endpoint:?} twice");
-        let path = endpoint.path_for("m", true);
+        let placed = provider.placed(Some("p"), Some("r"));
+        let path = placed.endpoints[index].path_for("m", true);
         assert!(!path.contains('{') && !path.to_ascii_lowercase().contains("key="), "{id}: {path}");
         if endpoint.operation == Operation::Images {
             assert!(endpoint.dialect.is_none(), "{id}");

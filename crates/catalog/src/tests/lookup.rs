@@ -32,8 +32,8 @@ fn models_by_name_alias_and_date() {
 fn bare_names() {
     let catalog = catalog();
     let table = [
-        ("claude-sonnet-4-5", vec!["anthropic"]),
-        ("claude-sonnet-4-5-20250929", vec!["anthropic"]),
+        ("claude-sonnet-4-5", vec!["anthropic", "vertex"]),
+        ("claude-sonnet-4-5-20250929", vec!["anthropic", "vertex"]),
         ("gpt-4o-2024-08-06", vec!["azure-openai", "openai"]),
         ("gpt-oss-120b", vec!["cerebras", "fireworks", "sambanova", "together"]),
         ("dall-e-3", vec!["openai"]),
@@ -84,6 +84,26 @@ fn paths() {
         path("gemini", chat, "../files?x=1#y é", false),
         "/v1beta/models/%2E%2E/files%3Fx=1%23y%20%C3%A9:generateContent"
     );
+}
+
+#[test]
+fn a_model_that_endpoints_name_is_for_those_alone() {
+    let vertex = catalog().provider("vertex").unwrap().placed(Some("p"), Some("global"));
+    let of = |operation, model: &str| {
+        let paths = vertex.endpoints_for(operation, model).map(|endpoint| endpoint.path_for(model, true));
+        let short = |path: String| path.strip_prefix("/v1/projects/p/locations/global/").unwrap().to_owned();
+        paths.map(short).collect::<Vec<_>>()
+    };
+    let chat = Operation::Chat;
+    assert_eq!(of(chat, "gemini-x"), ["publishers/google/models/gemini-x:streamGenerateContent?alt=sse"]);
+    assert_eq!(of(chat, "claude-x@1"), ["publishers/anthropic/models/claude-x@1:streamRawPredict"]);
+    assert_eq!(of(chat, "meta/llama-x"), ["endpoints/openapi/chat/completions"]);
+    assert_eq!(of(Operation::CountTokens, "claude-x"), ["publishers/anthropic/models/count-tokens:rawPredict"]);
+    assert_eq!(of(Operation::CountTokens, "meta/llama-x"), ["publishers/google/models/meta/llama-x:countTokens"]);
+    // Without a project it is an account that is known by its key.
+    let alone = catalog().provider("vertex").unwrap().placed(None, Some("global"));
+    let path = alone.endpoints_for(chat, "gemini-x").next().unwrap().path_for("gemini-x", false);
+    assert_eq!(path, "/v1/publishers/google/models/gemini-x:generateContent");
 }
 
 #[test]

@@ -58,12 +58,13 @@ fn endpoints_are_where_clients_found_them() {
         ("cohere.chat", "cohere", Chat, None, false),
         ("cohere.embed", "cohere", Embeddings, Some(Dialect::CohereV2), false),
         ("cohere.rerank", "cohere", Rerank, None, false),
+        ("vertex.generate", "vertex", Chat, None, false),
         ("bedrock.converse", "bedrock", Chat, None, false),
         ("bedrock.converse_stream", "bedrock", Chat, None, true),
     ];
     for (api, id, operation, dialect, stream) in table {
         let catalog = catalog();
-        let provider = catalog.provider(id).unwrap();
+        let provider = catalog.provider(id).unwrap().placed(Some("fake-project"), Some("us-central1"));
         let endpoint = provider.endpoint(operation, dialect).unwrap_or_else(|| panic!("{api}: no endpoint"));
         let path = endpoint.stream_path.as_ref().filter(|_| stream).unwrap_or(&endpoint.path);
         let base = provider.base_url.as_deref().unwrap_or_default();

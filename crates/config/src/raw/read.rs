@@ -208,7 +208,7 @@ impl Reader<'_> {
             let file = self.filled(file, span, path)?;
             let shown = quoted(written.strip_prefix("file:").unwrap_or_default());
             return match self.sources.file(&file.text) {
-                Ok(text) if !text.trim().is_empty() && is_sendable(text.trim()) => {
+                Ok(text) if !text.trim().is_empty() && (is_sendable(text.trim()) || is_object(text.trim())) => {
                     Some(SecretString::from(text.trim()))
                 }
                 Ok(_) => {
@@ -238,7 +238,7 @@ impl Reader<'_> {
         }
         let filled = self.filled(written, span, path)?;
         let value = filled.text.trim();
-        let sendable = is_sendable(value);
+        let sendable = is_sendable(value) || is_object(value);
         let message = match (value.is_empty(), filled.outside) {
             (true, true) => format!("what `{}` stands for is empty", quoted(written)),
             (true, false) => format!("`{path}` is empty"),
@@ -253,6 +253,11 @@ impl Reader<'_> {
 /// Can a header carry it? A client that tried would say no with the value in its message.
 fn is_sendable(value: &str) -> bool {
     value.bytes().all(|byte| (0x21..0x7f).contains(&byte))
+}
+
+/// May it be a file of credentials? Those are never sent; whether the provider takes them is not known here.
+fn is_object(value: &str) -> bool {
+    value.starts_with('{') && value.ends_with('}')
 }
 
 /// A path one step further. Names that are no plain words stay readable: `match.header.x-team`.

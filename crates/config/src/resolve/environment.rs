@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ringmain_catalog::Provider as Kind;
 
-use super::providers::{from_environment, from_variables};
+use super::credentials::from_environment;
+use super::place::{self, from_variables};
 use super::url;
 use crate::diagnostic::{Code, Span};
 use crate::resolve::{Resolver, Standing};
@@ -43,22 +44,25 @@ impl Resolver<'_> {
             }
             return Standing::Absent;
         };
+        let (keys, region) = (vec![key], place::default_region(self.sources, kind));
+        let project = place::project(self.sources, kind, &keys);
         self.add(Provider {
             name: kind.id.clone(),
-            kind: Arc::new(kind.clone()),
+            kind: place::placed(Arc::new(kind.clone()), project.as_deref(), region.as_deref()),
             base_url,
-            keys: vec![key],
+            keys,
             dialect: None,
-            region: from_variables(self.sources, &kind.region_env),
+            region,
             heartbeat: None,
             ca_file: None,
         })
     }
 
     fn environment_base_url(&mut self, kind: &Kind, server: &Server) -> Option<String> {
-        let region = from_variables(self.sources, &kind.region_env);
+        let region = place::default_region(self.sources, kind);
         let usual = || {
-            let url = kind.base_url.as_ref()?.replace("{region}", region.as_deref().unwrap_or("{region}"));
+            let url = place::usual_base_url(kind, region.as_deref())?;
+            let url = url.replace("{region}", region.as_deref().unwrap_or("{region}"));
             Some(url).filter(|url| !url.contains('{'))
         };
         let set = kind.base_url_env.iter().find_map(|name| Some((name, set(self.sources, name)?)));
@@ -96,6 +100,8 @@ fn set(sources: &dyn Sources, name: &str) -> Option<String> {
 
 /// Does the environment speak of this provider? One that needs no key is spoken of by its base URL.
 fn named(sources: &dyn Sources, kind: &Kind) -> bool {
-    let has_key = kind.env.iter().any(|name| set(sources, name).is_some());
+    let any = |names: &[String]| from_variables(sources, names).is_some();
+    // A file of credentials may be there for anything; with a project it is for this.
+    let has_key = any(&kind.env) || any(&kind.credentials_env) && any(&kind.project_env);
     has_key || (kind.key_optional && kind.base_url_env.iter().any(|name| set(sources, name).is_some()))
 }

@@ -1,10 +1,12 @@
 //! The file as written to the configuration in force.
 
 mod builtin;
+mod credentials;
 mod environment;
 mod heartbeat;
 mod keys;
 mod matching;
+mod place;
 mod providers;
 mod routes;
 mod server;

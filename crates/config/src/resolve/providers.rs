@@ -1,19 +1,16 @@
 //! The section `providers`.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use ringmain_catalog::{Auth, Provider as Kind};
+use ringmain_catalog::Provider as Kind;
 use ringmain_core::Dialect;
-use ringmain_routing::Caps;
-use secrecy::{ExposeSecret, SecretString};
 
-use super::targets::caps;
+use super::place;
 use super::url;
+use crate::Provider;
 use crate::diagnostic::Code;
-use crate::raw::{Data, Field, Section, nearest, quoted};
+use crate::raw::{Field, Section, nearest, quoted};
 use crate::resolve::{Resolver, Standing};
-use crate::{Credential, Key, Provider};
 
 impl Resolver<'_> {
     pub(super) fn written_providers(&mut self, section: &Section) {
@@ -44,12 +41,19 @@ impl Resolver<'_> {
         let dialect = self.dialect(section, &kind);
         let keys = self.keys(field, section, &kind);
         let (Some(base_url), Some(keys)) = (base_url, keys) else { return Standing::Broken };
-        let text = |key: &str| section.text(key).map(str::to_owned);
-        let (region, ca_file) = (text("region").or_else(|| region_of(&base_url, self.sources, &kind)), text("ca_file"));
-        if region.is_none() && signs(&kind, &keys) {
+        let region = written_region(section).or_else(|| place::region_of(&base_url, self.sources, &kind));
+        if region.is_none() && place::signs(&kind, &keys) {
             self.no_region(field);
             return Standing::Broken;
         }
+        let written = section.text("project").map(str::to_owned);
+        let project = written.or_else(|| place::project(self.sources, &kind, &keys));
+        if project.is_none() && place::needs_project(&kind, &keys) {
+            self.no_project(field, &kind);
+            return Standing::Broken;
+        }
+        let kind = place::placed(kind, project.as_deref(), region.as_deref());
+        let ca_file = section.text("ca_file").map(str::to_owned);
         let heartbeat = self.heartbeat(section, &kind);
         self.add(Provider { name: name.to_owned(), kind, base_url, keys, dialect, region, heartbeat, ca_file })
     }
@@ -89,7 +93,9 @@ impl Resolver<'_> {
     fn base_url(&mut self, field: &Field, section: &Section, kind: &Kind) -> Option<String> {
         let written = section.get("base_url");
         let path = format!("{}.base_url", field.path);
-        let Some(text) = written.and_then(Field::text).or(kind.base_url.as_deref()) else {
+        let region = written_region(section).or_else(|| place::default_region(self.sources, kind));
+        let usual = place::usual_base_url(kind, region.as_deref());
+        let Some(text) = written.and_then(Field::text).or(usual) else {
             if written.is_none() {
                 let message = format!("`{}` needs a `base_url`: every account of {} has its own", field.key, kind.name);
                 let help = "write what the vendor's own SDK would be given";
@@ -97,8 +103,6 @@ impl Resolver<'_> {
             }
             return None;
         };
-        let region =
-            section.text("region").map(str::to_owned).or_else(|| from_variables(self.sources, &kind.region_env));
         let text = match (text.contains("{region}"), region) {
             (true, Some(region)) => text.replace("{region}", &region),
             (true, None) => {
@@ -133,6 +137,13 @@ impl Resolver<'_> {
         self.problems.error(Code::Missing, field.key_span, &field.path, message).help(help);
     }
 
+    fn no_project(&mut self, field: &Field, kind: &Kind) {
+        let message = format!("`{}` needs a `project`: the requests of {} name one", field.key, kind.name);
+        let variable = kind.project_env.last().map_or_else(String::new, |name| format!(", or set {name}"));
+        let help = format!("write `project: my-project`{variable}");
+        self.problems.error(Code::Missing, field.key_span, &field.path, message).help(help);
+    }
+
     fn dialect(&mut self, section: &Section, kind: &Kind) -> Option<Dialect> {
         let field = section.get("dialect")?;
         let dialect: Dialect = field.text()?.parse().ok()?;
@@ -145,145 +156,9 @@ impl Resolver<'_> {
         self.problems.error(Code::BadValue, field.span, &field.path, message).help(help);
         None
     }
-
-    fn keys(&mut self, field: &Field, section: &Section, kind: &Kind) -> Option<Vec<Key>> {
-        let name = field.key.as_str();
-        let items = section.list("keys");
-        let mut keys: Vec<Key> = Vec::new();
-        for item in items {
-            let (credential, weight, caps) = self.key(item)?;
-            let fingerprint = fingerprint(&credential);
-            if let Some(same) = keys.iter().find(|key| key.fingerprint == fingerprint) {
-                let message = format!("`{}` is the same key as {}", item.path, same.label);
-                self.problems.warning(Code::NoEffect, item.span, &item.path, message).help("take one of them out");
-                continue;
-            }
-            let label = format!("{name}#{}", keys.len() + 1);
-            keys.push(Key { label, credential, weight, caps, fingerprint });
-        }
-        if !keys.is_empty() {
-            return Some(keys);
-        }
-        match section.get("keys") {
-            Some(list) if list.is_invalid() => None,
-            // An empty list says "none", on purpose or not.
-            Some(_) if kind.key_optional => Some(vec![nameless(name)]),
-            Some(list) => {
-                let message = format!("`{}` holds no usable key", list.path);
-                self.problems.error(Code::Missing, list.span, &list.path, message).help(key_line(kind));
-                None
-            }
-            None => match from_environment(self.sources, name, kind) {
-                Some(key) => Some(vec![key]),
-                None => {
-                    let message = format!("the provider `{name}` has no key");
-                    self.problems.error(Code::Missing, field.key_span, &field.path, message).help(key_line(kind));
-                    None
-                }
-            },
-        }
-    }
-
-    fn key(&mut self, item: &Field) -> Option<(Credential, f64, Caps)> {
-        let section = match &item.data {
-            Data::Secret(secret) => return Some((Credential::Secret(secret.clone()), 1.0, Caps::default())),
-            Data::Section(section) => section,
-            _ => return None,
-        };
-        // What was written and refused has its own problem already.
-        if section.fields.iter().any(Field::is_invalid) {
-            return None;
-        }
-        let credential = match (section.secret("key"), section.text("access_key"), section.secret("secret_key")) {
-            (Some(key), None, None) => Credential::Secret(key.clone()),
-            (None, Some(access_key), Some(secret_key)) => Credential::Aws {
-                access_key: access_key.to_owned(),
-                secret_key: secret_key.clone(),
-                session_token: section.secret("session_token").cloned(),
-            },
-            _ => {
-                let message = format!("`{}` needs either `key`, or `access_key` and `secret_key`", item.path);
-                let help = "write `{ key: \"${NAME}\" }`";
-                self.problems.error(Code::Missing, item.span, &item.path, message).help(help);
-                return None;
-            }
-        };
-        let weight = section.number("weight").unwrap_or(1.0);
-        if weight <= 0.0 {
-            let message = format!("`{}` gives the key no share at all", item.path);
-            let help = "write a weight above 0, or take the key out";
-            self.problems.error(Code::Weights, item.span, &item.path, message).help(help);
-            return None;
-        }
-        Some((credential, weight, caps(section)))
-    }
 }
 
-/// Do requests with any of these keys need a signature, which names a region? A token of its own does not.
-fn signs(kind: &Kind, keys: &[Key]) -> bool {
-    let token = |key: &Key| matches!(key.credential, Credential::Secret(_));
-    kind.auth == Auth::AwsSigV4 && !keys.iter().all(token)
-}
-
-/// The region that a base URL is in: from the host's name (`bedrock-runtime.us-east-1.…`), else from the environment.
-fn region_of(base_url: &str, sources: &dyn crate::Sources, kind: &Kind) -> Option<String> {
-    let host = base_url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
-    let mut labels = host.split('.');
-    let named = labels.find(|label| label.contains("bedrock-runtime")).and_then(|_| labels.next()).map(str::to_owned);
-    named.filter(|_| kind.auth == Auth::AwsSigV4).or_else(|| from_variables(sources, &kind.region_env))
-}
-
-/// The first of these variables that is set.
-pub(super) fn from_variables(sources: &dyn crate::Sources, names: &[String]) -> Option<String> {
-    let set = |name: &String| sources.var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    names.iter().find_map(set)
-}
-
-/// The line that gives a provider of this kind its key.
-fn key_line(kind: &Kind) -> String {
-    match kind.env.first() {
-        Some(name) => format!("add `keys: [\"${{{name}}}\"]`, or set {name} in the environment"),
-        None => "add `keys: [\"${NAME}\"]` with the variable that holds its key".to_owned(),
-    }
-}
-
-/// The one key of a provider without `keys`: from the environment, or none where none is needed.
-pub(super) fn from_environment(sources: &dyn crate::Sources, name: &str, kind: &Kind) -> Option<Key> {
-    let found = kind.env.iter().find_map(|variable| sources.var(variable).filter(|value| sendable(value)));
-    match found {
-        Some(value) => {
-            let credential = Credential::Secret(SecretString::from(value.trim()));
-            let fingerprint = fingerprint(&credential);
-            Some(Key { label: format!("{name}#1"), credential, weight: 1.0, caps: Caps::default(), fingerprint })
-        }
-        None if kind.key_optional => Some(nameless(name)),
-        None => match kind.auth {
-            Auth::None | Auth::AwsSigV4 | Auth::GoogleOAuth => Some(nameless(name)),
-            Auth::Bearer | Auth::Header { .. } => None,
-        },
-    }
-}
-
-fn sendable(value: &str) -> bool {
-    let value = value.trim();
-    !value.is_empty() && value.bytes().all(|byte| (0x21..0x7f).contains(&byte))
-}
-
-fn nameless(name: &str) -> Key {
-    let caps = Caps::default();
-    Key { label: name.to_owned(), credential: Credential::None, weight: 1.0, caps, fingerprint: 0 }
-}
-
-fn fingerprint(credential: &Credential) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match credential {
-        Credential::None => return 0,
-        Credential::Secret(secret) => secret.expose_secret().hash(&mut hasher),
-        Credential::Aws { access_key, secret_key, session_token } => {
-            access_key.hash(&mut hasher);
-            secret_key.expose_secret().hash(&mut hasher);
-            session_token.as_ref().map(ExposeSecret::expose_secret).hash(&mut hasher);
-        }
-    }
-    hasher.finish()
+/// The region that is written, in the one word or the other.
+fn written_region(section: &Section) -> Option<String> {
+    section.text("region").or_else(|| section.text("location")).map(str::to_owned)
 }

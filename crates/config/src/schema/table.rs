@@ -91,11 +91,19 @@ static PROVIDER: &[Setting] = &[
         "off",
         "Asks the provider by itself whether what is out is well again. `on`, or how often, or a mapping.",
     ),
+    now("location", Shape::Text, "", "The same as `region`, in Google's word for it."),
+    now(
+        "project",
+        Shape::Text,
+        "",
+        "The cloud project that pays (Vertex AI). Default: the environment's, else that of the credentials.",
+    ),
     later("ca_file", Shape::Text, "", "it will be a file of PEM certificates to trust beside the system's"),
 ];
 
 static KEY: &[Setting] = &[
-    now("key", Shape::Secret, "", "The key."),
+    now("key", Shape::Secret, "", "The key; for Vertex AI also the text of a Google credentials file."),
+    now("access_token", Shape::Secret, "", "A token that somebody else renews, sent as a bearer token."),
     now("access_key", Shape::Text, "", "The id of an AWS key pair."),
     now("secret_key", Shape::Secret, "", "The secret of an AWS key pair."),
     now("session_token", Shape::Secret, "", "The token of temporary AWS credentials."),

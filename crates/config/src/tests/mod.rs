@@ -1,6 +1,7 @@
 //! What the whole crate promises: texts in, configurations and problems out.
 
 mod contract;
+mod google;
 mod problems;
 mod random;
 mod secrets;

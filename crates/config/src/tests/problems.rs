@@ -91,7 +91,7 @@ const CASES: &[Case] = &[
     ),
     (
         "providers: { openai: { keys: [{ weight: 2 }] } }",
-        &["E RM0005 1:31 `providers.openai.keys[0]` needs either `key`, or `access_key` and `secret_key`"],
+        &["E RM0005 1:31 `providers.openai.keys[0]` needs `key`, or `access_token`, or `access_key` and `secret_key`"],
     ),
     (
         "providers: { antropic: { keys: ['${ANTHROPIC_API_KEY}'] } }",

@@ -11,7 +11,11 @@ const MAX_FOREIGN_TEXT: usize = 500;
 
 /// Reads an error answer.
 pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
-    let parsed: Option<Value> = serde_json::from_slice(body).ok();
+    let mut parsed: Option<Value> = serde_json::from_slice(body).ok();
+    // Google's own errors, as Vertex AI answers instead of Anthropic, may be the one element of an array.
+    if let Some(Value::Array(items)) = &mut parsed {
+        parsed = items.first_mut().map(Value::take);
+    }
     let (code, message) = parsed.as_ref().map(words).unwrap_or_default();
     let message = message.unwrap_or_else(|| foreign_text(status, body));
     let class = code
@@ -23,6 +27,16 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
     let mut fault = Fault::new(class, Origin::Provider, Phase::AwaitHead, message).with_status(status);
     fault.code = code;
     fault
+}
+
+/// Is it `{"type": "error", "error": {…}}`?
+pub(super) fn is_own(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: std::borrow::Cow<'a, str>,
+    }
+    serde_json::from_slice::<Kind<'_>>(body).is_ok_and(|kind| kind.kind == "error")
 }
 
 /// Reads the `error` object of an error event, or of a body under a success status.

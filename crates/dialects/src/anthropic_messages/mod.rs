@@ -91,3 +91,8 @@ impl Codec for AnthropicMessages {
         Box::<tap::MessagesTap>::default()
     }
 }
+
+/// See [`crate::registry::is_own_fault`].
+pub(crate) fn is_own_fault(body: &[u8]) -> bool {
+    fault::is_own(body)
+}

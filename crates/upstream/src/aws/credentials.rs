@@ -6,6 +6,7 @@ use ringmain_core::WallTime;
 use serde_json::Value;
 
 use super::date;
+use crate::kept::Ends;
 
 /// An AWS key pair.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,16 +27,17 @@ impl fmt::Debug for AwsCredentials {
     }
 }
 
+impl Ends for AwsCredentials {
+    fn expires(&self) -> Option<WallTime> {
+        self.expires
+    }
+}
+
 impl AwsCredentials {
     /// A key pair, with the token that temporary ones have.
     #[must_use]
     pub fn new(access_key: String, secret_key: String, session_token: Option<String>) -> Self {
         Self { access_key, secret_key, session_token, expires: None }
-    }
-
-    /// Will they be good for `margin` milliseconds yet?
-    pub(super) fn is_good(&self, now: WallTime, margin: u64) -> bool {
-        self.expires.is_none_or(|end| now.0 + margin < end.0)
     }
 
     /// Reads what a container's or a machine's endpoint answers.

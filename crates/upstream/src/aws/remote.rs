@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderName, HeaderValue, Method, Request};
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Method};
 
 use super::credentials::AwsCredentials;
-use crate::{Origin, RequestBody, Upstream};
+use crate::ask::{Place, Question};
+use crate::{Origin, Upstream};
 
 /// The agent of a container, where only a path is given.
 pub(super) const CONTAINER: &str = "http://169.254.170.2";
@@ -17,8 +19,6 @@ pub(super) const MACHINE: &str = "http://169.254.169.254";
 const AGENTS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 /// How long one question may take; these endpoints are on this machine.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The largest answer.
-const ANSWER_MAX: usize = 64 * 1024;
 
 /// Asks a container's agent. `token`: what it wants to see.
 pub(super) async fn container(
@@ -26,10 +26,8 @@ pub(super) async fn container(
     url: &str,
     token: Option<&str>,
 ) -> Result<AwsCredentials, &'static str> {
-    let (origin, path) = split(url).ok_or("the container's URL cannot be used")?;
-    let host = origin.host();
-    let local = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    if !(origin.is_secure() || local || AGENTS.contains(&host)) {
+    let place = Place::parse(url).ok_or("the container's URL cannot be used")?;
+    if !(place.is_private() || AGENTS.contains(&place.origin.host())) {
         return Err("the container's URL is neither encrypted nor on this machine");
     }
     let mut headers = Vec::new();
@@ -39,7 +37,7 @@ pub(super) async fn container(
             HeaderValue::try_from(token.trim()).map_err(|_| "the container's token is unsound")?,
         ));
     }
-    let answer = ask(upstream, &origin, Method::GET, &path, &headers).await;
+    let answer = ask(upstream, &place.origin, Method::GET, &place.path, &headers).await;
     let answer = answer.ok_or("the container's endpoint does not answer")?;
     AwsCredentials::from_json(&answer).ok_or("the container's endpoint gave no credentials")
 }
@@ -49,8 +47,8 @@ pub(super) async fn machine(upstream: &Upstream, url: &str) -> Result<AwsCredent
     const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
     const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
     const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
-    let (origin, prefix) = split(url).ok_or("the metadata service's URL cannot be used")?;
-    let prefix = prefix.trim_end_matches('/');
+    let Place { origin, path } = Place::parse(url).ok_or("the metadata service's URL cannot be used")?;
+    let prefix = path.trim_end_matches('/');
     let ttl = [(TTL, HeaderValue::from_static("300"))];
     let token = ask(upstream, &origin, Method::PUT, &format!("{prefix}/latest/api/token"), &ttl).await;
     let token = token.ok_or("this machine has no metadata service")?;
@@ -66,14 +64,6 @@ pub(super) async fn machine(upstream: &Upstream, url: &str) -> Result<AwsCredent
     AwsCredentials::from_json(&answer).ok_or("the metadata service gave no credentials")
 }
 
-/// The origin and the path of a URL.
-fn split(url: &str) -> Option<(Arc<Origin>, String)> {
-    let after = url.find("://")? + 3;
-    let at = url.get(after..)?.find('/').map_or(url.len(), |slash| after + slash);
-    let origin = Origin::parse(url.get(..at)?).ok()?;
-    Some((Arc::new(origin), url.get(at..).filter(|path| !path.is_empty()).unwrap_or("/").to_owned()))
-}
-
 /// One short question. `None` for anything but a good answer in time.
 async fn ask(
     upstream: &Upstream,
@@ -82,28 +72,6 @@ async fn ask(
     path: &str,
     headers: &[(HeaderName, HeaderValue)],
 ) -> Option<Vec<u8>> {
-    let uri: http::Uri = path.parse().ok()?;
-    let host = HeaderValue::try_from(origin.authority()).ok()?;
-    let request = || {
-        let mut request = Request::new(RequestBody::default());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = uri.clone();
-        request.headers_mut().insert(HOST, host.clone());
-        for (name, value) in headers {
-            request.headers_mut().insert(name.clone(), value.clone());
-        }
-        request
-    };
-    let exchange = async {
-        let mut exchange = upstream.send(origin, &request, PATIENCE).await.ok()?;
-        let mut answer = Vec::new();
-        while let Some(chunk) = exchange.body.next().await {
-            answer.extend_from_slice(&chunk.ok()?);
-            if answer.len() > ANSWER_MAX {
-                return None;
-            }
-        }
-        exchange.head.status.is_success().then_some(answer)
-    };
-    tokio::time::timeout(PATIENCE, exchange).await.ok().flatten()
+    let question = Question { method, origin, path, headers, body: Bytes::new(), patience: PATIENCE };
+    question.ask(upstream).await.filter(|reply| reply.status.is_success()).map(|reply| reply.body)
 }

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use ringmain_core::WallTime;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
-use super::{AwsCredentials, CredentialChain, Scope, sign};
-use crate::{NetDialer, Upstream};
+use super::{AwsChain, AwsCredentials, Scope, sign};
+use crate::Kept;
+use crate::testing::{serve, upstream};
 
 const NOW: WallTime = WallTime(1_440_938_160_000);
 
@@ -78,46 +77,12 @@ fn a_path_is_escaped_once_more_and_a_token_is_signed() {
     );
 }
 
-fn upstream() -> Upstream {
-    Upstream::new(Arc::new(NetDialer::default()))
-}
-
-fn chain(variables: &[(&str, &str)]) -> Arc<CredentialChain> {
+fn chain(variables: &[(&str, &str)]) -> Arc<Kept<AwsChain>> {
     let var = |name: &str| {
         let found = variables.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    Arc::new(CredentialChain::new(var))
-}
-
-/// Answers requests on loopback by their first line, `times` in all; gives the URL and what was asked.
-async fn serve(
-    answers: &'static [(&'static str, &'static str)],
-    times: usize,
-) -> (String, tokio::task::JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        for _ in 0..times {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut seen = Vec::new();
-            while !seen.ends_with(b"\r\n\r\n") {
-                assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
-            }
-            let seen = String::from_utf8(seen).unwrap();
-            let body =
-                answers.iter().find(|(line, _)| seen.starts_with(&format!("{line} HTTP/1.1"))).map(|(_, body)| *body);
-            let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
-            let body = body.unwrap_or_default();
-            let answer =
-                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            asked.push(seen);
-        }
-        asked
-    });
-    (url, server)
+    Arc::new(Kept::new(AwsChain::new(var)))
 }
 
 const ROLE: &str =

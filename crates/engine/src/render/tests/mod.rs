@@ -3,6 +3,7 @@
 mod bodies;
 mod messages;
 mod targets;
+mod vertex;
 
 use bytes::Bytes;
 use ringmain_catalog::{Pointer, Quirks};

@@ -1,0 +1,169 @@
+//! A Google credentials file: a service account's key, or what `gcloud` keeps of a user who signed on.
+
+use std::time::Duration;
+
+use aws_lc_rs::rsa::KeyPair;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method};
+use ringmain_core::WallTime;
+use serde_json::Value;
+
+use super::jwt;
+use super::token::GoogleToken;
+use crate::Upstream;
+use crate::ask::{Place, Question, Reply};
+use crate::kept::NoCredential;
+
+/// What a token is asked for.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// Who gives tokens, where the file does not say.
+const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Of what is said of a refusal, at most this many characters are told on.
+const MAX_REASON: usize = 200;
+
+/// Can ask for tokens.
+pub(super) struct Credentials {
+    /// Where: from the file, and so from whoever configures the gateway.
+    place: Place,
+    uri: String,
+    who: Who,
+    quota_project: Option<String>,
+}
+
+enum Who {
+    Account { email: String, key: Box<KeyPair>, key_id: Option<String> },
+    User { id: String, secret: String, refresh: String },
+}
+
+impl Credentials {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// What is wrong with it, without anything secret of it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let file: Value = serde_json::from_str(text).map_err(|_| "they are not JSON".to_owned())?;
+        let get = |name: &str| file.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let need = |name: &str| get(name).map(str::to_owned).ok_or_else(|| format!("they have no `{name}`"));
+        let who = match get("type") {
+            Some("service_account") => Who::Account {
+                email: need("client_email")?,
+                key: jwt::private_key(&need("private_key")?)
+                    .map(Box::new)
+                    .ok_or("their `private_key` is no RSA key in PEM")?,
+                key_id: get("private_key_id").map(str::to_owned),
+            },
+            Some("authorized_user") => {
+                Who::User { id: need("client_id")?, secret: need("client_secret")?, refresh: need("refresh_token")? }
+            }
+            Some(other) if is_word(other) => return Err(format!("they are of the type `{other}`, which is not read")),
+            _ => return Err("they have no `type`".to_owned()),
+        };
+        let uri = get("token_uri").unwrap_or(TOKEN_URI).to_owned();
+        let place = Place::parse(&uri).ok_or("their `token_uri` cannot be used")?;
+        if !place.is_private() {
+            return Err("their `token_uri` is neither encrypted nor on this machine".to_owned());
+        }
+        Ok(Self { place, uri, who, quota_project: get("quota_project_id").map(str::to_owned) })
+    }
+
+    /// Asks for a token.
+    pub(super) async fn token(&self, upstream: &Upstream, now: WallTime) -> Result<GoogleToken, NoCredential> {
+        let form = self.form(now).ok_or_else(|| NoCredential::refused("the service account's key cannot sign"))?;
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ];
+        let question = Question {
+            method: Method::POST,
+            origin: &self.place.origin,
+            path: &self.place.path,
+            headers: &headers,
+            body: Bytes::from(form),
+            patience: PATIENCE,
+        };
+        let reply = question.ask(upstream).await;
+        let reply = reply.ok_or_else(|| NoCredential::unreachable("the token endpoint does not answer"))?;
+        if reply.status.is_success() {
+            return token(&reply.body, self.quota_project.as_deref(), now)
+                .ok_or_else(|| NoCredential::unreachable("the token endpoint gave no token"));
+        }
+        Err(self.no_token(&reply))
+    }
+
+    fn form(&self, now: WallTime) -> Option<String> {
+        let mut pairs = form_urlencoded();
+        match &self.who {
+            Who::Account { email, key, key_id } => {
+                let assertion = jwt::assertion(key, key_id.as_deref(), email, &self.uri, SCOPE, now)?;
+                pairs.add("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer").add("assertion", &assertion);
+            }
+            Who::User { id, secret, refresh } => {
+                pairs.add("grant_type", "refresh_token").add("client_id", id);
+                pairs.add("client_secret", secret).add("refresh_token", refresh);
+            }
+        }
+        Some(pairs.0)
+    }
+
+    fn no_token(&self, reply: &Reply) -> NoCredential {
+        let status = reply.status.as_u16();
+        let said: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let code = said.get("error").and_then(Value::as_str).filter(|code| is_word(code)).unwrap_or("no reason");
+        let why = said.get("error_description").and_then(Value::as_str).unwrap_or_default();
+        // Whatever it repeats of what it was shown stays here.
+        let repeats = match &self.who {
+            Who::User { secret, refresh, .. } => why.contains(secret.as_str()) || why.contains(refresh.as_str()),
+            Who::Account { .. } => why.contains("eyJ"),
+        };
+        let why: String = if repeats { String::new() } else { why.chars().take(MAX_REASON).collect() };
+        let why = format!("the token endpoint answered {status} ({code}) {why}");
+        match status {
+            408 | 429 | 500.. => NoCredential::unreachable(why.trim_end()),
+            _ => NoCredential::refused(why.trim_end()),
+        }
+    }
+}
+
+/// Reads `{"access_token": …, "expires_in": 3599}`.
+pub(super) fn token(body: &[u8], quota_project: Option<&str>, now: WallTime) -> Option<GoogleToken> {
+    let said: Value = serde_json::from_slice(body).ok()?;
+    let text = said.get("access_token").and_then(Value::as_str).filter(|text| !text.is_empty())?;
+    let seconds =
+        said.get("expires_in").and_then(|seconds| seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok()));
+    let expires = seconds.map(|seconds| WallTime(now.0.saturating_add(seconds.saturating_mul(1000))));
+    GoogleToken::new(text, quota_project, expires)
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// A body of names and values.
+struct Form(String);
+
+const fn form_urlencoded() -> Form {
+    Form(String::new())
+}
+
+impl Form {
+    fn add(&mut self, name: &str, value: &str) -> &mut Self {
+        use std::fmt::Write as _;
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.push_str(name);
+        self.0.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                self.0.push(char::from(byte));
+            } else {
+                // Writing to memory cannot fail.
+                let _ = write!(self.0, "%{byte:02X}");
+            }
+        }
+        self
+    }
+}
