@@ -1,11 +1,13 @@
 //! Repository tasks, run as `cargo xtask NAME`. `tidy` keeps the house rules, `test` runs everything that must
 //! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds, `faults`
-//! breaks simulated providers in front of the built gateway, `fuzz` looks for bytes that break something.
+//! breaks simulated providers in front of the built gateway, `fuzz` looks for bytes that break something, `pairs` sends
+//! recorded traffic through every pair of dialects.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod bench;
 mod blackbox;
 mod fuzz;
+mod pairs;
 mod sdk;
 mod sim;
 mod stage;
@@ -39,6 +41,8 @@ enum Task {
     Faults(blackbox::Faults),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
+    /// Recorded traffic through every pair of dialects, as a table
+    Pairs(pairs::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => sim::command(&options),
         Task::Faults(options) => blackbox::faults(&options),
         Task::Fuzz(options) => fuzz::command(&options),
+        Task::Pairs(options) => pairs::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -68,6 +68,7 @@ pub(super) const EDGES: &[Row] = &[
     ),
     ("ringmain-fuzz", &["ringmain-core", "ringmain-wire", "ringmain-dialects", "ringmain-catalog", "ringmain-config"]),
     ("ringmain-blackbox", &["ringmain-core", "ringmain-caller", "ringmain-provider-sim"]),
+    ("ringmain-pairs", &["ringmain-core", "ringmain-wire", "ringmain-dialects"]),
     ("xtask", &[]),
 ];
 
