@@ -5,6 +5,7 @@
 
 mod bench;
 mod blackbox;
+mod fidelity;
 mod fuzz;
 mod sdk;
 mod sim;
@@ -39,6 +40,8 @@ enum Task {
     Faults(blackbox::Faults),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
+    /// Write docs/fidelity.md: what of a request arrives in which dialect, from real translations
+    Fidelity,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => sim::command(&options),
         Task::Faults(options) => blackbox::faults(&options),
         Task::Fuzz(options) => fuzz::command(&options),
+        Task::Fidelity => fidelity::command(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
