@@ -6,6 +6,7 @@
 
 mod bench;
 mod blackbox;
+mod fidelity;
 mod fuzz;
 mod pairs;
 mod sdk;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Recorded traffic through every pair of dialects, as a table
     Pairs(pairs::Options),
+    /// Write docs/fidelity.md: what of a request arrives in which dialect, from real translations
+    Fidelity,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Faults(options) => blackbox::faults(&options),
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Pairs(options) => pairs::command(&options),
+        Task::Fidelity => fidelity::command(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

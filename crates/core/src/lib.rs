@@ -1,4 +1,4 @@
-//! The shared words of Ringmain: ids, time, chance, facts, faults, outcomes, usage, money, prices.
+//! The shared words of Ringmain: ids, time, chance, facts, faults, losses, outcomes, usage, money, prices.
 //!
 //! Every other crate speaks in these types, and none of them does anything: no clock, no randomness, no IO.
 
@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fault;
 pub mod id;
 pub mod limit;
+pub mod loss;
 pub mod money;
 pub mod outcome;
 pub mod price;
@@ -20,6 +21,7 @@ pub use facts::{Capabilities, KeyName, Marks, RequestFacts};
 pub use fault::{Fault, FaultClass, FaultScope, Origin, Phase};
 pub use id::{RequestId, TargetName};
 pub use limit::{Limit, Metered, Period};
+pub use loss::{Loss, LossKind, Losses};
 pub use money::Money;
 pub use outcome::{Outcome, Timings};
 pub use price::{LongContext, Price, TokenPrices};

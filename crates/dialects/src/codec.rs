@@ -234,6 +234,9 @@ pub trait StreamDecoder: Send {
     /// # Errors
     /// The answer is not whole; what is open stays open.
     fn end(&mut self, lenient: bool, out: &mut Vec<ir::Event>) -> Result<(), Cut>;
+
+    /// What the stream said and no event can say; each once, since this was last asked.
+    fn take_losses(&mut self) -> Vec<Loss>;
 }
 
 /// Events on their way to a caller. May assume sentences of [`ir::grammar`].
@@ -243,6 +246,9 @@ pub trait StreamEncoder: Send {
 
     /// Appends what keeps a silent connection alive without meaning anything. May append nothing.
     fn keep_alive(&mut self, out: &mut Vec<u8>);
+
+    /// What the events said and the caller's stream does not; each once, since this was last asked.
+    fn take_losses(&mut self) -> Vec<Loss>;
 }
 
 /// What one relayed event, or one whole relayed body, says.

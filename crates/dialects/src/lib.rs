@@ -28,4 +28,4 @@ pub use codec::{
     BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile, Turns,
 };
 pub use codec::{StreamDecoder, StreamEncoder, Tap, Unsupported};
-pub use loss::{Loss, LossKind};
+pub use loss::{Loss, LossKind, Losses};

@@ -142,7 +142,7 @@ impl Attempts<'_> {
         if self.plan.is_none() {
             self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
-                view.exclude(*at, Reason::Unserved);
+                view.exclude(*at, Reason::CannotCarry);
             }
         }
         let facts = &self.request.facts;
@@ -167,6 +167,7 @@ impl Attempts<'_> {
         let rendered = match render::render(self.request, &target) {
             Ok(rendered) => rendered,
             Err(fault) => {
+                self.request.trace().unfit(attempt.candidate, &fault);
                 self.unfit.push((attempt.candidate, fault));
                 self.plan = None;
                 return;

@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
-use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
+use ringmain_dialects::{Codec, Encoded, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
@@ -61,9 +61,26 @@ pub struct Arrived {
 /// The two forms of an answer.
 pub enum Answer {
     /// All there.
-    Plain(Bytes, Option<Usage>),
+    Plain(Plain),
     /// Coming; held at its first useful token.
     Live(Box<Live>),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Plain {
+    /// In the caller's dialect.
+    pub bytes: Bytes,
+    /// What the provider says it used.
+    pub usage: Option<Usage>,
+    /// What of it the caller's dialect could not carry.
+    pub losses: Vec<Loss>,
+}
+
+impl Plain {
+    const fn relayed(bytes: Bytes, usage: Option<Usage>) -> Self {
+        Self { bytes, usage, losses: Vec::new() }
+    }
 }
 
 /// An attempt that failed before anything was with the caller.
@@ -303,7 +320,7 @@ impl Job {
         let bytes = collect(&mut body, ANSWER_MAX).await?;
         let codec = self.codec()?;
         if self.request.facts.operation != Operation::Chat {
-            return Ok(Answer::Plain(self.other_operation(head, bytes)?, None));
+            return Ok(Answer::Plain(Plain::relayed(self.other_operation(head, bytes)?, None)));
         }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
@@ -326,10 +343,11 @@ impl Job {
             return self.as_stream(codec, &bytes, glance.usage);
         }
         if self.rendered.relayed {
-            return Ok(Answer::Plain(bytes, glance.usage));
+            return Ok(Answer::Plain(Plain::relayed(bytes, glance.usage)));
         }
         let response = self.decode(codec, &bytes)?;
-        Ok(Answer::Plain(self.callers_codec()?.encode_response(&response).body.into(), glance.usage))
+        let Encoded { body, losses } = self.callers_codec()?.encode_response(&response);
+        Ok(Answer::Plain(Plain { bytes: body.into(), usage: glance.usage, losses }))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
@@ -340,7 +358,9 @@ impl Job {
         for event in ir::fold::unfold(&response) {
             encoder.event(&event, &mut out);
         }
-        Ok(Answer::Plain(out.into(), usage))
+        let mut losses = response.losses;
+        losses.extend(encoder.take_losses());
+        Ok(Answer::Plain(Plain { bytes: out.into(), usage, losses }))
     }
 
     /// Decodes a plain answer; what its dialect does not say of itself is filled in.

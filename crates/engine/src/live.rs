@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringmain_core::{Fault, Phase};
+use ringmain_core::{Fault, Loss, LossKind, Phase};
 use ringmain_dialects::Framing;
 use ringmain_routing::OnRefusal;
 use ringmain_upstream::AnswerBody;
@@ -101,6 +101,13 @@ impl Live {
         }
     }
 
+    /// What of the answer so far the caller's dialect could not carry, since this was last asked.
+    pub fn take_losses(&mut self) -> Vec<Loss> {
+        let mut losses = self.writer.take_losses();
+        losses.retain(|loss| loss.kind != LossKind::Defaulted);
+        losses
+    }
+
     /// The answer is this request's: from here on the caller sees it, and it settles for both when it ends.
     pub fn commit(&mut self, attempt: AttemptGuard, request: RequestGuard) {
         let now = Instant::now();
@@ -188,8 +195,10 @@ impl Live {
 
     fn end(&mut self, end: End) {
         self.ended = true;
+        let losses = self.take_losses();
         let Some((attempt, request)) = &mut self.settles else { return };
         attempt.usage = self.writer.seen().usage;
+        request.lost(attempt.target(), Vec::new(), losses);
         match end {
             End::Whole => {
                 attempt.served();

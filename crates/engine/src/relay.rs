@@ -7,7 +7,8 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use ringmain_core::{Fault, FaultClass, Origin, Phase};
+use ringmain_config::OnLoss;
+use ringmain_core::{Fault, FaultClass, Loss, Origin, Phase};
 use ringmain_routing::Stop;
 
 use crate::attempt::{Lost, Won};
@@ -39,7 +40,13 @@ static HOP_BY_HOP: [HeaderName; 14] = [
 #[must_use]
 pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<ReplyBody> {
     let Won { arrived, mut attempt } = won;
-    let Arrived { status, headers, body, relayed, losses, .. } = arrived;
+    let Arrived { status, headers, mut body, relayed, losses, .. } = arrived;
+    let of_answer = answer_losses(&mut body);
+    let told = match request.route.on_loss {
+        OnLoss::Allow => Vec::new(),
+        OnLoss::Warn | OnLoss::Reject => losses.iter().chain(&of_answer).cloned().collect(),
+    };
+    guard.lost(attempt.target(), losses, of_answer);
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
     if relayed {
@@ -56,16 +63,16 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
         attempts: guard.attempts,
         route: Some(&request.route.header),
         why: Some(request.trace().why(&request.route)),
-        losses: &losses,
+        losses: &told,
     };
     account.write(response.headers_mut());
     guard.answering();
     *response.body_mut() = match body {
-        Answer::Plain(bytes, usage) => {
-            attempt.usage = usage;
+        Answer::Plain(plain) => {
+            attempt.usage = plain.usage;
             attempt.served();
             guard.ended(None);
-            ReplyBody::whole(bytes)
+            ReplyBody::whole(plain.bytes)
         }
         Answer::Live(mut live) => {
             live.commit(attempt, guard);
@@ -73,6 +80,14 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
         }
     };
     response
+}
+
+/// What of the answer the caller's dialect could not carry. Of a stream, what is known before the head goes out.
+fn answer_losses(body: &mut Answer) -> Vec<Loss> {
+    match body {
+        Answer::Plain(plain) => std::mem::take(&mut plain.losses),
+        Answer::Live(live) => live.take_losses(),
+    }
 }
 
 /// Nothing was won: the caller gets the most telling reason in its own dialect.
@@ -134,7 +149,7 @@ fn passed_on(mut headers: HeaderMap) -> HeaderMap {
 
 fn fault_for_caller(gateway: &Gateway, lost: &Lost, request: &Inspected) -> Fault {
     let told = lost.stop.fault().and_then(|at| lost.tried.get(at)).and_then(|tried| tried.result.clone());
-    if let (None, Some((_, unfit))) = (&told, lost.unfit.first()) {
+    if let (None, Some((_, unfit)), true) = (&told, lost.unfit.first(), is_lasting(&lost.stop)) {
         return unfit.clone();
     }
     match (&lost.stop, told) {
@@ -149,6 +164,12 @@ fn fault_for_caller(gateway: &Gateway, lost: &Lost, request: &Inspected) -> Faul
         (_, Some(told)) => credentials_are_ours(told),
         (_, None) => Fault::new(FaultClass::Exhausted, Origin::Gateway, Phase::Before, "no target could be tried"),
     }
+}
+
+/// Is every target out for good, as far as this request goes?
+fn is_lasting(stop: &Stop) -> bool {
+    let Stop::Exhausted { reasons, .. } = stop else { return false };
+    !reasons.is_empty() && reasons.iter().all(|(_, reason)| reason.is_lasting())
 }
 
 /// A provider that refuses our key must not look to the caller as if its own key were wrong.
@@ -176,8 +197,7 @@ fn exhausted(gateway: &Gateway, lost: &Lost, request: &Inspected, told: Option<F
             policy.candidates.get(*at).map(|candidate| format!("{}: {}", candidate.name, reason.at(now)))
         })
         .collect();
-    let lasting = !reasons.is_empty() && reasons.iter().all(|(_, reason)| reason.is_lasting());
-    if let (true, None) = (lasting, &told) {
+    if let (true, None) = (is_lasting(&lost.stop), &told) {
         let message = format!("no target of route `{}` can serve this request: {}", policy.route, each.join("; "));
         return Fault::new(FaultClass::BadRequest, Origin::Gateway, Phase::Before, message).with_status(400);
     }

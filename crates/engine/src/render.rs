@@ -16,7 +16,7 @@ use http::Uri;
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
 use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
-use ringmain_dialects::{Loss, LossKind, registry};
+use ringmain_dialects::{Loss, LossKind, registry, shared};
 use ringmain_wire::json::{Document, Edit};
 
 use crate::inspect::Inspected;
@@ -64,7 +64,14 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let strip_usage =
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
     let asked = Asked { document: &base, endpoint, facts, relayed };
+    let told = losses.len();
     let mut edits = target.departures.edits(&asked, &mut losses);
+    if !relayed {
+        // What a provider's departure takes out of a translated body is the caller's field all the same.
+        let decoded = request.decoded()?;
+        let taken = losses.iter_mut().skip(told).filter(|loss| !loss.field.contains('['));
+        taken.for_each(|loss| loss.field = shared::told::name(decoded, &loss.field));
+    }
     let named = !endpoint.omit.iter().any(|pointer| pointer.as_str() == "/model");
     if relayed && request.model_in_body && named && facts.model != target.name.model {
         edits.push(Edit::set("/model", json_text(&target.name.model)));
@@ -80,9 +87,6 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
         let fields: Vec<_> = losses.iter().map(|loss| loss.field.as_str()).collect();
         return Err(cannot(format!("{} cannot be carried to {}", fields.join(", "), target.name)));
-    }
-    if request.route.on_loss == OnLoss::Allow {
-        losses.clear();
     }
     let auth = target.provider.kind.auth_at(endpoint).clone();
     Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, relayed, auth, strip_usage, losses })

@@ -1,6 +1,6 @@
 //! What goes back to the caller: the body type, the headers every answer carries, error answers.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub const WHY: HeaderName = HeaderName::from_static("x-ringmain-why");
 pub const CACHE: HeaderName = HeaderName::from_static("x-ringmain-cache");
 /// What was lost in translation.
 pub const LOSS: HeaderName = HeaderName::from_static("x-ringmain-loss");
+/// The longest list of lost fields, in bytes: proxies refuse heads of a few KiB.
+const LOSS_MAX: usize = 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The body of an answer.
@@ -124,14 +126,32 @@ impl Account<'_> {
             headers.insert(WHY, why.clone());
         }
         headers.insert(CACHE, HeaderValue::from_static("off"));
-        if !self.losses.is_empty() {
-            let fields: Vec<&str> = self.losses.iter().map(|loss| loss.field.as_str()).collect();
-            let printable = fields.join(",").replace(|c: char| !(' '..='~').contains(&c), "?");
-            if let Ok(value) = HeaderValue::try_from(printable) {
-                headers.insert(LOSS, value);
-            }
+        if let Some(value) = lost(self.losses) {
+            headers.insert(LOSS, value);
         }
     }
+}
+
+/// The fields that were lost, each once; where they are too many for a header, how many more: `top_k,user,+7`.
+fn lost(losses: &[Loss]) -> Option<HeaderValue> {
+    let mut fields: Vec<&str> = Vec::new();
+    for loss in losses.iter().filter(|loss| !loss.field.is_empty()) {
+        if !fields.contains(&loss.field.as_str()) {
+            fields.push(&loss.field);
+        }
+    }
+    let mut text = String::new();
+    for (at, field) in fields.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        if text.len() + comma.len() + field.len() > LOSS_MAX {
+            let _ = write!(text, "{comma}+{}", fields.len() - at);
+            break;
+        }
+        text.push_str(comma);
+        text.push_str(field);
+    }
+    let printable = text.replace(|c: char| !(' '..='~').contains(&c), "?");
+    HeaderValue::try_from(printable).ok().filter(|value| !value.is_empty())
 }
 
 /// An error in the caller's dialect.
@@ -178,4 +198,22 @@ pub fn stream_headers(headers: &mut HeaderMap, content_type: &'static str) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx in front of us would otherwise collect the stream before it passes it on.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_fields_fit_a_header() {
+        let told = |losses: &[Loss]| lost(losses).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(told(&[]), None);
+        let few = [Loss::dropped("top_k"), Loss::approximated("temp\u{e9}"), Loss::approximated("top_k")];
+        assert_eq!(told(&few).as_deref(), Some("top_k,temp?"));
+        let many: Vec<Loss> = (100..400).map(|nth| Loss::dropped(format!("messages[{nth}].name"))).collect();
+        let value = told(&many).unwrap();
+        let (listed, more) = value.rsplit_once(",+").unwrap();
+        assert_eq!(listed.split(',').count() + more.parse::<usize>().unwrap(), 300, "{value}");
+        assert!(value.len() <= LOSS_MAX + 8, "{value}");
+    }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, Money, Tick, Timings, Usage};
+use ringmain_core::{Fault, Loss, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
-use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, HedgeEnded, RequestEnded, Served, emit};
+use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnded, RequestEnded, Served, emit};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
@@ -215,6 +215,17 @@ impl RequestGuard {
     /// The head of the answer goes out now.
     pub fn answering(&mut self) {
         self.first_byte = Some(self.elapsed());
+    }
+
+    /// The translation to and from the target that answers lost these fields.
+    pub fn lost(&self, target: &Target, of_request: Vec<Loss>, of_answer: Vec<Loss>) {
+        for (losses, of_answer) in [(&of_request, false), (&of_answer, true)] {
+            if !losses.is_empty() {
+                let (request, target, fields) = (self.request.id, &target.meter, losses.len());
+                emit(&FieldsLost { request, target, of_answer, fields });
+            }
+        }
+        self.request.trace().lost(of_request, of_answer);
     }
 
     /// It ended: with a whole answer, or with this fault.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use ringmain_core::{Fault, Money, Now, Tick, Timings, Usage};
-use ringmain_routing::record::{self, Attempt, Decision, Record};
+use ringmain_core::{Fault, Loss, Money, Now, Tick, Timings, Usage};
+use ringmain_routing::record::{self, Attempt, Decision, Lost, Record, Unfit};
 use ringmain_routing::{Plan, Step, Tried, Try, View};
 
 use crate::inspect::Inspected;
@@ -19,6 +19,7 @@ const TOLD: usize = 4;
 pub struct Trace {
     decisions: Vec<Decision>,
     attempts: Vec<Attempt>,
+    lost: Lost,
 }
 
 /// How an attempt ended, as its guard knows it.
@@ -62,6 +63,17 @@ impl Trace {
             attempt.tried.ended = Some(now);
             attempt.seen_by = Some(next);
         }
+    }
+
+    /// A candidate cannot be told the request, and is not asked.
+    pub fn unfit(&mut self, candidate: usize, why: &Fault) {
+        self.lost.unfit.push(Unfit { candidate, why: why.message.clone() });
+    }
+
+    /// The translation for the answer that was won lost these: of the request, and of the answer so far.
+    pub fn lost(&mut self, of_request: Vec<Loss>, of_answer: Vec<Loss>) {
+        self.lost.request.extend(of_request);
+        self.lost.answer.extend(of_answer);
     }
 
     /// An attempt ended.
@@ -119,6 +131,7 @@ impl Trace {
             deadline: request.deadline,
             decisions: std::mem::take(&mut self.decisions),
             attempts: std::mem::take(&mut self.attempts),
+            lost: std::mem::take(&mut self.lost),
             ended: Some(now.mono),
             fault: fault.cloned(),
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use ringmain_core::{Fault, Usage};
+use ringmain_core::{Fault, Loss, Usage};
 use ringmain_dialects::ir::{Event, Finish};
 use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
 use ringmain_wire::json_array::JsonArrayEncoder;
@@ -75,6 +75,18 @@ impl Writer {
     /// The error the stream said of itself, once.
     pub const fn take_error(&mut self) -> Option<Fault> {
         self.error.take()
+    }
+
+    /// What of the answer the caller's dialect could not carry, since this was last asked.
+    pub fn take_losses(&mut self) -> Vec<Loss> {
+        match &mut self.way {
+            Way::Relay { .. } => Vec::new(),
+            Way::Translate { decoder, encoder, .. } => {
+                let mut losses = decoder.take_losses();
+                losses.extend(encoder.take_losses());
+                losses
+            }
+        }
     }
 
     /// Takes one event of `chunk`; what goes out is appended to `out`.

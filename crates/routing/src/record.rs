@@ -9,7 +9,7 @@ mod replay;
 
 use std::sync::Arc;
 
-use ringmain_core::{Fault, Money, Now, RequestFacts, RequestId, Seed, Tick, Usage, WallTime};
+use ringmain_core::{Fault, Loss, Money, Now, RequestFacts, RequestId, Seed, Tick, Usage, WallTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{Candidate, HostIx, KeyIx, Plan, Step, TargetIx, Tried, View};
@@ -49,10 +49,44 @@ pub struct Record {
     pub decisions: Vec<Decision>,
     /// Every attempt, in order.
     pub attempts: Vec<Attempt>,
+    /// What translations could not carry.
+    #[serde(default, skip_serializing_if = "Lost::is_empty")]
+    pub lost: Lost,
     /// When it ended; `None` where the process ended first.
     pub ended: Option<Tick>,
     /// How it failed; `None` for a whole answer.
     pub fault: Option<Fault>,
+}
+
+/// What translations could not carry, for one request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lost {
+    /// Of the request, on its way to the target that answered; in the caller's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request: Vec<Loss>,
+    /// Of the answer, on its way to the caller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer: Vec<Loss>,
+    /// Who was not asked, because the request could not be told it without a loss the route refuses, or not at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfit: Vec<Unfit>,
+}
+
+/// A candidate that could not be told the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfit {
+    /// Its position among the record's candidates.
+    pub candidate: usize,
+    /// Which fields, and why.
+    pub why: String,
+}
+
+impl Lost {
+    /// Was everything carried?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.answer.is_empty() && self.unfit.is_empty()
+    }
 }
 
 /// A candidate, by name and number.

@@ -121,6 +121,9 @@ pub enum Reason {
     OutOfRegion,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
+    /// It cannot be told this request: its dialect has no form for something in it, or the route refuses losses and there
+    /// would be one. The record says which field.
+    CannotCarry,
 }
 
 impl Reason {
@@ -128,7 +131,11 @@ impl Reason {
     #[must_use]
     pub const fn is_lasting(self) -> bool {
         match self {
-            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::OutOfRegion | Self::Unserved => true,
+            Self::MissingCapability(_)
+            | Self::ContextTooSmall { .. }
+            | Self::OutOfRegion
+            | Self::Unserved
+            | Self::CannotCarry => true,
             Self::BreakerOpen { .. }
             | Self::HostDown { .. }
             | Self::Limited { .. }
@@ -155,7 +162,8 @@ impl Reason {
             | Self::ContextTooSmall { .. }
             | Self::ContextTight { .. }
             | Self::OutOfRegion
-            | Self::Unserved => None,
+            | Self::Unserved
+            | Self::CannotCarry => None,
         }
     }
 
@@ -187,6 +195,7 @@ impl Reason {
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
             Self::Unserved => "unserved",
+            Self::CannotCarry => "cannot-carry",
         }
     }
 
@@ -228,6 +237,7 @@ impl fmt::Display for Reason {
             }
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
             Self::Unserved => f.write_str("does not serve this operation"),
+            Self::CannotCarry => f.write_str("something in the request cannot be carried to it"),
         }
     }
 }

@@ -218,6 +218,28 @@ impl Event for EventSkipped<'_> {
     }
 }
 
+/// Fields that a translation could not carry as they were.
+#[derive(Debug)]
+pub struct FieldsLost<'a> {
+    /// For which request.
+    pub request: RequestId,
+    /// To or from which target.
+    pub target: &'a TargetMeter,
+    /// Of the answer, not of the request?
+    pub of_answer: bool,
+    /// How many. Their names may hold the caller's own words, and are for the record alone.
+    pub fields: usize,
+}
+
+impl Event for FieldsLost<'_> {
+    fn record(&self) {
+        let counter = if self.of_answer { &self.target.lost_of_answers } else { &self.target.lost_of_requests };
+        counter.inc_by(self.fields as u64);
+        let (of, fields) = (if self.of_answer { "answer" } else { "request" }, self.fields);
+        debug!(request = %self.request, target = self.target.name, of, fields, "fields lost in translation");
+    }
+}
+
 /// Where a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {

@@ -8,8 +8,8 @@ pub mod log;
 pub mod metrics;
 
 pub use events::{
-    AttemptEnded, BreakerMoved, BreakerState, ConfigReloaded, Ended, Event, EventSkipped, HeartbeatEnded, HedgeEnded,
-    RequestEnded, RequestRefused, Served, emit,
+    AttemptEnded, BreakerMoved, BreakerState, ConfigReloaded, Ended, Event, EventSkipped, FieldsLost, HeartbeatEnded,
+    HedgeEnded, RequestEnded, RequestRefused, Served, emit,
 };
 pub use metrics::{Metrics, RouteMeter, TargetMeter};
 

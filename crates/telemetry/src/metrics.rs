@@ -63,6 +63,12 @@ struct HeartbeatResult {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetSide {
+    target: String,
+    of: &'static str,
+}
+
 type Seconds<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every metric of the process.
@@ -81,6 +87,7 @@ pub struct Metrics {
     cost: Family<ByTarget, Counter<f64, AtomicU64>>,
     unpriced: Family<ByTarget, Counter>,
     skipped_events: Family<ByTarget, Counter>,
+    lost_fields: Family<TargetSide, Counter>,
     breaker: Family<ByTarget, Gauge>,
     heartbeats: Family<HeartbeatResult, Counter>,
     reloads: Family<ByResult, Counter>,
@@ -113,6 +120,7 @@ impl Metrics {
             cost: Family::default(),
             unpriced: Family::default(),
             skipped_events: Family::default(),
+            lost_fields: Family::default(),
             breaker: Family::default(),
             heartbeats: Family::default(),
             reloads: Family::default(),
@@ -135,6 +143,8 @@ impl Metrics {
         registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());
         registry.register("unpriced_requests", "Answers of targets without a known price", self.unpriced.clone());
         registry.register("skipped_events", "Unreadable stream events that were skipped", self.skipped_events.clone());
+        let lost = "Fields that a translation could not carry as they were, of requests and of answers";
+        registry.register("lost_fields", lost, self.lost_fields.clone());
         registry.register("breaker_state", "0 closed, 1 half open, 2 open", self.breaker.clone());
         registry.register("heartbeats", "Heartbeats by provider, question and result", self.heartbeats.clone());
         registry.register("config_reloads", "Configuration reloads by result", self.reloads.clone());
@@ -189,6 +199,7 @@ impl Metrics {
         let room = self.targets.fetch_add(1, Ordering::Relaxed) < TARGETS_MAX;
         let name = if room { target } else { "other" }.to_owned();
         let by_target = ByTarget { target: name.clone() };
+        let lost = |of| self.lost_fields.get_or_create_owned(&TargetSide { target: name.clone(), of });
         let tokens = |kind| self.tokens.get_or_create_owned(&TargetTokens { target: name.clone(), kind });
         TargetMeter {
             ok: self.attempts.get_or_create_owned(&TargetOutcome { target: name.clone(), outcome: "ok" }),
@@ -201,6 +212,8 @@ impl Metrics {
             cost: self.cost.get_or_create_owned(&by_target),
             unpriced: self.unpriced.get_or_create_owned(&by_target),
             skipped_events: self.skipped_events.get_or_create_owned(&by_target),
+            lost_of_requests: lost("request"),
+            lost_of_answers: lost("answer"),
             breaker: self.breaker.get_or_create_owned(&by_target),
             attempts: self.attempts.clone(),
             name,
@@ -255,6 +268,8 @@ pub struct TargetMeter {
     pub(crate) cost: Counter<f64, AtomicU64>,
     pub(crate) unpriced: Counter,
     pub(crate) skipped_events: Counter,
+    pub(crate) lost_of_requests: Counter,
+    pub(crate) lost_of_answers: Counter,
     pub(crate) breaker: Gauge,
     attempts: Family<TargetOutcome, Counter>,
 }

@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use super::OWN;
 use crate::codec::Malformed;
-use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource};
+use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource, Place};
 use crate::shared::fields::Fields;
 
 /// Reads `content`: a string, or an array of blocks. What has no word goes to `extras` with its place.
 pub(super) fn content(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Vec<Block>, Malformed> {
     match value {
-        Value::String(text) => Ok(vec![Block::text(text)]),
+        Value::String(text) => Ok(vec![Block::text(text).at(path)]),
         Value::Array(items) => {
             items.into_iter().enumerate().map(|(at, item)| block(&format!("{path}[{at}]"), item, extras)).collect()
         }
@@ -31,7 +31,7 @@ pub(super) fn block(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result
         _ => false,
     };
     if !known {
-        return Ok(BlockKind::Opaque { dialect: OWN, value }.into());
+        return Ok(Block::from(BlockKind::Opaque { dialect: OWN, value }).at(path));
     }
     let mut fields = Fields::of(path, value)?;
     fields.value("type");
@@ -57,7 +57,7 @@ pub(super) fn block(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result
         },
     };
     extras.extend(fields.rest());
-    Ok(Block { kind, cache })
+    Ok(Block { kind, cache, place: Place::at(path) })
 }
 
 fn array(path: &str, value: Value) -> Result<Vec<Value>, Malformed> {
@@ -71,7 +71,7 @@ fn array(path: &str, value: Value) -> Result<Vec<Value>, Malformed> {
 pub(super) fn cache_mark(fields: &mut Fields, extras: &mut Vec<Extra>) -> Result<Option<CacheMark>, Malformed> {
     let Some(mut control) = fields.object("cache_control")? else { return Ok(None) };
     control.value("type");
-    let mark = CacheMark { ttl: control.string("ttl")? };
+    let mark = CacheMark { ttl: control.string("ttl")?, place: Place::at(control.place()) };
     extras.extend(control.rest());
     Ok(Some(mark))
 }

@@ -108,8 +108,8 @@ pub(super) fn cache_control(mark: &CacheMark) -> Value {
 
 fn text_block(context: &mut Context<'_>, text: &str, citations: &[Value], path: &str) -> Option<Value> {
     if text.trim().is_empty() {
-        // Blank text is refused. Nothing is lost with an empty one.
-        if !text.is_empty() {
+        // Blank text is refused. Nothing is lost with an empty one, unless sources stood beside it.
+        if !text.is_empty() || !citations.is_empty() {
             context.dropped(path);
         }
         return None;

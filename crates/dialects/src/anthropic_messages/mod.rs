@@ -24,6 +24,7 @@ mod thinking;
 mod tools;
 mod usage;
 mod wire;
+mod words;
 
 use http::HeaderMap;
 use ringmain_core::{Dialect, Fault};
@@ -34,6 +35,7 @@ use crate::codec::{
     Turns, Unsupported,
 };
 use crate::ir;
+use crate::shared::told::told;
 
 /// This folder's dialect.
 const OWN: Dialect = Dialect::AnthropicMessages;
@@ -60,7 +62,7 @@ impl Codec for AnthropicMessages {
     }
 
     fn encode_request(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
-        request_encode::encode(request, profile)
+        told(request, request_encode::encode(request, profile))
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::Response, Malformed> {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::OWN;
 use super::block_decode::{cache_mark, content};
+use super::words::WORDS;
 use crate::codec::Malformed;
 use crate::ir::{Block, Effort, Extra, OutputFormat, Reasoning, Request, Role, Sampling, Tool, ToolChoice, Turn};
 use crate::shared::fields::Fields;
@@ -12,6 +13,7 @@ use crate::shared::fields::Fields;
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = Fields::parse(body)?;
     let mut request = Request::new(OWN);
+    request.named.words = &WORDS;
     let mut extras = Vec::new();
     request.model = fields.string("model")?.unwrap_or_default();
     request.system = match fields.value("system") {
@@ -59,7 +61,7 @@ fn turn(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Turn, Malfo
     let value = fields.value("content").ok_or_else(|| Malformed::new(&place, "is required"))?;
     let blocks: Vec<Block> = content(&place, value, extras)?;
     extras.extend(fields.rest());
-    Ok(Turn::new(role, blocks))
+    Ok(Turn::new(role, blocks).at(path))
 }
 
 fn tool(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Tool, Malformed> {
@@ -118,6 +120,7 @@ fn sampling(fields: &mut Fields) -> Result<Sampling, Malformed> {
 fn output_and_thinking(fields: &mut Fields, request: &mut Request, extras: &mut Vec<Extra>) -> Result<(), Malformed> {
     // The older, beta place of the format.
     let mut format = fields.object("output_format")?;
+    request.named.spelled.extend(format.as_ref().map(|_| ("response_format", "output_format".to_owned())));
     let mut effort = None;
     if let Some(mut config) = fields.object("output_config")? {
         format = config.object("format")?.or(format);
@@ -131,6 +134,10 @@ fn output_and_thinking(fields: &mut Fields, request: &mut Request, extras: &mut 
         extras.extend(format.rest());
     }
     let thinking = fields.object("thinking")?;
+    let off = |thinking: &Fields| thinking.peek("type").is_some_and(|kind| kind == "disabled");
+    if thinking.as_ref().is_some_and(off) {
+        request.named.spelled.push(("reasoning.effort", "thinking.type".to_owned()));
+    }
     request.reasoning = reasoning(thinking, effort.as_deref(), extras)?;
     Ok(())
 }

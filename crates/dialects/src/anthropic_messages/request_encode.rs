@@ -10,6 +10,7 @@ use crate::ir::{OutputFormat, Request};
 use crate::loss::Loss;
 use crate::shared::claude_version::Version;
 use crate::shared::put_back::PutBack;
+use crate::shared::structured;
 use ringmain_core::Capabilities;
 
 /// `max_tokens` is demanded; this is what is sent where neither caller nor catalog knows a number.
@@ -98,7 +99,22 @@ fn system(context: &mut Context<'_>, conversation: &mut Conversation) -> Result<
     let mut blocks = block_encode::system(context, &context.request.system, "system")?;
     // After the leading instructions: the order in which the model would have met them.
     blocks.append(&mut conversation.instructions);
+    if !held_to_form(context)
+        && let Some(text) = structured::instruction(&context.request.output)
+    {
+        context.approximated("response_format");
+        blocks.push(json!({ "type": "text", "text": text }));
+    }
     Ok((!blocks.is_empty()).then(|| block_encode::compact(blocks)))
+}
+
+/// Is the answer held to the form that is asked for? Else the model is only told of it.
+fn held_to_form(context: &Context<'_>) -> bool {
+    match context.request.output {
+        OutputFormat::Text => true,
+        OutputFormat::Json => false,
+        OutputFormat::JsonSchema { .. } => context.has_schemas(),
+    }
 }
 
 fn max_tokens(context: &mut Context<'_>, thinking: &Thinking) -> u64 {
@@ -124,10 +140,8 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
         config.insert("effort".to_owned(), effort.into());
     }
     match &context.request.output {
-        OutputFormat::Text => {}
-        OutputFormat::Json => context.dropped("response_format"),
-        OutputFormat::JsonSchema { schema, .. } if context.has_schemas() => {
-            let mut schema = schema.clone();
+        OutputFormat::JsonSchema { schema, description, .. } if held_to_form(context) => {
+            let mut schema = structured::described(schema, description.as_deref());
             if !context.own && close_objects(&mut schema) {
                 context.approximated("response_format");
             }
@@ -135,7 +149,7 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
             context.put_back.restore("output_config.format", &mut format);
             config.insert("format".to_owned(), Value::Object(format));
         }
-        OutputFormat::JsonSchema { .. } => context.dropped("response_format"),
+        OutputFormat::Text | OutputFormat::Json | OutputFormat::JsonSchema { .. } => {}
     }
     context.put_back.restore("output_config", &mut config);
     (!config.is_empty()).then_some(Value::Object(config))

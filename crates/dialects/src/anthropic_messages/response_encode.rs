@@ -7,6 +7,7 @@ use super::{OWN, stop_reason, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::answers;
 use crate::shared::arguments::input_of;
 
 /// An id where the provider named none; callers index by it.
@@ -14,18 +15,15 @@ const NO_ID: &str = "msg_0";
 
 /// Writes an answer.
 pub(super) fn encode(response: &Response) -> Encoded {
-    let mut losses = Vec::new();
+    let mut losses = response.losses.clone();
     let mut content = Vec::new();
     let mut holds = stop_reason::Holds::default();
-    for (at, block) in response.blocks.iter().enumerate() {
+    for block in &response.blocks {
         note(&mut holds, &block.kind);
-        let written = block_values(block, &mut losses, &format!("content[{at}]"));
-        content.extend(written);
+        content.extend(block_values(block, &mut losses));
     }
     let (reason, sequence, near) = stop_reason::encode(&response.finish, holds);
-    if near {
-        losses.push(Loss::approximated("finish_reason"));
-    }
+    losses.extend(answers::finish(&response.finish, near, true));
     let body = json!({
         "id": if response.id.is_empty() { NO_ID } else { &response.id },
         "type": "message",
@@ -46,12 +44,12 @@ pub(super) fn note(holds: &mut stop_reason::Holds, kind: &BlockKind) {
 }
 
 /// Writes one block: mostly one value, two for thinking of which a part is sealed.
-pub(super) fn block_values(block: &Block, losses: &mut Vec<Loss>, path: &str) -> Vec<Value> {
+pub(super) fn block_values(block: &Block, losses: &mut impl Extend<Loss>) -> Vec<Value> {
     match &block.kind {
         BlockKind::Text { text, citations } => {
             let ours: Vec<&Value> = citations.iter().filter(|citation| is_citation(citation)).collect();
             if ours.len() < citations.len() {
-                losses.push(Loss::dropped(format!("{path}.citations")));
+                losses.extend([answers::citations()]);
             }
             let citations = if ours.is_empty() { Value::Null } else { json!(ours) };
             vec![json!({ "type": "text", "text": text, "citations": citations })]
@@ -60,10 +58,10 @@ pub(super) fn block_values(block: &Block, losses: &mut Vec<Loss>, path: &str) ->
         BlockKind::ToolCall { id, name, arguments, signature } => {
             let (input, exact) = input_of(arguments);
             if !exact {
-                losses.push(Loss::approximated(format!("{path}.arguments")));
+                losses.extend([answers::arguments()]);
             }
             if signature.is_some() {
-                losses.push(Loss::dropped(format!("{path}.signature")));
+                losses.extend([answers::call_signature()]);
             }
             vec![json!({ "type": "tool_use", "id": tool_id(id), "name": name, "input": input })]
         }
@@ -82,7 +80,7 @@ pub(super) fn block_values(block: &Block, losses: &mut Vec<Loss>, path: &str) ->
         | BlockKind::Document(_)
         | BlockKind::Audio(_)
         | BlockKind::ToolResult { .. } => {
-            losses.push(Loss::dropped(path));
+            losses.extend([answers::block(&block.kind)]);
             Vec::new()
         }
     }

@@ -11,6 +11,7 @@ use super::usage::WireUsage;
 use super::{OWN, block_decode, fault, stop_reason};
 use crate::codec::{Cut, Malformed, StreamDecoder};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::loss::{Loss, Losses};
 use crate::shared::borrowed::borrowed;
 
 /// One event as it is written; which fields are there depends on the type.
@@ -79,6 +80,7 @@ pub(super) struct Decoder {
     open: BTreeMap<u64, Open>,
     usage: WireUsage,
     finish: Option<Finish>,
+    losses: Losses,
 }
 
 impl StreamDecoder for Decoder {
@@ -115,6 +117,10 @@ impl StreamDecoder for Decoder {
         }
         if self.ended { Ok(()) } else { Err(Cut) }
     }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
+    }
 }
 
 impl Decoder {
@@ -147,7 +153,9 @@ impl Decoder {
 
     fn block_start(&mut self, at: u64, block: Option<Value>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let value = block.ok_or_else(|| Malformed::new("content_block", "is required"))?;
-        let block = block_decode::block("content_block", start_form(value), &mut Vec::new())?;
+        let mut rest = Vec::new();
+        let block = block_decode::block(&format!("content[{at}]"), start_form(value), &mut rest)?;
+        self.losses.extend(rest.into_iter().map(|extra| Loss::dropped(extra.field)));
         self.ensure_started(out);
         if self.open.contains_key(&at) {
             self.block_stop(at, out)?;

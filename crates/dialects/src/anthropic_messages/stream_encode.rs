@@ -1,6 +1,6 @@
 //! Events to a caller's stream.
 
-use ringmain_core::Usage;
+use ringmain_core::{Loss, Losses, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use super::wire::{is_citation, tool_id};
 use super::{fault, stop_reason, usage};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, Delta, Event};
+use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
 /// Writes a stream.
@@ -30,6 +31,7 @@ struct Writer {
     open: Option<Open>,
     usage: Option<Usage>,
     holds: stop_reason::Holds,
+    losses: Losses,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl Encoder {
             open: None,
             usage: None,
             holds: stop_reason::Holds::default(),
+            losses: Losses::default(),
         };
         Self { sequencer: Sequencer::default(), writer }
     }
@@ -93,6 +96,10 @@ impl StreamEncoder for Encoder {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         self.writer.begin(out);
         out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.writer.losses.take()
     }
 }
 
@@ -117,7 +124,8 @@ impl Writer {
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::BlockStop { .. } => self.block_stop(out),
             Event::Finish(finish) => {
-                let (reason, sequence, _) = stop_reason::encode(finish, self.holds);
+                let (reason, sequence, near) = stop_reason::encode(finish, self.holds);
+                self.losses.extend(answers::finish(finish, near, true));
                 let usage = usage::encode(&self.usage.unwrap_or_default());
                 let delta = json!({ "stop_reason": reason, "stop_sequence": sequence });
                 frame(out, "message_delta", &json!({ "type": "message_delta", "delta": delta, "usage": usage }));
@@ -173,8 +181,7 @@ impl Writer {
     /// A block that comes at once is written and closed at once, if there is a form for it at all.
     fn whole(&mut self, block: &Block, out: &mut Vec<u8>) {
         note(&mut self.holds, &block.kind);
-        // A stream has no place to report losses: its headers are long gone.
-        for mut value in block_values(block, &mut Vec::new(), "") {
+        for mut value in block_values(block, &mut self.losses) {
             let call = value.get("input").is_some_and(Value::is_object);
             let input = if call { value["input"].take() } else { Value::Null };
             if call {
@@ -197,7 +204,9 @@ impl Writer {
                 Piece::Thinking { thinking }
             }
             // A call's token has no place here.
-            Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => return,
+            Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => {
+                return self.losses.add(answers::call_signature());
+            }
             Delta::Signature(signature) => {
                 self.begin_thinking(out);
                 Piece::Signature { signature }
@@ -215,7 +224,7 @@ impl Writer {
                 Piece::InputJson { partial_json: text }
             }
             Delta::Citation(citation) if is_citation(citation) => Piece::Citations { citation },
-            Delta::Citation(_) => return,
+            Delta::Citation(_) => return self.losses.add(answers::citations()),
         };
         self.piece(piece, out);
     }

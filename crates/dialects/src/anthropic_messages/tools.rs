@@ -20,6 +20,8 @@ pub(super) fn encode(context: &mut Context<'_>) -> Result<Option<Value>, Unsuppo
         match tool {
             Tool::Opaque { dialect, value } if *dialect == OWN => tools.push(value.clone()),
             Tool::Opaque { .. } => context.dropped(path),
+            // Of some tools the others are not offered.
+            Tool::Function { .. } if !request.allows(tool) => {}
             Tool::Function { name, .. } if !is_name(name) => {
                 // The model would call it by another name than the caller knows, and nobody here remembers which.
                 let reason = "a tool's name may hold letters, digits, `_` and `-`, 128 at most";
@@ -78,7 +80,7 @@ pub(super) fn choice(context: &mut Context<'_>) -> Option<Value> {
     let request = context.request;
     // A choice without tools is refused.
     if request.tools.is_empty() && !context.own {
-        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+        if request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced) {
             context.dropped("tool_choice");
         }
         return None;
@@ -87,6 +89,10 @@ pub(super) fn choice(context: &mut Context<'_>) -> Option<Value> {
     let mut value = match &request.tool_choice {
         None if serial => json!({ "type": "auto" }),
         None => return None,
+        Some(ToolChoice::Among { required, .. }) => {
+            context.approximated("tool_choice");
+            json!({ "type": if *required { "any" } else { "auto" } })
+        }
         Some(ToolChoice::Auto) => json!({ "type": "auto" }),
         Some(ToolChoice::Required) => json!({ "type": "any" }),
         Some(ToolChoice::None) => return Some(json!({ "type": "none" })),

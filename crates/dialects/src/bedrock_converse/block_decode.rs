@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::OWN;
 use super::wire::{Kind, member, token_of_blob, union};
 use crate::codec::Malformed;
-use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource, Role};
+use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource, Place, Role};
 use crate::shared::fields::Fields;
 
 /// Reads a list of blocks. What has no word goes to `extras` with its place.
@@ -18,13 +18,14 @@ pub(super) fn content(
     let mut blocks: Vec<Block> = Vec::new();
     for (at, item) in items.into_iter().enumerate() {
         let (kind, value) = member(&format!("{path}[{at}]"), item)?;
-        let place = format!("{path}[{at}].{kind}");
+        let here = format!("{path}[{at}]");
+        let place = format!("{here}.{kind}");
         // A breakpoint belongs to what stands before it; one that follows nothing stays a block.
         if let ("cachePoint", Some(last @ Block { cache: None, .. })) = (kind.as_str(), blocks.last_mut()) {
             last.cache = Some(cache_mark(&place, value, extras)?);
             continue;
         }
-        blocks.push(block(&place, role, &kind, value, extras)?.into());
+        blocks.push(Block::from(block(&place, role, &kind, value, extras)?).at(&here));
     }
     Ok(blocks)
 }
@@ -33,7 +34,7 @@ pub(super) fn content(
 pub(super) fn cache_mark(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<CacheMark, Malformed> {
     let mut fields = Fields::of(path, value)?;
     fields.value("type");
-    let mark = CacheMark { ttl: fields.string("ttl")? };
+    let mark = CacheMark { ttl: fields.string("ttl")?, place: Place::at(path) };
     extras.extend(fields.rest());
     Ok(mark)
 }
@@ -146,10 +147,11 @@ fn tool_result(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Bloc
     let mut content = Vec::new();
     for (at, item) in fields.array("content")?.unwrap_or_default().into_iter().enumerate() {
         let (kind, value) = member(&format!("{place}[{at}]"), item)?;
-        content.push(match kind.as_str() {
+        let inner: Block = match kind.as_str() {
             "json" => Block::text(value.to_string()),
             _ => block(&format!("{place}[{at}].{kind}"), Role::User, &kind, value, extras)?.into(),
-        });
+        };
+        content.push(inner.at(&format!("{place}[{at}]")));
     }
     let result = BlockKind::ToolResult {
         id: fields.required_string("toolUseId")?,

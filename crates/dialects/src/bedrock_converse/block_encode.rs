@@ -150,8 +150,8 @@ fn text_block(context: &mut Context<'_>, text: &str, citations: &[Value], path: 
         return Some(union("citationsContent", value));
     }
     if text.trim().is_empty() && !context.own {
-        // Blank text is refused. Nothing is lost with an empty one.
-        if !text.is_empty() {
+        // Blank text is refused. Nothing is lost with an empty one, unless sources stood beside it.
+        if !text.is_empty() || !citations.is_empty() {
             context.dropped(path);
         }
         return None;

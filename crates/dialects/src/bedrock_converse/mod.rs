@@ -26,6 +26,7 @@ mod thinking;
 mod tools;
 mod usage;
 mod wire;
+mod words;
 
 use http::HeaderMap;
 use ringmain_core::{Dialect, Fault};
@@ -36,6 +37,7 @@ use crate::codec::{
     Turns, Unsupported,
 };
 use crate::ir;
+use crate::shared::told::told;
 
 /// This folder's dialect.
 const OWN: Dialect = Dialect::BedrockConverse;
@@ -62,7 +64,9 @@ impl Codec for BedrockConverse {
     }
 
     fn encode_request(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
-        request_encode::encode(request, profile)
+        let encoded = request_encode::encode(request, profile);
+        // Of its own callers' requests the places are the callers' already.
+        if request.dialect == OWN { encoded } else { told(request, encoded) }
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::Response, Malformed> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::OWN;
 use super::block_decode::{cache_mark, content};
 use super::wire::{member, union};
+use super::words::WORDS;
 use crate::codec::Malformed;
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Role, Sampling, Tool, ToolChoice, Turn};
 use crate::shared::fields::Fields;
@@ -13,6 +14,7 @@ use crate::shared::fields::Fields;
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = Fields::parse(body)?;
     let mut request = Request::new(OWN);
+    request.named.words = &WORDS;
     let mut extras = Vec::new();
     let system = fields.array("system")?.unwrap_or_default();
     request.system = content("system", Role::System, system, &mut extras)?;
@@ -33,7 +35,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
         extras.push(Extra { field: "outputConfig.effort".to_owned(), value: word.as_str().into() });
     }
     if let Some(model) = fields.object("additionalModelRequestFields")? {
-        model_fields(model, &mut request.sampling, &mut reasoning, &mut extras)?;
+        let words = &mut request.named.spelled;
+        model_fields(model, &mut request.sampling, &mut reasoning, words, &mut extras)?;
     }
     request.reasoning = (reasoning != Reasoning::default()).then_some(reasoning);
     // Streams of this dialect always end with usage.
@@ -55,7 +58,7 @@ fn turn(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Turn, Malfo
     let items = fields.array("content")?.ok_or_else(|| Malformed::new(&place, "is required"))?;
     let blocks = content(&place, role, items, extras)?;
     extras.extend(fields.rest());
-    Ok(Turn::new(role, blocks))
+    Ok(Turn::new(role, blocks).at(path))
 }
 
 fn tool_config(mut config: Fields, request: &mut Request, extras: &mut Vec<Extra>) -> Result<(), Malformed> {
@@ -67,8 +70,14 @@ fn tool_config(mut config: Fields, request: &mut Request, extras: &mut Vec<Extra
             ("cachePoint", Some(Tool::Function { cache: cache @ None, .. })) => {
                 *cache = Some(cache_mark(&path, value, extras)?);
             }
-            ("toolSpec", _) => request.tools.push(tool(&path, value, extras)?),
-            _ => request.tools.push(Tool::Opaque { dialect: OWN, value: union(&kind, value) }),
+            ("toolSpec", _) => {
+                request.tools.push(tool(&path, value, extras)?);
+                request.named.tools.push(path);
+            }
+            _ => {
+                request.tools.push(Tool::Opaque { dialect: OWN, value: union(&kind, value) });
+                request.named.tools.push(path);
+            }
         }
     }
     if let Some(choice) = config.value("toolChoice") {
@@ -157,18 +166,24 @@ fn model_fields(
     mut fields: Fields,
     sampling: &mut Sampling,
     reasoning: &mut Reasoning,
+    spelled: &mut Vec<(&'static str, String)>,
     extras: &mut Vec<Extra>,
 ) -> Result<(), Malformed> {
     // Claude's and Mistral's word, and Cohere's.
     for name in ["top_k", "k"] {
-        sampling.top_k = sampling.top_k.or(fields.count(name)?);
+        let found = fields.count(name)?;
+        spelled.extend(found.map(|_| ("top_k", fields.path(name))));
+        sampling.top_k = sampling.top_k.or(found);
     }
     // Nova's.
     if let Some(mut config) = fields.object("inferenceConfig")? {
-        sampling.top_k = sampling.top_k.or(config.count("topK")?);
+        let found = config.count("topK")?;
+        spelled.extend(found.map(|_| ("top_k", config.path("topK"))));
+        sampling.top_k = sampling.top_k.or(found);
         extras.extend(config.rest());
     }
     if let Some(mut config) = fields.object("reasoningConfig")? {
+        spelled.push(("reasoning.effort", config.place().to_owned()));
         let effort = config.string("maxReasoningEffort")?;
         match config.string("type")?.as_deref() {
             Some("disabled") => reasoning.effort = Some(Effort::None),
@@ -179,7 +194,10 @@ fn model_fields(
     // That of OpenAI's open models.
     if let Some(word) = fields.string("reasoning_effort")? {
         match Effort::from_name(&word) {
-            Some(effort) => reasoning.effort = Some(effort),
+            Some(effort) => {
+                spelled.push(("reasoning.effort", fields.path("reasoning_effort")));
+                reasoning.effort = Some(effort);
+            }
             None => extras.push(Extra { field: fields.path("reasoning_effort"), value: word.into() }),
         }
     }
@@ -191,7 +209,10 @@ fn model_fields(
             "enabled" => reasoning.budget_tokens = thinking.count("budget_tokens")?,
             // An effort alone turns no thinking on: it leaves `visible` unset, and so the two are told apart.
             "adaptive" => reasoning.visible = reasoning.visible.or(Some(true)),
-            "disabled" => reasoning.effort = Some(Effort::None),
+            "disabled" => {
+                spelled.push(("reasoning.effort", thinking.path("type")));
+                reasoning.effort = Some(Effort::None);
+            }
             _ => return Err(Malformed::new(thinking.path("type"), "expected `enabled`, `adaptive` or `disabled`")),
         }
         extras.extend(thinking.rest());

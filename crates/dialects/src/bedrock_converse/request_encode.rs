@@ -14,6 +14,7 @@ use crate::ir::{OutputFormat, Request};
 use crate::loss::Loss;
 use crate::shared::claude_version::Version;
 use crate::shared::put_back::PutBack;
+use crate::shared::structured;
 
 /// The tiers of service that go by the same word elsewhere.
 const TIERS: [&str; 3] = ["default", "flex", "priority"];
@@ -75,6 +76,12 @@ pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encod
     let mut system = block_encode::system(&mut context, &request.system, "system")?;
     // After the leading instructions: the order in which the model would have met them.
     system.append(&mut conversation.instructions);
+    if !held_to_form(&context)
+        && let Some(text) = structured::instruction(&request.output)
+    {
+        context.approximated("response_format");
+        system.push(json!({ "text": text }));
+    }
     let tools = tools::encode(&mut context, &conversation)?;
     let thinking = thinking::plan(&mut context, &conversation);
 
@@ -134,8 +141,7 @@ fn is_tag((name, value): (&String, &Value)) -> bool {
 fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value> {
     let mut config = Map::new();
     match &context.request.output {
-        OutputFormat::Text => {}
-        OutputFormat::JsonSchema { name, description, schema, .. } if has_schemas(context) => {
+        OutputFormat::JsonSchema { name, description, schema, .. } if held_to_form(context) => {
             let mut schema = schema.clone();
             if !context.own && close_objects(&mut schema) {
                 context.approximated("response_format");
@@ -153,13 +159,22 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
             context.put_back.restore("outputConfig.textFormat", &mut format);
             config.insert("textFormat".to_owned(), Value::Object(format));
         }
-        OutputFormat::Json | OutputFormat::JsonSchema { .. } => context.dropped("response_format"),
+        OutputFormat::Text | OutputFormat::Json | OutputFormat::JsonSchema { .. } => {}
     }
     if let Some(effort) = thinking.effort() {
         config.insert("effort".to_owned(), effort.into());
     }
     context.put_back.restore("outputConfig", &mut config);
     (!config.is_empty()).then_some(Value::Object(config))
+}
+
+/// Is the answer held to the form that is asked for? Else the model is only told of it.
+fn held_to_form(context: &Context<'_>) -> bool {
+    match context.request.output {
+        OutputFormat::Text => true,
+        OutputFormat::Json => false,
+        OutputFormat::JsonSchema { .. } => has_schemas(context),
+    }
 }
 
 /// Can answers be held to a schema? Nova and older Claudes refuse the field.

@@ -24,7 +24,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
     message.value("role");
     let items = message.array("content")?.unwrap_or_default();
     let blocks = content("output.message.content", Role::Assistant, items, &mut extras)?;
-    let sequence = fields.peek("additionalModelResponseFields").and_then(stop_sequence);
+    let asked = fields.value("additionalModelResponseFields");
+    let sequence = asked.as_ref().and_then(stop_sequence);
     let finish = fields.string("stopReason")?.map(|reason| stop_reason::decode(&reason, sequence));
     let usage = fields.value("usage").and_then(|usage| serde_json::from_value::<WireUsage>(usage).ok()?.usage());
     [message, output, fields].into_iter().for_each(|fields| extras.extend(fields.rest()));
@@ -35,8 +36,18 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
         blocks,
         finish: finish.unwrap_or_default(),
         usage,
-        losses: extras.into_iter().map(|extra| Loss::dropped(extra.field)).collect(),
+        losses: extras
+            .into_iter()
+            .map(|extra| Loss::dropped(extra.field))
+            .chain(asked.as_ref().and_then(unsaid))
+            .collect(),
     })
+}
+
+/// Of what the caller asked the model for, all but the stop sequence has no place.
+pub(super) fn unsaid(fields: &Value) -> Option<Loss> {
+    let others = fields.as_object()?.iter().any(|(name, value)| name != "stop_sequence" && !value.is_null());
+    others.then(|| Loss::dropped("additionalModelResponseFields"))
 }
 
 /// Which stop sequence was met, where the caller asked the model for it.

@@ -7,21 +7,20 @@ use super::{OWN, stop_reason, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, MediaSource, Response};
 use crate::loss::Loss;
+use crate::shared::answers;
 use crate::shared::arguments::input_of;
 
 /// Writes an answer.
 pub(super) fn encode(response: &Response) -> Encoded {
-    let mut losses = Vec::new();
+    let mut losses = response.losses.clone();
     let mut content = Vec::new();
     let mut holds = stop_reason::Holds::default();
-    for (at, block) in response.blocks.iter().enumerate() {
+    for block in &response.blocks {
         note(&mut holds, &block.kind);
-        content.extend(block_values(block, &mut losses, &format!("content[{at}]")));
+        content.extend(block_values(block, &mut losses));
     }
     let (reason, near) = stop_reason::encode(&response.finish, holds);
-    if near {
-        losses.push(Loss::approximated("finish_reason"));
-    }
+    losses.extend(answers::finish(&response.finish, near, false));
     let body = json!({
         "output": { "message": { "role": "assistant", "content": content } },
         "stopReason": reason,
@@ -43,17 +42,17 @@ pub(super) fn note(holds: &mut stop_reason::Holds, kind: &BlockKind) {
 }
 
 /// Writes one block: mostly one value, two for thinking of which a part is sealed.
-pub(super) fn block_values(block: &Block, losses: &mut Vec<Loss>, path: &str) -> Vec<Value> {
+pub(super) fn block_values(block: &Block, losses: &mut impl Extend<Loss>) -> Vec<Value> {
     match &block.kind {
-        BlockKind::Text { text, citations } => vec![text_value(text, citations, losses, path)],
+        BlockKind::Text { text, citations } => vec![text_value(text, citations, losses)],
         BlockKind::Refusal { text } => vec![union("text", text.as_str())],
         BlockKind::ToolCall { id, name, arguments, signature } => {
             let (input, exact) = input_of(arguments);
             if !exact {
-                losses.push(Loss::approximated(format!("{path}.arguments")));
+                losses.extend([answers::arguments()]);
             }
             if signature.is_some() {
-                losses.push(Loss::dropped(format!("{path}.signature")));
+                losses.extend([answers::call_signature()]);
             }
             vec![union("toolUse", json!({ "toolUseId": tool_id(id), "name": name, "input": input }))]
         }
@@ -77,24 +76,24 @@ pub(super) fn block_values(block: &Block, losses: &mut Vec<Loss>, path: &str) ->
             (MediaSource::Base64(data), Some(kind)) if Kind::Image.format(kind).is_some() => {
                 vec![json!({ "image": { "format": Kind::Image.format(kind), "source": { "bytes": data } } })]
             }
-            _ => lost(losses, path),
+            _ => lost(losses, block),
         },
         BlockKind::Opaque { dialect, value } if *dialect == OWN => vec![value.clone()],
         BlockKind::Opaque { .. } | BlockKind::Document(_) | BlockKind::Audio(_) | BlockKind::ToolResult { .. } => {
-            lost(losses, path)
+            lost(losses, block)
         }
     }
 }
 
-fn lost(losses: &mut Vec<Loss>, path: &str) -> Vec<Value> {
-    losses.push(Loss::dropped(path));
+fn lost(losses: &mut impl Extend<Loss>, block: &Block) -> Vec<Value> {
+    losses.extend([answers::block(&block.kind)]);
     Vec::new()
 }
 
-fn text_value(text: &str, citations: &[Value], losses: &mut Vec<Loss>, path: &str) -> Value {
+fn text_value(text: &str, citations: &[Value], losses: &mut impl Extend<Loss>) -> Value {
     let ours: Vec<&Value> = citations.iter().filter(|citation| is_citation(citation)).collect();
     if ours.len() < citations.len() {
-        losses.push(Loss::dropped(format!("{path}.citations")));
+        losses.extend([answers::citations()]);
     }
     if ours.is_empty() {
         return union("text", text);

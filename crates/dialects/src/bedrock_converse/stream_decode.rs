@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ringmain_wire::event_stream::EXCEPTION_PREFIX;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::usage::WireUsage;
@@ -12,6 +13,7 @@ use super::wire::{Kind as MediaKind, token_of_blob};
 use super::{OWN, fault, response_decode, stop_reason};
 use crate::codec::{Cut, Malformed, StreamDecoder};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, Media, MediaSource};
+use crate::loss::{Loss, Losses};
 use crate::shared::borrowed::borrowed;
 
 /// One event as it is written; which members are there depends on its type. The padding `p` is passed over.
@@ -27,6 +29,8 @@ struct Wire<'a> {
     stop_reason: Option<Cow<'a, str>>,
     additional_model_response_fields: Option<Value>,
     usage: Option<WireUsage>,
+    /// What a guardrail did.
+    trace: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +110,7 @@ pub(super) struct Decoder {
     open: BTreeMap<u64, Open>,
     finish: Option<Finish>,
     counted: bool,
+    losses: Losses,
 }
 
 impl StreamDecoder for Decoder {
@@ -133,6 +138,7 @@ impl StreamDecoder for Decoder {
             "contentBlockStop" => self.block_stop(wire.content_block_index, out),
             "messageStop" => {
                 let sequence = wire.additional_model_response_fields.as_ref().and_then(response_decode::stop_sequence);
+                self.losses.extend(wire.additional_model_response_fields.as_ref().and_then(response_decode::unsaid));
                 let reason = wire.stop_reason.ok_or_else(|| Malformed::new("stopReason", "is required"))?;
                 self.finish = Some(stop_reason::decode(&reason, sequence));
                 if self.counted {
@@ -141,6 +147,7 @@ impl StreamDecoder for Decoder {
             }
             "metadata" => {
                 self.counted = true;
+                self.losses.extend(wire.trace.map(|_| Loss::dropped("trace")));
                 out.extend(wire.usage.and_then(|usage| usage.usage()).map(Event::Usage));
                 if self.finish.is_some() {
                     self.finish(out);
@@ -157,6 +164,10 @@ impl StreamDecoder for Decoder {
             self.finish(out);
         }
         if self.ended { Ok(()) } else { Err(Cut) }
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
     }
 }
 

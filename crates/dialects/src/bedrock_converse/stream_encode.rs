@@ -1,6 +1,6 @@
 //! Events to a caller's stream.
 
-use ringmain_core::Usage;
+use ringmain_core::{Loss, Losses, Usage};
 use ringmain_wire::event_stream;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use super::wire::{blob_of_token, is_citation, tool_id};
 use super::{fault, stop_reason, usage};
 use crate::codec::StreamEncoder;
 use crate::ir::{Block, BlockHead, Delta, Event};
+use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
 /// Writes a stream.
@@ -28,6 +29,7 @@ struct Writer {
     open: Option<Open>,
     usage: Option<Usage>,
     holds: stop_reason::Holds,
+    losses: Losses,
     /// Reused from event to event.
     json: Vec<u8>,
 }
@@ -77,6 +79,10 @@ impl StreamEncoder for Encoder {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         keep_alive(out);
     }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.writer.losses.take()
+    }
 }
 
 /// There is no comment in this form; an event of a type that no client knows is passed over by all.
@@ -93,7 +99,8 @@ impl Writer {
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::BlockStop { .. } => self.block_stop(out),
             Event::Finish(finish) => {
-                let (reason, _) = stop_reason::encode(finish, self.holds);
+                let (reason, near) = stop_reason::encode(finish, self.holds);
+                self.losses.extend(answers::finish(finish, near, false));
                 self.frame("messageStop", &json!({ "stopReason": reason }), out);
                 let usage = usage::encode(&self.usage.unwrap_or_default());
                 self.frame("metadata", &json!({ "usage": usage, "metrics": metrics() }), out);
@@ -134,8 +141,7 @@ impl Writer {
     /// A block that comes at once is written and closed at once, if a stream has a form for it at all.
     fn whole(&mut self, block: &Block, out: &mut Vec<u8>) {
         note(&mut self.holds, &block.kind);
-        // A stream has no place to report losses: its headers are long gone.
-        for mut value in block_values(block, &mut Vec::new(), "") {
+        for mut value in block_values(block, &mut self.losses) {
             let Some((kind, inner)) = value.as_object_mut().and_then(|object| object.iter_mut().next()) else {
                 continue;
             };
@@ -167,7 +173,10 @@ impl Writer {
                         }
                     }
                 },
-                _ => continue,
+                _ => {
+                    self.losses.add(answers::block(&block.kind));
+                    continue;
+                }
             }
             self.stop(out);
         }
@@ -183,18 +192,20 @@ impl Writer {
     }
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        let written = match delta {
+            Delta::Redacted(_) => false,
+            Delta::Citation(citation) => is_citation(citation),
+            // A call's token has no place here.
+            Delta::Signature(_) => !matches!(self.open, Some(Open::Call { .. })),
+            Delta::Text(_) | Delta::Refusal(_) | Delta::Reasoning(_) | Delta::Arguments(_) => true,
+        };
         if let Some(Open::Text { any } | Open::Call { any } | Open::Thinking { any, .. }) = &mut self.open {
-            *any |= !matches!(delta, Delta::Redacted(_));
+            *any |= written;
         }
         match delta {
             Delta::Text(text) | Delta::Refusal(text) => self.piece(Piece::Text(text), out),
             Delta::Reasoning(text) => self.piece(Piece::ReasoningContent(Thought::Text(text)), out),
-            // A call's token has no place here.
-            Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => {
-                if let Some(Open::Call { any }) = &mut self.open {
-                    *any = false;
-                }
-            }
+            Delta::Signature(_) if !written => self.losses.add(answers::call_signature()),
             Delta::Signature(token) => self.piece(Piece::ReasoningContent(Thought::Signature(token)), out),
             Delta::Redacted(more) => {
                 if let Some(Open::Thinking { sealed, .. }) = &mut self.open {
@@ -203,7 +214,7 @@ impl Writer {
             }
             Delta::Arguments(text) => self.piece(Piece::ToolUse { input: text }, out),
             Delta::Citation(citation) if is_citation(citation) => self.piece(Piece::Citation(citation), out),
-            Delta::Citation(_) => {}
+            Delta::Citation(_) => self.losses.add(answers::citations()),
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) fn encode(context: &mut Context<'_>, conversation: &Conversation) -> 
         match tool {
             Tool::Opaque { dialect, value } if *dialect == OWN => tools.push(value.clone()),
             Tool::Opaque { .. } => context.dropped(path),
+            // Of some tools the others are not offered.
+            Tool::Function { .. } if !request.allows(tool) => {}
             Tool::Function { name, .. } if !is_name(name) => {
                 // The model would call it by another name than the caller knows, and nobody here remembers which.
                 let reason = "a tool's name may hold letters, digits, `_` and `-`, 64 at most";
@@ -53,7 +55,7 @@ pub(super) fn encode(context: &mut Context<'_>, conversation: &Conversation) -> 
         tools = met(context);
     }
     if tools.is_empty() && !context.own {
-        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+        if request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced) {
             context.dropped("tool_choice");
         }
         return Ok(None);
@@ -129,10 +131,15 @@ fn input_schema(parameters: Option<&Value>, own: bool) -> Value {
 }
 
 fn choice(context: &mut Context<'_>) -> Option<Value> {
-    let (kind, mut fields) = match context.request.tool_choice.as_ref()? {
+    let request = context.request;
+    let (kind, mut fields) = match request.tool_choice.as_ref()? {
         ToolChoice::Auto => ("auto", Map::new()),
         ToolChoice::Required => ("any", Map::new()),
         ToolChoice::Named(name) => ("tool", Map::from_iter([("name".to_owned(), name.as_str().into())])),
+        ToolChoice::Among { required, .. } => {
+            context.approximated("tool_choice");
+            (if *required { "any" } else { "auto" }, Map::new())
+        }
         ToolChoice::None => return None,
     };
     context.put_back.restore(&format!("toolConfig.toolChoice.{kind}"), &mut fields);

@@ -36,7 +36,7 @@ pub(super) fn read(content: Value, path: &str, rest: &mut Vec<Extra>) -> Result<
 /// Not an object, or without the field its type promises.
 pub(super) fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malformed> {
     if let Value::String(text) = item {
-        return Ok(Block::text(text));
+        return Ok(Block::text(text).at(path));
     }
     let mut fields = Fields::of(path, item)?;
     let kind = match fields.required_string("type")?.as_str() {
@@ -61,11 +61,11 @@ pub(super) fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Blo
         kind => {
             let mut value = fields.into_map();
             value.insert("type".to_owned(), kind.into());
-            return Ok(BlockKind::Opaque { dialect: OWN, value: Value::Object(value) }.into());
+            return Ok(Block::from(BlockKind::Opaque { dialect: OWN, value: Value::Object(value) }).at(path));
         }
     };
     rest.extend(fields.rest());
-    Ok(kind.into())
+    Ok(Block::from(kind).at(path))
 }
 
 /// A document as one text.
@@ -85,7 +85,7 @@ pub(super) fn read_document(value: Value, path: &str, rest: &mut Vec<Extra>) -> 
         value => document(value, path, rest)?,
     };
     let found = media(MediaSource::Text(text), Some("text/plain".to_owned()));
-    Ok(BlockKind::Document(Media { name: title, ..found }).into())
+    Ok(Block::from(BlockKind::Document(Media { name: title, ..found })).at(path))
 }
 
 /// `data` is a string or any object, of which the model is shown keys and values alike. Of a title and a text the two

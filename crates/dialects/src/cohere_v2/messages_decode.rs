@@ -18,23 +18,26 @@ pub(super) fn decode(messages: Vec<Value>, request: &mut Request, rest: &mut Vec
         let role = message.required_string("role")?;
         let path = message.path("content");
         let said = message.value("content").unwrap_or_default();
+        let place = message.place().to_owned();
+        let turn = |role, blocks| Turn::new(role, blocks).at(&place);
         let is_result = role == "tool";
         match role.as_str() {
             "tool" => {
                 let id = message.required_string("tool_call_id")?;
                 let content = content::read(said, &path, rest)?;
-                let block = BlockKind::ToolResult { id, name: None, content, is_error: false }.into();
+                let block = BlockKind::ToolResult { id, name: None, content, is_error: false };
+                let block = Block::from(block).at(&place);
                 match request.turns.last_mut().filter(|_| in_results) {
                     Some(turn) => turn.blocks.push(block),
-                    None => request.turns.push(Turn::new(Role::User, vec![block])),
+                    None => request.turns.push(turn(Role::User, vec![block])),
                 }
             }
             "system" if request.turns.is_empty() => request.system.extend(content::read(said, &path, rest)?),
-            "system" => request.turns.push(Turn::new(Role::System, content::read(said, &path, rest)?)),
-            "user" => request.turns.push(Turn::new(Role::User, content::read(said, &path, rest)?)),
+            "system" => request.turns.push(turn(Role::System, content::read(said, &path, rest)?)),
+            "user" => request.turns.push(turn(Role::User, content::read(said, &path, rest)?)),
             "assistant" => {
                 let blocks = assistant(&mut message, said, &format!("m{nth}"), rest)?;
-                request.turns.push(Turn::new(Role::Assistant, blocks));
+                request.turns.push(turn(Role::Assistant, blocks));
             }
             _ => return Err(Malformed::new(message.path("role"), "expected a known role")),
         }
@@ -56,12 +59,13 @@ fn assistant(
             BlockKind::Text { citations, .. } => Some(citations),
             _ => None,
         });
-        if let (Some(list), citations::About::Text(_)) = (text, citations::about(&citation)) {
-            list.push(citation);
+        match (text, citations::about(&citation)) {
+            (Some(list), citations::About::Text(_)) => list.push(citation),
+            _ => rest.push(Extra { field: message.path("citations"), value: citation }),
         }
     }
     if let Some(plan) = message.string("tool_plan")?.filter(|plan| !plan.is_empty()) {
-        blocks.push(Block::text(plan));
+        blocks.push(Block::text(plan).at(&message.path("tool_plan")));
     }
     response_decode::tool_calls(message, call_prefix, &mut blocks)?;
     Ok(blocks)

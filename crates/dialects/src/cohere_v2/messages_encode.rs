@@ -7,6 +7,7 @@ use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, Media, MediaSource, Request, Role, Turn};
 use crate::loss::Loss;
 use crate::shared::media::image_url;
+use crate::shared::whereabouts::Whereabouts;
 
 /// What stands in a tool's result for pictures, which follow in a message of the user.
 const MOVED: &str = "(attached below)";
@@ -25,13 +26,12 @@ pub(super) struct Written {
 /// Media that this dialect has no place for.
 pub(super) fn encode(request: &Request, thinks: bool, losses: &mut Vec<Loss>) -> Result<Written, Unsupported> {
     let own = request.dialect == OWN;
-    let mut out = Out { messages: Vec::new(), documents: Vec::new(), losses, own, thinks, path: String::new() };
+    let mut out = Out { messages: Vec::new(), documents: Vec::new(), losses, own, thinks, at: Whereabouts::default() };
     if !request.system.is_empty() {
-        "system".clone_into(&mut out.path);
         out.instructions(&request.system);
     }
     for (nth, turn) in request.turns.iter().enumerate() {
-        out.path = format!("messages[{nth}]");
+        out.at = Whereabouts::turn(nth);
         if turn.name.is_some() {
             out.dropped("name");
         }
@@ -43,7 +43,8 @@ pub(super) fn encode(request: &Request, thinks: bool, losses: &mut Vec<Loss>) ->
     }
     if !own && request.turns.last().is_some_and(|turn| turn.role == Role::Assistant) {
         // It is taken as said, not continued.
-        out.losses.push(Loss::approximated(out.path));
+        out.at.block = None;
+        out.near();
     }
     Ok(Written { messages: out.messages, documents: out.documents })
 }
@@ -55,35 +56,51 @@ struct Out<'a> {
     /// The caller wrote in this dialect.
     own: bool,
     thinks: bool,
-    /// The turn being written, for losses.
-    path: String,
+    /// What is being written, for losses.
+    at: Whereabouts,
 }
 
 impl Out<'_> {
     fn dropped(&mut self, what: &str) {
-        self.losses.push(Loss::dropped(format!("{}.{what}", self.path)));
+        self.losses.push(Loss::dropped(self.at.member(what)));
     }
 
-    fn approximated(&mut self, what: &str) {
-        self.losses.push(Loss::approximated(format!("{}.{what}", self.path)));
+    /// The whole block has no place.
+    fn lost(&mut self) {
+        self.losses.push(Loss::dropped(self.at.to_string()));
     }
 
-    /// Breakpoints mean nothing here: the API caches by itself.
+    /// What is here is there in another form.
+    fn near(&mut self) {
+        self.losses.push(Loss::approximated(self.at.to_string()));
+    }
+
+    /// Breakpoints mean nothing here: the API caches by itself. Sources it was not given, it cannot cite.
     fn mark(&mut self, block: &Block) {
         if block.cache.is_some() {
             self.dropped("cache_control");
+        }
+        if let BlockKind::Text { citations, .. } = &block.kind
+            && !citations.is_empty()
+            && !self.own
+        {
+            self.dropped("citations");
         }
     }
 
     /// Instructions, which are text alone.
     fn instructions(&mut self, blocks: &[Block]) {
         let mut parts = Vec::new();
-        for block in blocks {
+        for (nth, block) in blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text, .. } => parts.push(text_part(text)),
-                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => parts.push(text_part(text)),
-                _ => self.dropped("content"),
+                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => {
+                    self.near();
+                    parts.push(text_part(text));
+                }
+                _ => self.lost(),
             }
         }
         if !parts.is_empty() {
@@ -94,7 +111,8 @@ impl Out<'_> {
     /// A user's turn: results first, since they must follow the calls at once.
     fn user(&mut self, turn: &Turn) -> Result<(), Unsupported> {
         let (mut attached, mut said) = (Vec::new(), Vec::new());
-        for block in &turn.blocks {
+        for (nth, block) in turn.blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             if let BlockKind::ToolResult { id, content, is_error, .. } = &block.kind {
                 let content = self.result(content, &mut attached)?;
@@ -116,7 +134,8 @@ impl Out<'_> {
     /// A result holds texts and documents. Its pictures go to the user's message behind it.
     fn result(&mut self, content: &[Block], attached: &mut Vec<Value>) -> Result<Value, Unsupported> {
         let mut parts = Vec::new();
-        for block in content {
+        for (nth, block) in content.iter().enumerate() {
+            self.at.inner = Some(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text, .. } => parts.push(text_part(text)),
@@ -126,13 +145,14 @@ impl Out<'_> {
                 }
                 _ => {
                     if let Some(part) = self.part(block)? {
-                        self.approximated("content");
+                        self.near();
                         parts.push(text_part(MOVED));
                         attached.push(part);
                     }
                 }
             }
         }
+        self.at.inner = None;
         Ok(plain(parts))
     }
 
@@ -144,33 +164,33 @@ impl Out<'_> {
             BlockKind::Document(Media { source: MediaSource::Text(text), name, .. }) => {
                 self.documents.push(content::write_document(name.as_deref(), text));
                 if !self.own {
-                    self.approximated("document");
+                    self.near();
                 }
                 None
             }
             BlockKind::Document(_) => {
-                return Err(self.unsupported("document", "the target takes documents as text only"));
+                return Err(self.unsupported("the target takes documents as text only"));
             }
-            BlockKind::Audio(_) => return Err(self.unsupported("audio", "the target takes no audio")),
+            BlockKind::Audio(_) => return Err(self.unsupported("the target takes no audio")),
             BlockKind::Opaque { dialect, value } if *dialect == OWN => Some(value.clone()),
             BlockKind::Refusal { .. }
             | BlockKind::Reasoning { .. }
             | BlockKind::ToolCall { .. }
             | BlockKind::ToolResult { .. }
             | BlockKind::Opaque { .. } => {
-                self.dropped("content");
+                self.lost();
                 None
             }
         })
     }
 
-    fn unsupported(&self, what: &str, reason: &str) -> Unsupported {
-        Unsupported { field: format!("{}.{what}", self.path), reason: reason.to_owned() }
+    fn unsupported(&self, reason: &str) -> Unsupported {
+        Unsupported { field: self.at.to_string(), reason: reason.to_owned() }
     }
 
     fn image(&self, media: &Media) -> Result<Value, Unsupported> {
         let mut image = json!({ "url": image_url(media)
-            .ok_or_else(|| self.unsupported("image", "the target takes images by URL or inline only"))? });
+            .ok_or_else(|| self.unsupported("the target takes images by URL or inline only"))? });
         if let Some(detail) = &media.detail {
             image["detail"] = detail.as_str().into();
         }
@@ -179,7 +199,8 @@ impl Out<'_> {
 
     fn assistant(&mut self, turn: &Turn) {
         let mut said = Said::default();
-        for block in &turn.blocks {
+        for (nth, block) in turn.blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text, citations } => {
@@ -196,7 +217,7 @@ impl Out<'_> {
                     let function = json!({ "name": name, "arguments": arguments });
                     said.calls.push(json!({ "id": id, "type": "function", "function": function }));
                     if signature.is_some() {
-                        self.dropped("tool_calls.signature");
+                        self.dropped("signature");
                     }
                 }
                 BlockKind::Reasoning { text, signature, redacted } => {
@@ -204,7 +225,7 @@ impl Out<'_> {
                         said.thinking.push(json!({ "type": "thinking", "thinking": text }));
                     }
                     if !self.thinks || signature.is_some() || redacted.is_some() {
-                        self.dropped("reasoning");
+                        self.lost();
                     }
                 }
                 BlockKind::Opaque { dialect, value } if *dialect == OWN => said.parts.push(value.clone()),
@@ -212,7 +233,7 @@ impl Out<'_> {
                 | BlockKind::Document(_)
                 | BlockKind::Audio(_)
                 | BlockKind::ToolResult { .. }
-                | BlockKind::Opaque { .. } => self.dropped("content"),
+                | BlockKind::Opaque { .. } => self.lost(),
             }
         }
         self.messages.extend(said.message());
@@ -220,11 +241,11 @@ impl Out<'_> {
 
     fn sources(&mut self, citations: &[Value], said: &mut Said) {
         let at = u32::try_from(said.thinking.len() + said.parts.len()).unwrap_or(1) - 1;
-        for citation in citations {
+        let ours = if self.own { citations } else { &[] };
+        for citation in ours {
             match citations::write(citation, at) {
-                Some(citation) if self.own => said.citations.push(citation),
-                // The model cites what it was given, and this it was not.
-                _ => self.dropped("citations"),
+                Some(citation) => said.citations.push(citation),
+                None => self.dropped("citations"),
             }
         }
     }

@@ -23,6 +23,7 @@ mod stream_encode;
 mod tap;
 mod usage;
 mod wire;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use crate::codec::{
     Turns, Unsupported,
 };
 use crate::ir;
+use crate::shared::told::told;
 
 /// This folder's dialect.
 const OWN: Dialect = Dialect::CohereV2;
@@ -62,7 +64,7 @@ impl Codec for CohereV2 {
     }
 
     fn encode_request(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
-        request_encode::encode(request, profile)
+        told(request, request_encode::encode(request, profile))
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::Response, Malformed> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::words::WORDS;
 use super::{OWN, content, messages_decode};
 use crate::codec::Malformed;
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
@@ -14,6 +15,7 @@ use crate::shared::fields::Fields;
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = Fields::parse(body)?;
     let mut request = Request::new(OWN);
+    request.named.words = &WORDS;
     let mut rest = Vec::new();
     request.model = fields.required_string("model")?;
     let messages = fields.array("messages")?.ok_or_else(|| Malformed::new("messages", "is required"))?;

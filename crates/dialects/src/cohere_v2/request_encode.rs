@@ -7,6 +7,7 @@ use super::{OWN, messages_encode, sampling};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
+use crate::shared::structured::{described, instruction};
 
 /// What every part of the encoding needs.
 pub(super) struct Context<'a> {
@@ -95,6 +96,7 @@ fn tools(context: &mut Context<'_>, body: &mut Map<String, Value>) {
         match tool {
             // One tool cannot be demanded; but of one tool some tool is that one.
             Tool::Function { name, .. } if named.is_some_and(|named| named != name) => {}
+            Tool::Function { .. } if !request.allows(tool) => {}
             Tool::Function { name, description, parameters, strict: exact, cache } => {
                 let parameters = parameters.clone().unwrap_or_else(|| json!({ "type": "object", "properties": {} }));
                 strict |= *exact == Some(true);
@@ -125,6 +127,10 @@ fn tools(context: &mut Context<'_>, body: &mut Map<String, Value>) {
             context.approximated("tool_choice");
             Some("REQUIRED")
         }
+        Some(ToolChoice::Among { required, .. }) => {
+            context.approximated("tool_choice");
+            required.then_some("REQUIRED")
+        }
     };
     match word {
         Some(word) if any => {
@@ -144,7 +150,10 @@ fn strictness(context: &mut Context<'_>, strict: bool, loose: bool, any: bool, b
     if any && (strict && !loose || said && context.own) {
         body.insert("strict_tools".to_owned(), strict.into());
     } else if strict {
-        context.approximated("tools.strict");
+        let exact = |(_, tool): &(usize, &Tool)| matches!(tool, Tool::Function { strict: Some(true), .. });
+        for (nth, _) in context.request.tools.iter().enumerate().filter(exact) {
+            context.approximated(format!("tools[{nth}].strict"));
+        }
     }
 }
 
@@ -156,10 +165,19 @@ fn demands_something(parameters: &Value) -> bool {
 fn output(context: &mut Context<'_>, beside: bool, body: &mut Map<String, Value>) {
     let format = match &context.request.output {
         OutputFormat::Text => return,
-        _ if beside && !context.own => return context.dropped("response_format"),
+        // The model is told of it instead.
+        output if beside && !context.own => {
+            context.approximated("response_format");
+            if let (Some(text), Some(Value::Array(messages))) = (instruction(output), body.get_mut("messages")) {
+                messages.insert(0, json!({ "role": "system", "content": text }));
+            }
+            return;
+        }
         OutputFormat::Json => json!({ "type": "json_object" }),
         // The model is held to the schema whatever `strict` says; a name has no use here.
-        OutputFormat::JsonSchema { schema, .. } => json!({ "type": "json_object", "json_schema": schema }),
+        OutputFormat::JsonSchema { schema, description, .. } => {
+            json!({ "type": "json_object", "json_schema": described(schema, description.as_deref()) })
+        }
     };
     body.insert("response_format".to_owned(), format);
 }

@@ -96,7 +96,8 @@ pub(super) fn tool_calls(message: &mut Fields, prefix: &str, blocks: &mut Vec<Bl
             Some(other) => other.to_string(),
         };
         let name = function.required_string("name")?;
-        blocks.push(BlockKind::ToolCall { id, name, arguments, signature: None }.into());
+        let kind = BlockKind::ToolCall { id, name, arguments, signature: None };
+        blocks.push(Block::from(kind).at(call.place()));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::{OWN, citations, finish, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::answers;
 
 /// An id for an answer without one; SDKs demand some.
 pub(super) const NO_ID: &str = "chat-0";
@@ -19,9 +20,7 @@ pub(super) fn encode(response: &Response) -> Encoded {
         parts.add(block, &mut losses);
     }
     let (word, near) = finish::write(&response.finish, parts.refused);
-    if near {
-        losses.push(Loss::approximated("finish_reason"));
-    }
+    losses.extend(answers::finish(&response.finish, near, false));
     let id = if response.id.is_empty() { NO_ID } else { &response.id };
     let mut body = json!({ "id": id, "finish_reason": word, "message": parts.message() });
     if let Some(counts) = &response.usage {
@@ -54,7 +53,7 @@ impl Parts {
                     self.content.push(json!({ "type": "thinking", "thinking": text }));
                 }
                 if signature.is_some() || redacted.is_some() {
-                    losses.push(Loss::dropped("reasoning.signature"));
+                    losses.push(answers::signature());
                 }
             }
             BlockKind::ToolCall { id, name, arguments, signature } => {
@@ -62,13 +61,14 @@ impl Parts {
                 let function = json!({ "name": name, "arguments": arguments });
                 let call = json!({ "id": id, "type": "function", "function": function });
                 self.calls.get_or_insert_default().push(call);
-                losses.extend(signature.as_ref().map(|_| Loss::dropped("tool_calls.signature")));
+                losses.extend(signature.as_ref().map(|_| answers::call_signature()));
             }
             BlockKind::Opaque { dialect, value } if *dialect == OWN => self.content.push(value.clone()),
-            BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } => losses.push(Loss::dropped("content")),
-            BlockKind::Image(_) => losses.push(Loss::dropped("image")),
-            BlockKind::Audio(_) => losses.push(Loss::dropped("audio")),
-            BlockKind::Document(_) => losses.push(Loss::dropped("document")),
+            BlockKind::Opaque { .. }
+            | BlockKind::ToolResult { .. }
+            | BlockKind::Image(_)
+            | BlockKind::Audio(_)
+            | BlockKind::Document(_) => losses.push(answers::block(&block.kind)),
         }
     }
 
@@ -83,7 +83,7 @@ impl Parts {
         for source in sources {
             match citations::write(source, index) {
                 Some(citation) => self.citations.push(citation),
-                None => losses.push(Loss::dropped("citations")),
+                None => losses.push(answers::citations()),
             }
         }
     }

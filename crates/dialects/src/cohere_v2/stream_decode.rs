@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringmain_core::Phase;
+use ringmain_core::{Loss, Losses, Phase};
 use serde_json::Value;
 
 use super::citations::{self, About};
@@ -22,6 +22,7 @@ pub(super) struct Decoder {
     /// The open tool calls by their index on the wire.
     calls: BTreeMap<u64, u32>,
     any_call: bool,
+    losses: Losses,
 }
 
 /// The open block of text or thinking. It is closed by what comes after it, not by its own end: citations may follow.
@@ -57,6 +58,7 @@ impl StreamDecoder for Decoder {
             out.push(Event::Error(Box::new(fault::of_stream(data, self.phase()))));
             return Ok(());
         }
+        self.losses.extend(wire.logprobs.map(|_| Loss::dropped("logprobs")));
         let at = wire.index.unwrap_or_default();
         let message = wire.message();
         match wire.kind(name) {
@@ -93,6 +95,10 @@ impl StreamDecoder for Decoder {
 
     fn end(&mut self, _lenient: bool, _out: &mut Vec<Event>) -> Result<(), Cut> {
         if self.ended { Ok(()) } else { Err(Cut) }
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
     }
 }
 
@@ -187,7 +193,7 @@ impl Decoder {
         };
         match self.open.filter(fits) {
             Some(Open { index, .. }) => out.push(Event::Delta { index, delta: Delta::Citation(citation) }),
-            None if about == About::Thinking => {}
+            None if about == About::Thinking => self.losses.add(Loss::dropped("message.citations")),
             None => return Err(Malformed::new("delta.message.citations", "names no open text")),
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Events to a caller's stream.
 
-use ringmain_core::Usage;
+use ringmain_core::{Loss, Losses, Usage};
 use ringmain_wire::sse;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use super::response_encode::NO_ID;
 use super::{OWN, citations, fault, finish, usage};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
 /// Writes a stream, one block after the other.
@@ -28,6 +29,7 @@ struct Writer {
     open: Option<Open>,
     usage: Option<Usage>,
     refused: bool,
+    losses: Losses,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +73,8 @@ enum Words<'a> {
 impl Encoder {
     pub(super) fn new(start: &StreamStart) -> Self {
         let id = if start.id.is_empty() { NO_ID.to_owned() } else { start.id.clone() };
-        let writer = Writer { id, content: 0, calls: 0, citations: 0, open: None, usage: None, refused: false };
+        let (open, usage, losses) = (None, None, Losses::default());
+        let writer = Writer { id, content: 0, calls: 0, citations: 0, open, usage, refused: false, losses };
         Self { sequencer: Sequencer::default(), writer }
     }
 }
@@ -84,6 +87,10 @@ impl StreamEncoder for Encoder {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         sse::encode_comment("ping", out);
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.writer.losses.take()
     }
 }
 
@@ -163,14 +170,18 @@ impl Writer {
                 self.call("tool-call-delta", &json!({ "function": { "arguments": text } }), out);
             }
             Delta::Citation(citation) => {
-                if let Some(citation) = citations::write(citation, self.content) {
-                    self.send("citation-start", self.citations, &json!({ "citations": citation }), out);
-                    frame(out, "citation-end", &json!({ "type": "citation-end", "index": self.citations }));
-                    self.citations += 1;
-                }
+                let Some(citation) = citations::write(citation, self.content) else {
+                    return self.losses.add(answers::citations());
+                };
+                self.send("citation-start", self.citations, &json!({ "citations": citation }), out);
+                frame(out, "citation-end", &json!({ "type": "citation-end", "index": self.citations }));
+                self.citations += 1;
             }
             // No place for it, and nothing here could send it back.
-            Delta::Signature(_) | Delta::Redacted(_) => {}
+            Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => {
+                self.losses.add(answers::call_signature());
+            }
+            Delta::Signature(_) | Delta::Redacted(_) => self.losses.add(answers::signature()),
         }
     }
 
@@ -198,21 +209,27 @@ impl Writer {
                 self.begin_text(out);
                 self.content_delta(Words::Text(text), out);
             }
-            BlockKind::Reasoning { text, .. } if !text.is_empty() => {
-                self.open = Some(Open::Thinking { begun: false });
-                self.more(&Delta::Reasoning(text.clone()), out);
+            BlockKind::Text { .. } => {}
+            BlockKind::Reasoning { text, signature, redacted } => {
+                if !text.is_empty() {
+                    self.open = Some(Open::Thinking { begun: false });
+                    self.more(&Delta::Reasoning(text.clone()), out);
+                }
+                if signature.is_some() || redacted.is_some() {
+                    self.losses.add(answers::signature());
+                }
             }
             BlockKind::Opaque { dialect, value } if *dialect == OWN => {
                 self.content_start(value, out);
                 self.open = Some(Open::Text);
             }
-            // A stream has no place to report losses: its headers are long gone.
-            _ => {}
+            kind => self.losses.add(answers::block(kind)),
         }
     }
 
-    fn finish(&self, finish: &Finish, out: &mut Vec<u8>) {
-        let (reason, _) = finish::write(finish, self.refused);
+    fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
+        let (reason, near) = finish::write(finish, self.refused);
+        self.losses.extend(answers::finish(finish, near, false));
         let mut delta = json!({ "finish_reason": reason });
         if let Some(counts) = &self.usage {
             delta["usage"] = usage::write(counts);

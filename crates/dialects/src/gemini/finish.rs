@@ -63,22 +63,24 @@ pub(super) fn decode(word: &str, called: bool) -> Finish {
     }
 }
 
-/// The word for a reason.
-pub(super) fn encode(finish: &Finish) -> &str {
+/// The word for a reason, and whether it is only near.
+pub(super) fn encode(finish: &Finish) -> (&str, bool) {
     match finish {
-        Finish::Stop | Finish::StopSequence(_) | Finish::ToolUse | Finish::Pause => "STOP",
-        Finish::Length | Finish::ContextFull => "MAX_TOKENS",
-        Finish::Refusal => "SAFETY",
+        Finish::Stop | Finish::StopSequence(_) | Finish::ToolUse => ("STOP", false),
+        Finish::Pause => ("STOP", true),
+        Finish::Length => ("MAX_TOKENS", false),
+        Finish::ContextFull => ("MAX_TOKENS", true),
+        Finish::Refusal => ("SAFETY", false),
         // A word of ours goes back; anyone else's would break a client that knows the list.
-        Finish::Other(word) if is_known(word) => word,
-        Finish::Other(_) => "OTHER",
+        Finish::Other(word) if is_known(word) => (word, false),
+        Finish::Other(_) => ("OTHER", true),
     }
 }
 
 /// The word for a stream's end: the one for no reason would leave it without.
-pub(super) fn encode_last(finish: &Finish) -> &str {
+pub(super) fn encode_last(finish: &Finish) -> (&str, bool) {
     match encode(finish) {
-        UNSPECIFIED => "OTHER",
+        (UNSPECIFIED, _) => ("OTHER", true),
         word => word,
     }
 }

@@ -101,6 +101,9 @@ pub(super) fn encode(block: &BlockKind, path: &str, losses: &mut Vec<Loss>) -> R
     }
     data.maybe("mimeType", media_type);
     // `displayName` is for Vertex AI only, and the other API refuses it.
+    if media.name.is_some() {
+        losses.push(Loss::dropped(format!("{path}.filename")));
+    }
     Ok(Some(json!({ kind: data.0 })))
 }
 

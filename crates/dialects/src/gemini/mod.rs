@@ -24,6 +24,7 @@ mod stream_decode;
 mod stream_encode;
 mod tap;
 mod usage;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use crate::codec::{
     Turns, Unsupported,
 };
 use crate::ir;
+use crate::shared::told::told;
 
 /// The codec.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,7 +62,7 @@ impl Codec for Gemini {
     }
 
     fn encode_request(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
-        request_encode::encode(request, profile)
+        told(request, request_encode::encode(request, profile))
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::Response, Malformed> {

@@ -71,7 +71,7 @@ fn read_result(mut result: Fields, rest: &mut Vec<Extra>) -> Result<Piece, Malfo
     let mut content = if text.is_empty() { Vec::new() } else { vec![Block::text(text)] };
     for (path, part) in super::names::elements(&mut result, "parts")? {
         if let Piece::Whole { block, .. } = read(&path, part, rest)? {
-            content.push(block);
+            content.push(block.at(&path));
         }
     }
     rest.extend(result.rest());
@@ -124,6 +124,11 @@ pub(super) fn arguments_object(arguments: &str) -> Value {
         Ok(value) => json!({ "value": value }),
         Err(_) => json!({ "arguments": arguments }),
     }
+}
+
+/// Are these arguments an object, or nothing at all, which stands for an empty one?
+pub(super) fn is_object(arguments: &str) -> bool {
+    arguments.trim().is_empty() || as_object(arguments).is_some()
 }
 
 /// The part of a function call.

@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 use super::names::{document, elements, field, object};
 use super::parts::{Piece, made_up_id, read, signature_block};
 use super::schema::to_json_schema;
+use super::words::WORDS;
 use crate::codec::Malformed;
-use crate::ir::{Block, BlockKind, Effort, Extra, OutputFormat, Reasoning, Request, Role, Tool, ToolChoice, Turn};
+use crate::ir::{
+    Block, BlockKind, Effort, Extra, OutputFormat, Place, Reasoning, Request, Role, Tool, ToolChoice, Turn,
+};
 use crate::shared::fields::Fields;
 
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = document(body)?;
     let mut request = Request::new(Dialect::Gemini);
+    request.named.words = &WORDS;
     request.include_usage = true;
     // The path names the model; where the body does too, it is in its long form.
     let model = fields.string("model")?.unwrap_or_default();
@@ -39,21 +43,31 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
 
 fn system(fields: &mut Fields, extras: &mut Vec<Extra>) -> Result<Vec<Block>, Malformed> {
     if let Some(Value::String(text)) = fields.peek("systemInstruction") {
-        let text = Block::text(text.as_str());
+        let text = Block::text(text.as_str()).at("systemInstruction");
         fields.value("systemInstruction");
         return Ok(vec![text]);
     }
     let Some(mut content) = field(fields, "systemInstruction")? else { return Ok(Vec::new()) };
-    let mut blocks = Vec::new();
+    let (mut blocks, mut rest) = (Vec::new(), Vec::new());
     for (path, part) in elements(&mut content, "parts")? {
-        match read(&path, part, extras)? {
-            Piece::Text { text, .. } => blocks.push(Block::text(text)),
-            Piece::Whole { block, .. } => blocks.push(block),
-            Piece::Call { .. } | Piece::Result { .. } => {
-                return Err(Malformed::new(path, "is not something an instruction can hold"));
+        let whole = part.clone();
+        let mut unheard = |field: String, value: Value| extras.push(Extra { field, value });
+        match read(&path, part, &mut rest)? {
+            Piece::Text { text, thought, signature } => {
+                blocks.push(Block::text(text).at(&path));
+                if thought {
+                    unheard(format!("{path}.thought"), true.into());
+                }
+                if let Some(signature) = signature {
+                    unheard(format!("{path}.thoughtSignature"), signature.into());
+                }
             }
+            Piece::Whole { block, .. } => blocks.push(block.at(&path)),
+            // Nothing an instruction can hold.
+            Piece::Call { .. } | Piece::Result { .. } => unheard(path, whole),
         }
     }
+    extras.append(&mut rest);
     Ok(blocks)
 }
 
@@ -95,6 +109,7 @@ fn turn(mut content: Fields, at: usize, calls: &mut Calls, extras: &mut Vec<Extr
     };
     let mut blocks = Vec::new();
     for (path, part) in elements(&mut content, "parts")? {
+        let before = blocks.len();
         match read(&path, part, extras)? {
             Piece::Text { text, thought: true, signature } => {
                 blocks.push(BlockKind::Reasoning { text, signature, redacted: None }.into());
@@ -117,13 +132,16 @@ fn turn(mut content: Fields, at: usize, calls: &mut Calls, extras: &mut Vec<Extr
                 blocks.extend(signature.map(signature_block));
             }
         }
+        blocks.iter_mut().skip(before).for_each(|block| block.place = Place::at(path.as_str()));
     }
+    let turn = Turn::new(role, blocks).at(content.place());
     extras.extend(content.rest());
-    Ok(Turn::new(role, blocks))
+    Ok(turn)
 }
 
 fn tools(mut tool: Fields, request: &mut Request) -> Result<(), Malformed> {
     for (path, declaration) in elements(&mut tool, "functionDeclarations")? {
+        request.named.tools.push(path.clone());
         let mut declaration = object(path, declaration)?;
         let schema = declaration.value("parametersJsonSchema");
         let parameters = declaration.value("parameters").map(to_json_schema);
@@ -136,8 +154,11 @@ fn tools(mut tool: Fields, request: &mut Request) -> Result<(), Malformed> {
         });
         request.extras.extend(declaration.rest());
     }
+    let place = tool.place().to_owned();
     let rest = tool.into_map();
     if !rest.is_empty() {
+        let only = rest.keys().next().filter(|_| rest.len() == 1);
+        request.named.tools.push(only.map_or_else(|| place.clone(), |name| format!("{place}.{name}")));
         request.tools.push(Tool::Opaque { dialect: Dialect::Gemini, value: Value::Object(rest) });
     }
     Ok(())
@@ -155,7 +176,14 @@ fn tool_config(mut config: Fields, request: &mut Request) -> Result<(), Malforme
                 Value::String(name) => (ToolChoice::Named(name), true),
                 _ => return Err(Malformed::new(format!("{path}.allowedFunctionNames[0]"), "expected a string")),
             },
-            "ANY" => (ToolChoice::Required, names.is_empty()),
+            mode @ ("ANY" | "VALIDATED") if !names.is_empty() => {
+                let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+                let names = names.ok_or_else(|| {
+                    Malformed::new(format!("{path}.allowedFunctionNames"), "expected an array of strings")
+                })?;
+                (ToolChoice::Among { names, required: mode == "ANY" }, true)
+            }
+            "ANY" => (ToolChoice::Required, true),
             "AUTO" => (ToolChoice::Auto, names.is_empty()),
             _ => (ToolChoice::Auto, false),
         };
@@ -187,6 +215,8 @@ fn generation(mut config: Fields, request: &mut Request) -> Result<(), Malformed
         };
         sampling.stop.push(stop);
     }
+    let schema = ["responseJsonSchema", "responseSchema"].into_iter().find(|name| config.peek(name).is_some());
+    request.named.spelled.extend(schema.map(|name| ("response_format", config.path(name))));
     request.output = output(&mut config, &mut request.extras)?;
     if let Some(thinking) = field(&mut config, "thinkingConfig")? {
         request.reasoning = Some(reasoning(thinking, &mut request.extras)?);

@@ -43,7 +43,7 @@ fn tools(request: &Request, body: &mut Builder, losses: &mut Vec<Loss>) {
     let mut builtin = Vec::new();
     for (at, tool) in request.tools.iter().enumerate() {
         match tool {
-            Tool::Function { name, description, parameters, strict: _, cache } => {
+            Tool::Function { name, description, parameters, strict, cache } => {
                 let mut declaration = Builder::default();
                 declaration.set("name", name.as_str());
                 declaration.maybe("description", description.as_deref());
@@ -51,6 +51,10 @@ fn tools(request: &Request, body: &mut Builder, losses: &mut Vec<Loss>) {
                 declarations.push(Value::Object(declaration.0));
                 if cache.is_some() {
                     losses.push(Loss::dropped(format!("tools[{at}].cache_control")));
+                }
+                if *strict == Some(true) {
+                    // The schema is shown to the model, which mostly keeps to it.
+                    losses.push(Loss::approximated(format!("tools[{at}].strict")));
                 }
             }
             Tool::Opaque { dialect: Dialect::Gemini, value } => builtin.push(value.clone()),
@@ -62,6 +66,10 @@ fn tools(request: &Request, body: &mut Builder, losses: &mut Vec<Loss>) {
         ToolChoice::None => json!({ "mode": "NONE" }),
         ToolChoice::Required => json!({ "mode": "ANY" }),
         ToolChoice::Named(name) => json!({ "mode": "ANY", "allowedFunctionNames": [name] }),
+        // Beside `AUTO` no names are taken; `VALIDATED` leaves the choice to the model as well.
+        ToolChoice::Among { names, required } => {
+            json!({ "mode": if *required { "ANY" } else { "VALIDATED" }, "allowedFunctionNames": names })
+        }
     });
     let mut tools = Vec::new();
     if !declarations.is_empty() {

@@ -46,7 +46,7 @@ pub(super) fn is_blocked(fields: &mut Fields) -> Result<bool, Malformed> {
 }
 
 /// Says nothing of the answer.
-fn is_bookkeeping(field: &str) -> bool {
+pub(super) fn is_bookkeeping(field: &str) -> bool {
     matches!(
         field.rsplit('.').next().unwrap_or_default(),
         "createTime"

@@ -4,28 +4,28 @@ use ringmain_core::Dialect;
 use serde_json::{Map, Value, json};
 
 use super::names::Builder;
-use super::parts::call_part;
+use super::parts::{call_part, is_object};
 use super::{finish, media, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::answers;
 
 pub(super) fn encode(response: &Response) -> Encoded {
-    let mut losses = Vec::new();
+    let mut losses = response.losses.clone();
     let mut parts = Vec::new();
     let mut candidate = Builder::default();
-    for (at, block) in response.blocks.iter().enumerate() {
-        let path = format!("content[{at}]");
+    for block in &response.blocks {
         match &block.kind {
             BlockKind::Opaque { dialect: Dialect::Gemini, value } if is_sources(value) => add(&mut candidate, value),
-            _ => push(&mut parts, block, &path, &mut losses),
+            _ => push(&mut parts, block, &mut losses),
         }
         if let BlockKind::Text { citations, .. } = &block.kind {
             for citation in citations {
                 if is_sources(citation) {
                     add(&mut candidate, citation);
                 } else {
-                    losses.push(Loss::dropped(format!("{path}.citations")));
+                    losses.push(answers::citations());
                 }
             }
         }
@@ -37,7 +37,9 @@ pub(super) fn encode(response: &Response) -> Encoded {
         parts.push(json!({ "text": "" }));
     }
     whole.set("content", json!({ "parts": parts, "role": "model" }));
-    whole.set("finishReason", finish::encode(&response.finish));
+    let (reason, near) = finish::encode(&response.finish);
+    losses.extend(answers::finish(&response.finish, near, false));
+    whole.set("finishReason", reason);
     whole.0.extend(candidate.0);
     whole.set("index", 0);
     fields.set("candidates", vec![Value::Object(whole.0)]);
@@ -65,7 +67,8 @@ fn add(candidate: &mut Builder, sources: &Value) {
     }
 }
 
-fn push(parts: &mut Vec<Value>, block: &Block, path: &str, losses: &mut Vec<Loss>) {
+/// Writes a block as parts.
+pub(super) fn push(parts: &mut Vec<Value>, block: &Block, losses: &mut Vec<Loss>) {
     match &block.kind {
         BlockKind::Text { text, .. } | BlockKind::Refusal { text } if !text.is_empty() => {
             parts.push(json!({ "text": text }));
@@ -73,21 +76,23 @@ fn push(parts: &mut Vec<Value>, block: &Block, path: &str, losses: &mut Vec<Loss
         BlockKind::Text { .. } | BlockKind::Refusal { .. } => {}
         BlockKind::Reasoning { text, signature, redacted } => {
             if redacted.is_some() {
-                losses.push(Loss::dropped(format!("{path}.redacted")));
+                losses.push(answers::signature());
             }
             reasoning(parts, text, signature.as_deref());
         }
         BlockKind::ToolCall { id, name, arguments, signature } => {
+            losses.extend((!is_object(arguments)).then(answers::arguments));
             parts.push(call_part(id, name, arguments, signature.as_deref()));
         }
         BlockKind::Image(_) | BlockKind::Document(_) | BlockKind::Audio(_) => {
-            match media::encode(&block.kind, path, losses) {
+            let found = answers::block(&block.kind);
+            match media::encode(&block.kind, &found.field, losses) {
                 Ok(part) => parts.extend(part),
-                Err(_) => losses.push(Loss::dropped(path)),
+                Err(_) => losses.push(found),
             }
         }
         BlockKind::Opaque { dialect: Dialect::Gemini, value } => parts.push(value.clone()),
-        BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } => losses.push(Loss::dropped(path)),
+        BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } => losses.push(answers::block(&block.kind)),
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
     let Value::Object(fields) = schema else { return schema };
     let mut out = Map::new();
     let mut nullable = false;
+    let mut order = Vec::new();
     for (name, value) in fields {
         let name = camel(name);
         match (name.as_str(), value) {
@@ -19,8 +20,8 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
                 out.insert(name, Value::String(word.to_ascii_lowercase()));
             }
             ("nullable", value) => nullable = value == Value::Bool(true),
-            // The order in which the model writes properties: their order here.
-            ("propertyOrdering", _) => {}
+            // The order in which the model writes properties: that in which they stand.
+            ("propertyOrdering", Value::Array(names)) => order = names,
             ("properties", Value::Object(properties)) => {
                 let converted = properties.into_iter().map(|(name, schema)| (name, to_json_schema(schema)));
                 out.insert(name, converted.collect());
@@ -46,6 +47,12 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
     }
     if nullable {
         allow_null(&mut out);
+    }
+    if let Some(Value::Object(properties)) = out.get_mut("properties") {
+        let place = |name: &String| order.iter().position(|known| known == name).unwrap_or(usize::MAX);
+        let mut sorted: Vec<(String, Value)> = std::mem::take(properties).into_iter().collect();
+        sorted.sort_by_key(|(name, _)| place(name));
+        properties.extend(sorted);
     }
     Value::Object(out)
 }

@@ -5,11 +5,12 @@ use serde_json::Value;
 use super::names::{document, elements, field, object};
 use super::parts::{Piece, made_up_id, read, signature_block};
 use super::plain_chunk::PlainChunk;
-use super::response_decode::{is_blocked, sources};
+use super::response_decode::{is_blocked, is_bookkeeping, sources};
 use super::usage::Counts;
 use super::{fault, finish, usage};
 use crate::codec::{Cut, Malformed, StreamDecoder};
-use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Extra, Finish};
+use crate::loss::{Loss, Losses};
 use crate::shared::borrowed::Text;
 use crate::shared::fields::Fields;
 
@@ -27,6 +28,7 @@ pub(super) struct Decoder {
     reason: Option<String>,
     refused: bool,
     useful: bool,
+    losses: Losses,
 }
 
 /// The block that goes on.
@@ -55,8 +57,12 @@ impl StreamDecoder for Decoder {
         let (id, model) = (chunk.string("responseId")?, chunk.string("modelVersion")?);
         let blocked = is_blocked(&mut chunk)?;
         let used = chunk.value("usageMetadata").as_ref().and_then(usage::decode);
-        let first = elements(&mut chunk, "candidates")?.into_iter().find(|(_, candidate)| is_first(candidate));
+        let (first, others): (Vec<_>, Vec<_>) =
+            elements(&mut chunk, "candidates")?.into_iter().partition(|(_, candidate)| is_first(candidate));
+        let first = first.into_iter().next();
         let candidate = first.map(|(path, candidate)| Candidate::read(object(path, candidate)?)).transpose()?;
+        self.losses.extend((!others.is_empty()).then(|| Loss::dropped("candidates[1]")));
+        self.losses.extend(unsaid(chunk.rest()));
 
         self.start(id, model, out);
         self.refused |= blocked;
@@ -82,6 +88,15 @@ impl StreamDecoder for Decoder {
         out.push(Event::Finish(finish));
         Ok(())
     }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
+    }
+}
+
+/// What is left of a chunk and says something.
+fn unsaid(rest: Vec<Extra>) -> impl Iterator<Item = Loss> {
+    rest.into_iter().filter(|extra| !is_bookkeeping(&extra.field)).map(|extra| Loss::dropped(extra.field))
 }
 
 fn is_first(candidate: &Value) -> bool {
@@ -93,20 +108,22 @@ struct Candidate {
     pieces: Vec<Piece>,
     sources: Vec<Value>,
     reason: Option<String>,
+    /// What no event has a place for.
+    rest: Vec<Extra>,
 }
 
 impl Candidate {
     fn read(mut fields: Fields) -> Result<Self, Malformed> {
-        let mut pieces = Vec::new();
+        let (mut pieces, mut rest) = (Vec::new(), Vec::new());
         if let Some(mut content) = field(&mut fields, "content")? {
             for (path, part) in elements(&mut content, "parts")? {
-                // What is left over has no place in an event.
-                pieces.push(read(&path, part, &mut Vec::new())?);
+                pieces.push(read(&path, part, &mut rest)?);
             }
         }
         let sources = sources(&mut fields);
         let reason = fields.value("finishReason").as_ref().and_then(finish::word);
-        Ok(Self { pieces, sources, reason })
+        rest.extend(fields.rest());
+        Ok(Self { pieces, sources, reason, rest })
     }
 }
 
@@ -129,6 +146,7 @@ impl Decoder {
     }
 
     fn candidate(&mut self, mut candidate: Candidate, out: &mut Vec<Event>) {
+        self.losses.extend(unsaid(candidate.rest));
         for piece in candidate.pieces {
             self.piece(piece, &mut candidate.sources, out);
         }

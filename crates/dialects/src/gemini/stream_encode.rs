@@ -1,16 +1,17 @@
 //! A streamed answer for a caller: a chunk for each delta, calls whole, the reason and the usage with the last chunk.
 
-use ringmain_core::{Dialect, Fault, Usage};
+use ringmain_core::{Dialect, Fault, Loss, Losses, Usage};
 use ringmain_wire::json_array::JsonArrayEncoder;
 use ringmain_wire::sse;
 use serde_json::{Value, json};
 
 use super::names::Builder;
-use super::parts::call_part;
+use super::parts::{call_part, is_object};
 use super::response_encode::is_sources;
-use super::{fault, finish, media, usage};
+use super::{fault, finish, usage};
 use crate::codec::{Framing, StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Encoder {
     call: Option<Call>,
     /// Text of the open reasoning block is out: a signature is that text's.
     thought: bool,
+    losses: Losses,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,10 @@ impl StreamEncoder for Encoder {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         out.push(b'\n');
     }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
+    }
 }
 
 impl Encoder {
@@ -85,6 +91,7 @@ impl Encoder {
             sequencer: Sequencer::default(),
             call: None,
             thought: false,
+            losses: Losses::default(),
         }
     }
 
@@ -103,6 +110,7 @@ impl Encoder {
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::BlockStop { .. } => {
                 if let Some(call) = self.call.take() {
+                    self.losses.extend((!is_object(&call.arguments)).then(answers::arguments));
                     self.part(&call_part(&call.id, &call.name, &call.arguments, call.signature.as_deref()), out);
                 }
             }
@@ -127,22 +135,12 @@ impl Encoder {
     fn whole(&mut self, block: &Block, out: &mut Vec<u8>) {
         match &block.kind {
             BlockKind::Opaque { dialect: Dialect::Gemini, value } if is_sources(value) => self.sources(value, out),
-            BlockKind::Opaque { dialect: Dialect::Gemini, value } => self.part(value, out),
-            BlockKind::Text { text, .. } | BlockKind::Refusal { text } => self.part(&json!({ "text": text }), out),
-            BlockKind::Reasoning { text, signature, .. } => {
-                let mut parts = Vec::new();
-                super::response_encode::reasoning(&mut parts, text, signature.as_deref());
+            _ => {
+                let (mut parts, mut losses) = (Vec::new(), Vec::new());
+                super::response_encode::push(&mut parts, block, &mut losses);
+                self.losses.extend(losses);
                 parts.iter().for_each(|part| self.part(part, out));
             }
-            BlockKind::ToolCall { id, name, arguments, signature } => {
-                self.part(&call_part(id, name, arguments, signature.as_deref()), out);
-            }
-            media @ (BlockKind::Image(_) | BlockKind::Document(_) | BlockKind::Audio(_)) => {
-                if let Ok(Some(part)) = media::encode(media, "content", &mut Vec::new()) {
-                    self.part(&part, out);
-                }
-            }
-            BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } => {}
         }
     }
 
@@ -168,7 +166,9 @@ impl Encoder {
                 }
             }
             Delta::Citation(citation) if is_sources(citation) => self.sources(citation, out),
-            Delta::Text(_) | Delta::Refusal(_) | Delta::Reasoning(_) | Delta::Redacted(_) | Delta::Citation(_) => {}
+            Delta::Citation(_) => self.losses.add(answers::citations()),
+            Delta::Redacted(_) => self.losses.add(answers::signature()),
+            Delta::Text(_) | Delta::Refusal(_) | Delta::Reasoning(_) => {}
         }
     }
 
@@ -199,9 +199,11 @@ impl Encoder {
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
+        let (reason, near) = finish::encode_last(finish);
+        self.losses.extend(answers::finish(finish, near, false));
         let candidate = json!({
             "content": { "parts": [{ "text": "" }], "role": "model" },
-            "finishReason": finish::encode_last(finish),
+            "finishReason": reason,
             "index": 0,
         });
         let metadata = self.usage.as_ref().map(usage::encode);

@@ -3,6 +3,7 @@
 use ringmain_core::Dialect;
 
 use super::Value;
+use super::words::Place;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,13 +25,21 @@ pub struct Turn {
     pub blocks: Vec<Block>,
     /// A participant's name (OpenAI `name`).
     pub name: Option<String>,
+    /// Where it stood in the caller's request.
+    pub place: Place,
 }
 
 impl Turn {
     /// A turn without a participant's name.
     #[must_use]
-    pub const fn new(role: Role, blocks: Vec<Block>) -> Self {
-        Self { role, blocks, name: None }
+    pub fn new(role: Role, blocks: Vec<Block>) -> Self {
+        Self { role, blocks, name: None, place: Place::default() }
+    }
+
+    /// The same, which stood there in the caller's request.
+    #[must_use]
+    pub fn at(self, path: &str) -> Self {
+        Self { place: Place::at(path), ..self }
     }
 }
 
@@ -41,11 +50,13 @@ pub struct Block {
     pub kind: BlockKind,
     /// A prompt-cache breakpoint after this block.
     pub cache: Option<CacheMark>,
+    /// Where it stood in the caller's request.
+    pub place: Place,
 }
 
 impl From<BlockKind> for Block {
     fn from(kind: BlockKind) -> Self {
-        Self { kind, cache: None }
+        Self { kind, cache: None, place: Place::default() }
     }
 }
 
@@ -54,6 +65,12 @@ impl Block {
     pub fn text(text: impl Into<String>) -> Self {
         BlockKind::Text { text: text.into(), citations: Vec::new() }.into()
     }
+
+    /// The same, which stood there in the caller's request.
+    #[must_use]
+    pub fn at(self, path: &str) -> Self {
+        Self { place: Place::at(path), ..self }
+    }
 }
 
 /// A prompt-cache breakpoint.
@@ -61,6 +78,8 @@ impl Block {
 pub struct CacheMark {
     /// `5m` or `1h`; `None` is the dialect's default.
     pub ttl: Option<String>,
+    /// Where it stood in the caller's request.
+    pub place: Place,
 }
 
 /// The kinds of content.

@@ -10,11 +10,13 @@ pub mod fold;
 pub mod grammar;
 pub mod request;
 pub mod response;
+pub mod words;
 
 pub use content::{Block, BlockKind, CacheMark, Media, MediaSource, Role, Turn};
 pub use event::{BlockHead, Delta, Event};
 pub use request::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
 pub use response::{Finish, Response};
+pub use words::{Named, Place, Words};
 
 /// A number as it was written.
 pub use serde_json::Number;

@@ -3,6 +3,7 @@
 use ringmain_core::Dialect;
 
 use super::content::{Block, CacheMark, Turn};
+use super::words::Named;
 use super::{Number, Value};
 
 /// A chat request in any dialect.
@@ -39,6 +40,8 @@ pub struct Request {
     pub remembered: Vec<String>,
     /// What this representation has no word for.
     pub extras: Vec<Extra>,
+    /// What the caller called things.
+    pub named: Named,
 }
 
 impl Request {
@@ -61,6 +64,17 @@ impl Request {
             end_user: None,
             remembered: Vec::new(),
             extras: Vec::new(),
+            named: Named::default(),
+        }
+    }
+
+    /// May the model ask for this tool? Where a dialect cannot say so, the others are left out.
+    #[must_use]
+    pub fn allows(&self, tool: &Tool) -> bool {
+        match (&self.tool_choice, tool) {
+            (Some(ToolChoice::Among { names, .. }), Tool::Function { name, .. }) => names.contains(name),
+            (Some(ToolChoice::Among { .. }), Tool::Opaque { .. }) => false,
+            _ => true,
         }
     }
 
@@ -119,6 +133,25 @@ pub enum ToolChoice {
     Required,
     /// This one.
     Named(String),
+    /// Of these alone: at least one of them, or none where that is not demanded.
+    Among {
+        /// Their names.
+        names: Vec<String>,
+        /// Must one be asked for?
+        required: bool,
+    },
+}
+
+impl ToolChoice {
+    /// Must the model ask for a tool?
+    #[must_use]
+    pub const fn is_forced(&self) -> bool {
+        match self {
+            Self::Required | Self::Named(_) => true,
+            Self::Among { required, .. } => *required,
+            Self::Auto | Self::None => false,
+        }
+    }
 }
 
 /// How tokens are chosen.

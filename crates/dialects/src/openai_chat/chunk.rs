@@ -49,6 +49,8 @@ pub(super) struct Choice<'a> {
     message: Option<Delta<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
 }
 
 impl<'a> Choice<'a> {
@@ -106,6 +108,13 @@ impl<'a> Delta<'a> {
             Some(raw) => text_or_json(raw),
             None => Ok(self.reasoning_details.map_or(Cow::Borrowed(""), |raw| details(value(raw)).into())),
         }
+    }
+
+    /// What no event has a place for: its name, where it is there.
+    pub(super) fn unsaid(&self) -> impl Iterator<Item = &'static str> {
+        let sealed = self.reasoning_details.is_some_and(|raw| super::response_decode::sealed(Some(&value(raw))));
+        let sound = self.audio.is_some_and(has_sound);
+        [("reasoning_details", sealed), ("audio", sound)].into_iter().filter(|(_, there)| *there).map(|(name, _)| name)
     }
 
     /// Does it hold something a person or a program waits for?
@@ -226,6 +235,16 @@ pub(super) fn transcript(raw: &RawValue) -> String {
         transcript: Option<String>,
     }
     serde_json::from_str::<Audio>(raw.get()).ok().and_then(|audio| audio.transcript).unwrap_or_default()
+}
+
+/// Do log probabilities name any token? Some servers write the object into every chunk.
+pub(super) fn has_logprobs(raw: &RawValue) -> bool {
+    raw.get().contains("\"token")
+}
+
+/// Does an audio answer hold its sound?
+fn has_sound(raw: &RawValue) -> bool {
+    value(raw).get("data").and_then(Value::as_str).is_some_and(|data| !data.is_empty())
 }
 
 /// The readable part of `reasoning_details`.

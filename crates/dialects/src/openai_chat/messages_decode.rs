@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::codec::Malformed;
-use crate::ir::{Block, BlockKind, Extra, Request, Role, Turn};
+use crate::ir::{Block, BlockKind, Extra, Place, Request, Role, Turn};
 use crate::shared::fields::Fields;
 
 use super::{parts, response_decode};
@@ -22,7 +22,7 @@ pub(super) fn decode(messages: Vec<Value>, request: &mut Request, rest: &mut Vec
             let block = tool_result(&mut message, &role, request, rest)?;
             match request.turns.last_mut().filter(|_| in_results) {
                 Some(turn) => turn.blocks.push(block),
-                None => request.turns.push(Turn::new(Role::User, vec![block])),
+                None => request.turns.push(Turn::new(Role::User, vec![block]).at(message.place())),
             }
         } else {
             turn(&mut message, &role, nth, request, rest)?;
@@ -46,8 +46,10 @@ fn turn(
         let text = |text: Option<String>| text.filter(|text| !text.is_empty());
         let thought = text(message.string("reasoning_content")?);
         let other = text(message.string("reasoning")?);
+        let name = if thought.is_some() { "reasoning_content" } else { "reasoning" };
         if let Some(text) = thought.or(other) {
-            blocks.push(BlockKind::Reasoning { text, signature: None, redacted: None }.into());
+            let kind = BlockKind::Reasoning { text, signature: None, redacted: None };
+            blocks.push(Block::from(kind).at(&message.path(name)));
         }
     }
     let path = message.path("content");
@@ -59,7 +61,7 @@ fn turn(
         "user" => Role::User,
         "assistant" => {
             if let Some(text) = message.string("refusal")?.filter(|text| !text.is_empty()) {
-                blocks.push(BlockKind::Refusal { text }.into());
+                blocks.push(Block::from(BlockKind::Refusal { text }).at(&message.path("refusal")));
             }
             response_decode::tool_calls(message, &format!("m{nth}"), &mut blocks)?;
             Role::Assistant
@@ -69,7 +71,7 @@ fn turn(
     if role == Role::System && request.turns.is_empty() && name.is_none() {
         request.system.extend(blocks);
     } else {
-        request.turns.push(Turn { role, blocks, name });
+        request.turns.push(Turn { name, ..Turn::new(role, blocks).at(message.place()) });
     }
     Ok(())
 }
@@ -79,18 +81,18 @@ fn tool_result(message: &mut Fields, role: &str, request: &Request, rest: &mut V
     let id = match message.string("tool_call_id")? {
         Some(id) => id,
         // Before tools, a result named its function, and the call had no id.
-        None if role == "function" => last_call(request, name.as_deref()).unwrap_or_default(),
+        None if role == "function" => last_call(request, name.as_deref()).or_else(|| name.clone()).unwrap_or_default(),
         None => return Err(Malformed::new(message.path("tool_call_id"), "is required")),
     };
     let path = message.path("content");
     let content = message.value("content").map_or(Ok(Vec::new()), |content| match content {
         // A result may be any JSON; only arrays of parts mean something else.
         Value::String(_) | Value::Array(_) => parts::read(content, &path, rest),
-        other => Ok(vec![Block::text(other.to_string())]),
+        other => Ok(vec![Block::text(other.to_string()).at(&path)]),
     })?;
     let is_error = message.boolean("is_error")?.unwrap_or(false);
     let cache = parts::cache_mark(message)?;
-    Ok(Block { kind: BlockKind::ToolResult { id, name, content, is_error }, cache })
+    Ok(Block { kind: BlockKind::ToolResult { id, name, content, is_error }, cache, place: Place::at(message.place()) })
 }
 
 fn last_call(request: &Request, wanted: Option<&str>) -> Option<String> {

@@ -7,6 +7,7 @@ use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, Media, MediaSource, Request, Role, Turn};
 use crate::loss::Loss;
 use crate::shared::media::image_url;
+use crate::shared::whereabouts::Whereabouts;
 
 /// The dialect whose opaque blocks go back as they are.
 pub(super) const OWN: Dialect = Dialect::OpenAiChat;
@@ -20,14 +21,13 @@ const MOVED: &str = "(attached below)";
 /// # Errors
 /// Media that this dialect has no place for.
 pub(super) fn encode(request: &Request, losses: &mut Vec<Loss>) -> Result<Vec<Value>, Unsupported> {
-    let mut out = Out { messages: Vec::new(), losses, own: request.dialect == OWN, path: String::new() };
+    let mut out = Out { messages: Vec::new(), losses, own: request.dialect == OWN, at: Whereabouts::default() };
     if !request.system.is_empty() {
-        "system".clone_into(&mut out.path);
         let content = out.text_only(&request.system, "\n\n");
         out.messages.push(json!({ "role": "system", "content": content }));
     }
     for (nth, turn) in request.turns.iter().enumerate() {
-        out.path = format!("messages[{nth}]");
+        out.at = Whereabouts::turn(nth);
         match turn.role {
             Role::System => {
                 let content = out.text_only(&turn.blocks, "\n\n");
@@ -45,8 +45,8 @@ struct Out<'a> {
     losses: &'a mut Vec<Loss>,
     /// The caller wrote in this dialect.
     own: bool,
-    /// The turn being written, for losses.
-    path: String,
+    /// What is being written, for losses.
+    at: Whereabouts,
 }
 
 impl Out<'_> {
@@ -62,29 +62,45 @@ impl Out<'_> {
     }
 
     fn dropped(&mut self, what: &str) {
-        self.losses.push(Loss::dropped(format!("{}.{what}", self.path)));
+        self.losses.push(Loss::dropped(self.at.member(what)));
     }
 
-    fn approximated(&mut self, what: &str) {
-        self.losses.push(Loss::approximated(format!("{}.{what}", self.path)));
+    /// The whole block has no place.
+    fn lost(&mut self) {
+        self.losses.push(Loss::dropped(self.at.to_string()));
     }
 
-    /// Breakpoints mean nothing here: OpenAI caches by itself.
+    /// The block is there in another form.
+    fn near(&mut self) {
+        self.losses.push(Loss::approximated(self.at.to_string()));
+    }
+
+    /// Breakpoints mean nothing here: OpenAI caches by itself. Nor do sources of what was said before.
     fn mark(&mut self, block: &Block) {
         if block.cache.is_some() {
             self.dropped("cache_control");
+        }
+        if let BlockKind::Text { citations, .. } = &block.kind
+            && !citations.is_empty()
+            && !self.own
+        {
+            self.dropped("citations");
         }
     }
 
     /// The text of blocks, for places that hold nothing else.
     fn text_only(&mut self, blocks: &[Block], between: &str) -> String {
         let mut texts = Vec::new();
-        for block in blocks {
+        for (nth, block) in blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text, .. } | BlockKind::Refusal { text } => texts.push(text.as_str()),
-                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => texts.push(text.as_str()),
-                _ => self.dropped("content"),
+                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => {
+                    self.near();
+                    texts.push(text.as_str());
+                }
+                _ => self.lost(),
             }
         }
         texts.join(between)
@@ -95,7 +111,8 @@ impl Out<'_> {
         let mut attached = Vec::new();
         let mut said = Vec::new();
         let mut any_result = false;
-        for block in &turn.blocks {
+        for (nth, block) in turn.blocks.iter().enumerate() {
+            self.at.enter(nth);
             if let BlockKind::ToolResult { id, content, is_error, .. } = &block.kind {
                 any_result = true;
                 self.mark(block);
@@ -120,19 +137,21 @@ impl Out<'_> {
     /// A result's text. Its media go to the user's message behind it: the nearest place that takes them.
     fn result(&mut self, content: &[Block], attached: &mut Vec<Value>) -> Result<String, Unsupported> {
         let mut texts = Vec::new();
-        for block in content {
+        for (nth, block) in content.iter().enumerate() {
+            self.at.inner = Some(nth);
             self.mark(block);
             if let BlockKind::Text { text, .. } = &block.kind {
                 texts.push(text.clone());
             } else {
                 let part = self.part(block)?;
                 if part.is_some() {
-                    self.approximated("content");
+                    self.near();
                     texts.push(MOVED.to_owned());
                 }
                 attached.extend(part);
             }
         }
+        self.at.inner = None;
         Ok(texts.join("\n"))
     }
 
@@ -149,19 +168,19 @@ impl Out<'_> {
             | BlockKind::ToolCall { .. }
             | BlockKind::ToolResult { .. }
             | BlockKind::Opaque { .. } => {
-                self.dropped("content");
+                self.lost();
                 None
             }
         })
     }
 
-    fn unsupported(&self, what: &str, reason: &str) -> Unsupported {
-        Unsupported { field: format!("{}.{what}", self.path), reason: reason.to_owned() }
+    fn unsupported(&self, reason: &str) -> Unsupported {
+        Unsupported { field: self.at.to_string(), reason: reason.to_owned() }
     }
 
     fn image(&self, media: &Media) -> Result<Value, Unsupported> {
         let mut image = json!({ "url": image_url(media)
-            .ok_or_else(|| self.unsupported("image", "the target takes images by URL or inline only"))? });
+            .ok_or_else(|| self.unsupported("the target takes images by URL or inline only"))? });
         if let Some(detail) = &media.detail {
             image["detail"] = detail.as_str().into();
         }
@@ -172,7 +191,7 @@ impl Out<'_> {
         let data = match &media.source {
             MediaSource::Base64(data) => data,
             MediaSource::Url(url) if self.own => url,
-            _ => return Err(self.unsupported("audio", "the target takes audio inline only")),
+            _ => return Err(self.unsupported("the target takes audio inline only")),
         };
         let subtype = media.media_type.as_deref().and_then(|kind| kind.split('/').nth(1)).unwrap_or("wav");
         let format = match subtype {
@@ -190,17 +209,17 @@ impl Out<'_> {
                 file.insert("file_id".to_owned(), id.as_str().into());
             }
             MediaSource::File { .. } => {
-                return Err(self.unsupported("document", "the file was uploaded to another provider"));
+                return Err(self.unsupported("the file was uploaded to another provider"));
             }
             // Not OpenAI's, but some servers' of this dialect: for callers who wrote it in this dialect.
             MediaSource::Url(url) if self.own => {
                 file.insert("file_data".to_owned(), url.as_str().into());
             }
             MediaSource::Url(_) => {
-                return Err(self.unsupported("document", "the target takes documents inline only"));
+                return Err(self.unsupported("the target takes documents inline only"));
             }
             MediaSource::Text(text) => {
-                self.approximated("document");
+                self.near();
                 let head = media.name.as_ref().map(|name| format!("{name}\n\n")).unwrap_or_default();
                 return Ok(json!({ "type": "text", "text": format!("{head}{text}") }));
             }
@@ -208,7 +227,7 @@ impl Out<'_> {
                 let kind = media.media_type.as_deref().unwrap_or("application/pdf");
                 file.insert("file_data".to_owned(), format!("data:{kind};base64,{data}").into());
                 if media.name.is_none() && !self.own {
-                    self.losses.push(Loss::defaulted(format!("{}.filename", self.path)));
+                    self.losses.push(Loss::defaulted(self.at.member("filename")));
                     file.insert("filename".to_owned(), FILE_NAME.into());
                 }
             }
@@ -221,7 +240,8 @@ impl Out<'_> {
 
     fn assistant(&mut self, turn: &Turn) {
         let (mut text, mut refusal, mut calls) = (String::new(), String::new(), Vec::new());
-        for block in &turn.blocks {
+        for (nth, block) in turn.blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text: more, .. } => text.push_str(more),
@@ -231,19 +251,19 @@ impl Out<'_> {
                     let function = json!({ "name": name, "arguments": arguments });
                     calls.push(json!({ "id": id, "type": "function", "function": function }));
                     if signature.is_some() {
-                        self.dropped("tool_calls.signature");
+                        self.dropped("signature");
                     }
                 }
                 BlockKind::Opaque { dialect, value } if *dialect == OWN && value.get("custom").is_some() => {
                     calls.push(value.clone());
                 }
                 // Most servers of this dialect refuse thinking that comes back, and none can check it.
-                BlockKind::Reasoning { .. } => self.dropped("reasoning"),
+                BlockKind::Reasoning { .. } => self.lost(),
                 BlockKind::Image(_)
                 | BlockKind::Document(_)
                 | BlockKind::Audio(_)
                 | BlockKind::ToolResult { .. }
-                | BlockKind::Opaque { .. } => self.dropped("content"),
+                | BlockKind::Opaque { .. } => self.lost(),
             }
         }
         let silent = text.is_empty() && (!calls.is_empty() || !refusal.is_empty());

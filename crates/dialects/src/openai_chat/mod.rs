@@ -19,6 +19,7 @@ mod stream_decode;
 mod stream_encode;
 mod tap;
 mod usage;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use crate::codec::{
 };
 use crate::ir;
 use crate::shared::openai_errors as fault;
+use crate::shared::told::told;
 
 /// The codec of [`Dialect::OpenAiChat`].
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +58,7 @@ impl Codec for OpenAiChat {
     }
 
     fn encode_request(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
-        request_encode::encode(request, profile)
+        told(request, request_encode::encode(request, profile))
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::Response, Malformed> {

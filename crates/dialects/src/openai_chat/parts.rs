@@ -4,7 +4,7 @@ use ringmain_core::Dialect;
 use serde_json::{Value, json};
 
 use crate::codec::Malformed;
-use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource};
+use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource, Place};
 use crate::shared::fields::Fields;
 use crate::shared::media::{data_url, located, media};
 
@@ -16,9 +16,9 @@ pub(super) fn read(content: Value, path: &str, rest: &mut Vec<Extra>) -> Result<
     match content {
         Value::Null => Ok(Vec::new()),
         Value::String(text) if text.is_empty() => Ok(Vec::new()),
-        Value::String(text) => Ok(vec![Block::text(text)]),
+        Value::String(text) => Ok(vec![Block::text(text).at(path)]),
         // Cloudflare writes a structured answer as the object it is.
-        Value::Object(_) => Ok(vec![Block::text(content.to_string())]),
+        Value::Object(_) => Ok(vec![Block::text(content.to_string()).at(path)]),
         Value::Array(items) => {
             (0..).zip(items).map(|(nth, item): (usize, _)| part(item, &format!("{path}[{nth}]"), rest)).collect()
         }
@@ -28,7 +28,7 @@ pub(super) fn read(content: Value, path: &str, rest: &mut Vec<Extra>) -> Result<
 
 fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malformed> {
     if let Value::String(text) = item {
-        return Ok(Block::text(text));
+        return Ok(Block::text(text).at(path));
     }
     let mut fields = Fields::of(path, item)?;
     let cache = cache_mark(&mut fields)?;
@@ -64,12 +64,13 @@ fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malform
         "thinking" => thinking(&mut fields)?,
         _ => {
             let value = Value::Object(fields.into_map());
-            return Ok(Block { kind: BlockKind::Opaque { dialect: Dialect::OpenAiChat, value }, cache });
+            let kind = BlockKind::Opaque { dialect: Dialect::OpenAiChat, value };
+            return Ok(Block { kind, cache, place: Place::at(path) });
         }
     };
     fields.value("type");
     rest.extend(fields.rest());
-    Ok(Block { kind, cache })
+    Ok(Block { kind, cache, place: Place::at(path) })
 }
 
 /// A prompt-cache breakpoint, in either of the words for it.
@@ -78,9 +79,10 @@ fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malform
 /// Not an object.
 pub(super) fn cache_mark(fields: &mut Fields) -> Result<Option<CacheMark>, Malformed> {
     if let Some(mut mark) = fields.object("cache_control")? {
-        return Ok(Some(CacheMark { ttl: mark.string("ttl")? }));
+        return Ok(Some(CacheMark { ttl: mark.string("ttl")?, place: Place::at(mark.place()) }));
     }
-    Ok(fields.object("prompt_cache_breakpoint")?.map(|_| CacheMark::default()))
+    let mark = fields.object("prompt_cache_breakpoint")?;
+    Ok(mark.map(|mark| CacheMark { ttl: None, place: Place::at(mark.place()) }))
 }
 
 fn required_object(fields: &mut Fields, name: &str) -> Result<Fields, Malformed> {
@@ -179,6 +181,6 @@ mod tests {
         }
         let marked = json!([{ "type": "text", "text": "a", "cache_control": { "type": "ephemeral", "ttl": "1h" } }]);
         let blocks = read(marked, "content", &mut Vec::new()).unwrap();
-        assert_eq!(blocks[0].cache, Some(CacheMark { ttl: Some("1h".into()) }));
+        assert_eq!(blocks[0].cache, Some(CacheMark { ttl: Some("1h".into()), ..CacheMark::default() }));
     }
 }

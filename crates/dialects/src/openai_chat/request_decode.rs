@@ -7,6 +7,7 @@ use crate::codec::Malformed;
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
 use crate::shared::fields::Fields;
 
+use super::words::WORDS;
 use super::{messages_decode, parts};
 
 /// Reads a request.
@@ -16,16 +17,20 @@ use super::{messages_decode, parts};
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = Fields::parse(body)?;
     let mut request = Request::new(Dialect::OpenAiChat);
+    request.named.words = &WORDS;
     let mut rest = Vec::new();
     request.model = fields.required_string("model")?;
     let messages = fields.array("messages")?.ok_or_else(|| Malformed::new(fields.path("messages"), "is required"))?;
     messages_decode::decode(messages, &mut request, &mut rest)?;
     tools(&mut fields, &mut request, &mut rest)?;
+    if fields.peek("tool_choice").is_none() && fields.peek("function_call").is_some() {
+        request.named.spelled.push(("tool_choice", "function_call".to_owned()));
+    }
     request.tool_choice = tool_choice(&mut fields, &mut rest);
     request.parallel_tools = fields.boolean("parallel_tool_calls")?;
-    request.sampling = sampling(&mut fields)?;
+    request.sampling = sampling(&mut fields, &mut request.named.spelled)?;
     request.output = output(&mut fields, &mut rest)?;
-    request.reasoning = reasoning(&mut fields, &mut rest)?;
+    request.reasoning = reasoning(&mut fields, &mut request.named.spelled, &mut rest)?;
     request.stream = fields.boolean("stream")?.unwrap_or(false);
     if let Some(mut options) = fields.object("stream_options")? {
         request.include_usage = options.boolean("include_usage")?.unwrap_or(false);
@@ -37,8 +42,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     Ok(request)
 }
 
-fn sampling(fields: &mut Fields) -> Result<Sampling, Malformed> {
+fn sampling(fields: &mut Fields, spelled: &mut Vec<(&'static str, String)>) -> Result<Sampling, Malformed> {
     let newer = fields.count("max_completion_tokens")?;
+    spelled.extend(newer.map(|_| ("max_tokens", "max_completion_tokens".to_owned())));
     let older = fields.count("max_tokens")?;
     Ok(Sampling {
         max_output_tokens: newer.or(older),
@@ -83,8 +89,11 @@ fn tools(fields: &mut Fields, request: &mut Request, rest: &mut Vec<Extra>) -> R
         }
         rest.extend(tool.rest());
     }
+    let before = request.tools.len();
+    request.named.tools = (0..before).map(|nth| format!("tools[{nth}]")).collect();
     for (nth, definition) in fields.array("functions")?.unwrap_or_default().into_iter().enumerate() {
         let definition = Fields::of(format!("functions[{nth}]"), definition)?;
+        request.named.tools.push(format!("functions[{nth}]"));
         request.tools.push(function(definition, None, rest)?);
     }
     Ok(())
@@ -119,6 +128,7 @@ fn tool_choice(fields: &mut Fields, rest: &mut Vec<Extra>) -> Option<ToolChoice>
             "required" | "any" => Some(ToolChoice::Required),
             _ => None,
         },
+        Value::Object(_) if value.get("allowed_tools").is_some() => among(value.get("allowed_tools")),
         Value::Object(_) => {
             let named = value.get("function").or(Some(&value).filter(|_| field == "function_call"));
             named.and_then(|named| named.get("name")?.as_str()).map(|name| ToolChoice::Named(name.to_owned()))
@@ -129,6 +139,13 @@ fn tool_choice(fields: &mut Fields, rest: &mut Vec<Extra>) -> Option<ToolChoice>
         rest.push(Extra { field: field.to_owned(), value });
     }
     choice
+}
+
+/// Some of the tools. Where one of the provider's own is among them, the choice stays as it is.
+fn among(allowed: Option<&Value>) -> Option<ToolChoice> {
+    let name = |tool: &Value| Some(tool.get("function")?.get("name")?.as_str()?.to_owned());
+    let names = allowed?.get("tools")?.as_array()?.iter().map(name).collect::<Option<Vec<_>>>()?;
+    Some(ToolChoice::Among { names, required: allowed?.get("mode").is_some_and(|mode| mode == "required") })
 }
 
 fn output(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<OutputFormat, Malformed> {
@@ -159,15 +176,21 @@ fn output(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<OutputFormat, Ma
 }
 
 /// Reads `reasoning_effort`, and the object that some providers and gateways have for it.
-fn reasoning(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<Option<Reasoning>, Malformed> {
+fn reasoning(
+    fields: &mut Fields,
+    spelled: &mut Vec<(&'static str, String)>,
+    rest: &mut Vec<Extra>,
+) -> Result<Option<Reasoning>, Malformed> {
     let mut found: Option<Reasoning> = None;
     if let Some(mut object) = fields.object("reasoning")? {
         let reasoning = found.get_or_insert_default();
         if let Some(word) = object.string("effort")? {
+            spelled.push(("reasoning.effort", object.path("effort")));
             reasoning.effort = effort(word, &object.path("effort"), rest);
         }
         reasoning.budget_tokens = object.count("max_tokens")?;
         if object.boolean("enabled")? == Some(false) {
+            spelled.push(("reasoning.effort", object.path("enabled")));
             reasoning.effort = Some(Effort::None);
         }
         reasoning.visible = object.boolean("exclude")?.map(|exclude| !exclude);
@@ -176,6 +199,7 @@ fn reasoning(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<Option<Reason
     if let Some(word) = fields.string("reasoning_effort")?
         && let Some(effort) = effort(word, "reasoning_effort", rest)
     {
+        spelled.retain(|(ours, _)| *ours != "reasoning.effort");
         found.get_or_insert_default().effort = Some(effort);
     }
     Ok(found)

@@ -91,6 +91,11 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
         ToolChoice::None => "none".into(),
         ToolChoice::Required => "required".into(),
         ToolChoice::Named(name) => json!({ "type": "function", "function": { "name": name } }),
+        ToolChoice::Among { names, required } => {
+            let one = |name: &String| json!({ "type": "function", "function": { "name": name } });
+            let (mode, tools) = (mode(*required), names.iter().map(one).collect::<Vec<_>>());
+            json!({ "type": "allowed_tools", "allowed_tools": { "mode": mode, "tools": tools } })
+        }
     });
     for (field, value) in [("tool_choice", choice), ("parallel_tool_calls", request.parallel_tools.map(Value::from))] {
         match value {
@@ -101,6 +106,11 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
             None => {}
         }
     }
+}
+
+/// Whether one of some tools must be asked for.
+const fn mode(required: bool) -> &'static str {
+    if required { "required" } else { "auto" }
 }
 
 fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {

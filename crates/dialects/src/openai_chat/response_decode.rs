@@ -53,7 +53,7 @@ fn choice(mut fields: Fields, response: &mut Response) -> Result<(), Malformed> 
     if word == finish::BROKEN {
         return Err(Malformed::new(fields.path("finish_reason"), "the provider broke off with an error"));
     }
-    if fields.peek("logprobs").is_some() {
+    if fields.peek("logprobs").is_some_and(|logprobs| !is_blank(logprobs)) {
         response.losses.push(Loss::dropped(fields.path("logprobs")));
     }
     let message = fields.object("message")?.ok_or_else(|| Malformed::new(fields.path("message"), "is required"))?;
@@ -112,13 +112,15 @@ pub(super) fn tool_calls(message: &mut Fields, id: &str, blocks: &mut Vec<Block>
     let path = message.path("tool_calls");
     for (nth, call) in message.array("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
         let mut call = Fields::of(format!("{path}[{nth}]"), call)?;
+        let place = call.place().to_owned();
         let given = call.string("id")?.filter(|id| !id.is_empty());
         let call_id = given.unwrap_or_else(|| calls::made_up_id(id, nth + 1));
         if let Some(function) = call.object("function")? {
-            blocks.push(function_call(function, call_id)?);
+            blocks.push(function_call(function, call_id)?.at(&place));
         } else if let Some(mut custom) = call.object("custom")? {
             let (name, input) = (custom.string("name")?, custom.string("input")?);
-            blocks.push(calls::custom(&call_id, &name.unwrap_or_default(), &input.unwrap_or_default()));
+            let block = calls::custom(&call_id, &name.unwrap_or_default(), &input.unwrap_or_default());
+            blocks.push(block.at(&place));
         } else {
             return Err(Malformed::new(call.path("function"), "is required"));
         }
@@ -126,7 +128,8 @@ pub(super) fn tool_calls(message: &mut Fields, id: &str, blocks: &mut Vec<Block>
     if let Some(function) = message.object("function_call")?
         && function.peek("name").is_some_and(|name| name != "")
     {
-        blocks.push(function_call(function, calls::made_up_id(id, 1))?);
+        let place = function.place().to_owned();
+        blocks.push(function_call(function, calls::made_up_id(id, 1))?.at(&place));
     }
     Ok(())
 }
@@ -142,7 +145,7 @@ fn function_call(mut function: Fields, id: String) -> Result<Block, Malformed> {
 }
 
 /// Do the details of a reasoning hold what proves it, or what only the provider can read?
-fn sealed(details: Option<&Value>) -> bool {
+pub(super) fn sealed(details: Option<&Value>) -> bool {
     let items = details.and_then(Value::as_array);
     let seal = |item: &Value| ["signature", "data"].iter().any(|field| item.get(field).is_some_and(Value::is_string));
     items.is_some_and(|items| items.iter().any(seal))

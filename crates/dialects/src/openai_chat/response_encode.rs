@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::answers;
 use crate::shared::media::image_url;
 
 use super::{finish, messages_encode, response_decode, usage};
@@ -20,9 +21,7 @@ pub(super) fn encode(response: &Response) -> Encoded {
         parts.add(block, &mut losses);
     }
     let (word, near) = finish::write(&response.finish);
-    if near {
-        losses.push(Loss::approximated("finish_reason"));
-    }
+    losses.extend(answers::finish(&response.finish, near, false));
     let id = if response.id.is_empty() { NO_ID } else { &response.id };
     let mut body = json!({
         "id": id,
@@ -56,14 +55,14 @@ impl Parts {
                 for citation in citations {
                     match annotation(citation) {
                         Some(annotation) => self.annotations.push(annotation),
-                        None => losses.push(Loss::dropped("citations")),
+                        None => losses.push(answers::citations()),
                     }
                 }
             }
             BlockKind::Reasoning { text, signature, redacted } => {
                 self.reasoning.push_str(text);
                 if signature.is_some() || redacted.is_some() {
-                    losses.push(Loss::dropped("reasoning.signature"));
+                    losses.push(answers::signature());
                 }
             }
             BlockKind::Refusal { text } => self.refusal.push_str(text),
@@ -71,16 +70,16 @@ impl Parts {
                 let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
                 let function = json!({ "name": name, "arguments": arguments });
                 self.calls.push(json!({ "id": id, "type": "function", "function": function }));
-                losses.extend(signature.as_ref().map(|_| Loss::dropped("tool_calls.signature")));
+                losses.extend(signature.as_ref().map(|_| answers::call_signature()));
             }
             BlockKind::Image(_) => match image(block) {
                 Some(image) => self.images.push(image),
-                None => losses.push(Loss::dropped("image")),
+                None => losses.push(answers::block(&block.kind)),
             },
             BlockKind::Opaque { value, .. } if own_call(block).is_some() => self.calls.push(value.clone()),
-            BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } => losses.push(Loss::dropped("content")),
-            BlockKind::Audio(_) => losses.push(Loss::dropped("audio")),
-            BlockKind::Document(_) => losses.push(Loss::dropped("document")),
+            BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } | BlockKind::Audio(_) | BlockKind::Document(_) => {
+                losses.push(answers::block(&block.kind));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ringmain_core::{Fault, FaultClass, Origin, Phase, Usage};
+use ringmain_core::{Fault, FaultClass, Loss, Losses, Origin, Phase, Usage};
 use serde_json::value::RawValue;
 
 use crate::codec::{Cut, Malformed, StreamDecoder};
@@ -31,6 +31,7 @@ pub(super) struct Decoder {
     counted: bool,
     /// Sources named beside the answer, for its text.
     sources: Vec<Value>,
+    losses: Losses,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,9 @@ impl StreamDecoder for Decoder {
             self.sources =
                 response_decode::sources(chunk.search_results.map(chunk::value), chunk.citations.map(chunk::value));
         }
+        if choices.iter().any(|choice| choice.index.unwrap_or(0) != 0) {
+            self.losses.add(Loss::dropped("choices[1]"));
+        }
         let read = choices.iter().filter(|choice| choice.index.unwrap_or(0) == 0).try_for_each(|choice| {
             let read = self.choice(choice, out);
             self.reason(choice, out);
@@ -89,6 +93,10 @@ impl StreamDecoder for Decoder {
         let _reported = self.finish(out);
         Ok(())
     }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
+    }
 }
 
 impl Decoder {
@@ -106,7 +114,11 @@ impl Decoder {
     }
 
     fn choice(&mut self, choice: &Choice<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
+        if choice.logprobs.is_some_and(chunk::has_logprobs) {
+            self.losses.add(Loss::dropped("choices[0].logprobs"));
+        }
         let Some(delta) = choice.delta() else { return Ok(()) };
+        self.losses.extend(delta.unsaid().map(|name| Loss::dropped(format!("choices[0].message.{name}"))));
         self.text(Kind::Reasoning, &delta.reasoning()?, out);
         if let Some(content) = delta.content {
             self.content(content, out)?;
@@ -144,7 +156,10 @@ impl Decoder {
             self.text(Kind::Text, &chunk::text_or_json(content)?, out);
             return Ok(());
         }
-        for block in parts::read(chunk::value(content), "choices[0].delta.content", &mut Vec::new())? {
+        let mut rest = Vec::new();
+        let blocks = parts::read(chunk::value(content), "choices[0].message.content", &mut rest)?;
+        self.losses.extend(rest.into_iter().map(|extra| Loss::dropped(extra.field)));
+        for block in blocks {
             match block.kind {
                 BlockKind::Text { text, citations } => {
                     self.text(Kind::Text, &text, out);

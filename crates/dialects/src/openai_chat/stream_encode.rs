@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ringmain_core::Usage;
+use ringmain_core::{Loss, Losses, Usage};
 use ringmain_wire::sse;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
+use crate::shared::answers;
 
 use super::stream_decode::DONE;
 use super::{fault, finish, response_encode, usage};
@@ -24,6 +25,7 @@ pub(super) struct Encoder {
     calls: BTreeMap<u32, Call>,
     next_call: u32,
     usage: Option<Usage>,
+    losses: Losses,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl Encoder {
             calls: BTreeMap::new(),
             next_call: 0,
             usage: None,
+            losses: Losses::default(),
         }
     }
 
@@ -141,15 +144,20 @@ impl Encoder {
             return;
         }
         match &block.kind {
-            BlockKind::Text { text, .. } if !text.is_empty() => self.delta("content", text, out),
-            BlockKind::Reasoning { text, .. } if !text.is_empty() => {
-                self.delta("reasoning_content", text, out);
-            }
-            _ => {
-                if let Some(image) = response_encode::image(block) {
-                    self.delta("images", json!([image]), out);
+            BlockKind::Text { text, .. } if text.is_empty() => {}
+            BlockKind::Text { text, .. } => self.delta("content", text, out),
+            BlockKind::Reasoning { text, signature, redacted } => {
+                if !text.is_empty() {
+                    self.delta("reasoning_content", text, out);
+                }
+                if signature.is_some() || redacted.is_some() {
+                    self.losses.add(answers::signature());
                 }
             }
+            kind => match response_encode::image(block) {
+                Some(image) => self.delta("images", json!([image]), out),
+                None => self.losses.add(answers::block(kind)),
+            },
         }
     }
 
@@ -159,13 +167,13 @@ impl Encoder {
             Delta::Reasoning(text) => self.delta("reasoning_content", text, out),
             Delta::Refusal(text) => self.delta("refusal", text, out),
             Delta::Arguments(text) => self.arguments(index, text, out),
-            Delta::Citation(citation) => {
-                if let Some(annotation) = response_encode::annotation(citation) {
-                    self.delta("annotations", json!([annotation]), out);
-                }
-            }
+            Delta::Citation(citation) => match response_encode::annotation(citation) {
+                Some(annotation) => self.delta("annotations", json!([annotation]), out),
+                None => self.losses.add(answers::citations()),
+            },
             // No place for it, and nothing here could send it back.
-            Delta::Signature(_) | Delta::Redacted(_) => {}
+            Delta::Signature(_) if self.calls.contains_key(&index) => self.losses.add(answers::call_signature()),
+            Delta::Signature(_) | Delta::Redacted(_) => self.losses.add(answers::signature()),
         }
     }
 }
@@ -194,7 +202,8 @@ impl StreamEncoder for Encoder {
             }
             Event::Usage(counts) => self.usage = Some(*counts),
             Event::Finish(reason) => {
-                let (word, _) = finish::write(reason);
+                let (word, near) = finish::write(reason);
+                self.losses.extend(answers::finish(reason, near, false));
                 self.send(&[Choice::of(json!({}), Some(word))], None, out);
                 if let Some(counts) = self.usage.as_ref().filter(|_| self.include_usage) {
                     self.send::<()>(&[], Some(usage::write(counts)), out);
@@ -207,5 +216,9 @@ impl StreamEncoder for Encoder {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         sse::encode_comment("ping", out);
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
     }
 }

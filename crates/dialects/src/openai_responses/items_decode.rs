@@ -57,7 +57,7 @@ impl Reader<'_> {
             "message" => self.message(Fields::of(path, item)?, rest),
             "function_call" => {
                 let mut call = Fields::of(path, item)?;
-                let block = output::function_call(&mut call)?;
+                let block = output::function_call(&mut call)?.at(call.place());
                 self.assistant(block, Last::Assistant);
                 rest.extend(call.rest());
                 Ok(())
@@ -66,10 +66,10 @@ impl Reader<'_> {
             "reasoning" => self.reasoning(Fields::of(path, item)?, rest),
             _ => {
                 if REMEMBERED.contains(&kind.as_str()) {
-                    self.request.remembered.push(path);
+                    self.request.remembered.push(path.clone());
                 }
                 let theirs = kind.ends_with("_output") || kind == "mcp_approval_response";
-                let block = BlockKind::Opaque { dialect: OWN, value: item }.into();
+                let block = Block::from(BlockKind::Opaque { dialect: OWN, value: item }).at(&path);
                 if theirs {
                     self.given(block);
                 } else {
@@ -87,9 +87,9 @@ impl Reader<'_> {
         // What comes back with a stored answer.
         ["type", "id", "status"].iter().for_each(|field| drop(message.value(field)));
         match role.as_str() {
-            "user" => self.turn(Role::User, blocks),
+            "user" => self.turn(Role::User, blocks, message.place()),
             "system" | "developer" if self.request.turns.is_empty() => self.request.system.extend(blocks),
-            "system" | "developer" => self.turn(Role::System, blocks),
+            "system" | "developer" => self.turn(Role::System, blocks, message.place()),
             "assistant" => {
                 // Two messages are two turns: in one they would run together.
                 if self.last == Last::Said {
@@ -110,7 +110,7 @@ impl Reader<'_> {
             self.proofs.push((id, signature));
         }
         if let Some(block) = block {
-            self.assistant(block, Last::Assistant);
+            self.assistant(block.at(item.place()), Last::Assistant);
         }
         rest.extend(item.rest());
         Ok(())
@@ -121,25 +121,32 @@ impl Reader<'_> {
         let path = item.path("output");
         let content = item.value("output").map_or(Ok(Vec::new()), |output| match output {
             Value::String(_) | Value::Array(_) => parts::read(output, &path, rest),
-            other => Ok(vec![Block::text(other.to_string())]),
+            other => Ok(vec![Block::text(other.to_string()).at(&path)]),
         })?;
         let name = item.string("name")?;
         ["type", "id", "status"].iter().for_each(|field| drop(item.value(field)));
-        self.given(BlockKind::ToolResult { id, name, content, is_error: false }.into());
+        let kind = BlockKind::ToolResult { id, name, content, is_error: false };
+        self.given(Block::from(kind).at(item.place()));
         rest.extend(item.rest());
         Ok(())
     }
 
-    fn turn(&mut self, role: Role, blocks: Vec<Block>) {
-        self.request.turns.push(Turn::new(role, blocks));
+    fn turn(&mut self, role: Role, blocks: Vec<Block>, place: &str) {
+        self.request.turns.push(Turn::new(role, blocks).at(place));
         self.last = Last::Other;
+    }
+
+    /// A turn of items, which stands where its first one does.
+    fn begin(&mut self, role: Role, block: Block) {
+        let place = block.place.clone();
+        self.request.turns.push(Turn { place, ..Turn::new(role, vec![block]) });
     }
 
     /// A result, in one turn with those before it.
     fn given(&mut self, block: Block) {
         match self.request.turns.last_mut().filter(|_| self.last == Last::Result) {
             Some(turn) => turn.blocks.push(block),
-            None => self.turn(Role::User, vec![block]),
+            None => self.begin(Role::User, block),
         }
         self.last = Last::Result;
     }
@@ -149,7 +156,7 @@ impl Reader<'_> {
         let goes_on = matches!(self.last, Last::Assistant | Last::Said);
         match self.request.turns.last_mut().filter(|_| goes_on) {
             Some(turn) => turn.blocks.push(block),
-            None => self.turn(Role::Assistant, vec![block]),
+            None => self.begin(Role::Assistant, block),
         }
         self.last = last;
     }

@@ -6,6 +6,7 @@ use super::{OWN, parts, seal};
 use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, Media, MediaSource, Request, Role, Turn};
 use crate::loss::Loss;
+use crate::shared::whereabouts::Whereabouts;
 
 /// A call's id may be this long.
 const MAX_CALL_ID: usize = 64;
@@ -16,7 +17,6 @@ const SEALED: &str = "gAAAA";
 /// Writes the leading instructions as one text.
 pub(super) fn instructions(request: &Request, losses: &mut Vec<Loss>) -> String {
     let mut out = Out::new(request, losses);
-    "system".clone_into(&mut out.path);
     out.text_only(&request.system)
 }
 
@@ -27,7 +27,7 @@ pub(super) fn instructions(request: &Request, losses: &mut Vec<Loss>) -> String 
 pub(super) fn encode(request: &Request, losses: &mut Vec<Loss>) -> Result<Vec<Value>, Unsupported> {
     let mut out = Out::new(request, losses);
     for (nth, turn) in request.turns.iter().enumerate() {
-        out.path = format!("messages[{nth}]");
+        out.at = Whereabouts::turn(nth);
         if turn.name.is_some() {
             out.dropped("name");
         }
@@ -48,35 +48,55 @@ struct Out<'a> {
     losses: &'a mut Vec<Loss>,
     /// The caller wrote in this dialect.
     own: bool,
-    /// The turn being written, for losses.
-    path: String,
+    /// What is being written, for losses.
+    at: Whereabouts,
 }
 
 impl<'a> Out<'a> {
     fn new(request: &Request, losses: &'a mut Vec<Loss>) -> Self {
-        Self { items: Vec::new(), losses, own: request.dialect == OWN, path: String::new() }
+        Self { items: Vec::new(), losses, own: request.dialect == OWN, at: Whereabouts::default() }
     }
 
     fn dropped(&mut self, what: &str) {
-        self.losses.push(Loss::dropped(format!("{}.{what}", self.path)));
+        self.losses.push(Loss::dropped(self.at.member(what)));
     }
 
-    /// Breakpoints are for the newest models alone, and caching needs none here.
+    /// The whole block has no place.
+    fn lost(&mut self) {
+        self.losses.push(Loss::dropped(self.at.to_string()));
+    }
+
+    /// The block is there in another form.
+    fn near(&mut self) {
+        self.losses.push(Loss::approximated(self.at.to_string()));
+    }
+
+    /// Breakpoints are for the newest models alone, and caching needs none here. Sources elsewhere have another form.
     fn mark(&mut self, block: &Block) {
         if block.cache.is_some() && !self.own {
             self.dropped("cache_control");
+        }
+        if let BlockKind::Text { citations, .. } = &block.kind
+            && !citations.is_empty()
+            && !self.own
+        {
+            self.dropped("citations");
         }
     }
 
     /// The text of blocks, for places that hold nothing else.
     fn text_only(&mut self, blocks: &[Block]) -> String {
         let mut texts = Vec::new();
-        for block in blocks {
+        for (nth, block) in blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text, .. } | BlockKind::Refusal { text } => texts.push(text.as_str()),
-                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => texts.push(text.as_str()),
-                _ => self.dropped("content"),
+                BlockKind::Document(Media { source: MediaSource::Text(text), .. }) => {
+                    self.near();
+                    texts.push(text.as_str());
+                }
+                _ => self.lost(),
             }
         }
         texts.join("\n\n")
@@ -86,7 +106,8 @@ impl<'a> Out<'a> {
     fn user(&mut self, turn: &Turn) -> Result<(), Unsupported> {
         let mut said = Vec::new();
         let mut any_item = false;
-        for block in &turn.blocks {
+        for (nth, block) in turn.blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::ToolResult { id, content, is_error, .. } => {
@@ -116,10 +137,12 @@ impl<'a> Out<'a> {
 
     fn content(&mut self, blocks: &[Block]) -> Result<Vec<Value>, Unsupported> {
         let mut parts = Vec::new();
-        for block in blocks {
+        for (nth, block) in blocks.iter().enumerate() {
+            self.at.inner = Some(nth);
             self.mark(block);
             parts.extend(self.part(block)?);
         }
+        self.at.inner = None;
         Ok(parts)
     }
 
@@ -129,15 +152,15 @@ impl<'a> Out<'a> {
             BlockKind::Text { text, .. } | BlockKind::Refusal { text } => {
                 Some(json!({ "type": "input_text", "text": text }))
             }
-            kind => parts::write(kind, self.own, &self.path)?,
+            kind => parts::write(kind, self.own, &self.at)?,
         };
         match (&mut part, &block.kind) {
-            (None, _) => self.dropped("content"),
+            (None, _) => self.lost(),
             (_, BlockKind::Document(Media { source: MediaSource::Text(_), .. })) => {
-                self.losses.push(Loss::approximated(format!("{}.document", self.path)));
+                self.near();
             }
             (_, BlockKind::Document(Media { source: MediaSource::Base64(_), name: None, .. })) if !self.own => {
-                self.losses.push(Loss::defaulted(format!("{}.filename", self.path)));
+                self.losses.push(Loss::defaulted(self.at.member("filename")));
             }
             (Some(part), _) if self.own && block.cache.is_some() => {
                 part["prompt_cache_breakpoint"] = json!({ "mode": "explicit" });
@@ -149,7 +172,8 @@ impl<'a> Out<'a> {
 
     fn assistant(&mut self, turn: &Turn) {
         let mut said = Vec::new();
-        for block in &turn.blocks {
+        for (nth, block) in turn.blocks.iter().enumerate() {
+            self.at.enter(nth);
             self.mark(block);
             match &block.kind {
                 BlockKind::Text { text, .. } if text.is_empty() => {}
@@ -157,8 +181,6 @@ impl<'a> Out<'a> {
                     let mut part = json!({ "type": "output_text", "text": text });
                     if self.own && !citations.is_empty() {
                         part["annotations"] = citations.clone().into();
-                    } else if !citations.is_empty() {
-                        self.dropped("citations");
                     }
                     said.push(part);
                 }
@@ -191,17 +213,17 @@ impl<'a> Out<'a> {
                     "arguments": arguments,
                 }));
                 if signature.is_some() {
-                    self.dropped("tool_calls.signature");
+                    self.dropped("signature");
                 }
             }
             // Proven by another vendor's token: nothing a provider of this dialect would take.
-            BlockKind::Reasoning { signature: Some(_), redacted: None, .. } => self.dropped("reasoning"),
+            BlockKind::Reasoning { signature: Some(_), redacted: None, .. } => self.lost(),
             BlockKind::Reasoning { text, redacted, .. } => {
                 let sealed = redacted.as_deref().filter(|content| self.own || content.starts_with(SEALED));
                 let text = Some(text).filter(|text| !text.is_empty());
                 // Thinking without its seal proves nothing, and only the caller's own dialect may have a use for it.
                 if sealed.is_none() && !(self.own && text.is_some()) {
-                    return self.dropped("reasoning");
+                    return self.lost();
                 }
                 let summary: Vec<_> =
                     text.map(|text| json!({ "type": "summary_text", "text": text })).into_iter().collect();
@@ -212,7 +234,7 @@ impl<'a> Out<'a> {
                 self.items.push(item);
             }
             BlockKind::Opaque { dialect, value } if *dialect == OWN && is_item(value) => self.items.push(value.clone()),
-            _ => self.dropped("content"),
+            _ => self.lost(),
         }
     }
 }

@@ -23,6 +23,7 @@ mod stream_encode;
 mod tap;
 mod usage;
 mod wire;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use crate::codec::{
     Turns, Unsupported,
 };
 use crate::ir;
+use crate::shared::told::told;
 
 /// The dialect whose opaque blocks go back as they are.
 const OWN: Dialect = Dialect::OpenAiResponses;
@@ -67,7 +69,7 @@ impl Codec for OpenAiResponses {
     }
 
     fn encode_request(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
-        request_encode::encode(request, profile)
+        told(request, request_encode::encode(request, profile))
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::Response, Malformed> {

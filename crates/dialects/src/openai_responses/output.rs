@@ -37,7 +37,11 @@ pub(super) fn function_call(call: &mut Fields) -> Result<Block, Malformed> {
 pub(super) fn reasoning(item: &mut Fields) -> Result<(Option<Block>, Option<Sealed>), Malformed> {
     ["type", "id", "status"].iter().for_each(|field| drop(item.value(field)));
     let summary = joined(&item.array("summary")?.unwrap_or_default());
-    let content = joined(&item.array("content")?.unwrap_or_default());
+    // Beside a summary the thinking itself has no place: it stays, and is known to be left over.
+    let content = match summary.is_empty() {
+        true => joined(&item.array("content")?.unwrap_or_default()),
+        false => String::new(),
+    };
     let sealed = item.string("encrypted_content")?.filter(|content| !content.is_empty()).map(|text| seal::read(&text));
     let text = if summary.is_empty() { content } else { summary };
     let (signature, redacted) = match &sealed {

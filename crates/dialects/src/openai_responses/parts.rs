@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::OWN;
 use crate::codec::{Malformed, Unsupported};
-use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource};
+use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource, Place};
 use crate::shared::fields::Fields;
 use crate::shared::media::{data_url, image_url, located, media};
+use crate::shared::whereabouts::Whereabouts;
 
 /// A file's name where the caller gave none; one is demanded.
 const FILE_NAME: &str = "document.pdf";
@@ -18,7 +19,7 @@ const FILE_NAME: &str = "document.pdf";
 pub(super) fn read(content: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Vec<Block>, Malformed> {
     match content {
         Value::String(text) if text.is_empty() => Ok(Vec::new()),
-        Value::String(text) => Ok(vec![Block::text(text)]),
+        Value::String(text) => Ok(vec![Block::text(text).at(path)]),
         Value::Array(items) => {
             items.into_iter().enumerate().map(|(nth, item)| part(item, &format!("{path}[{nth}]"), rest)).collect()
         }
@@ -28,10 +29,11 @@ pub(super) fn read(content: Value, path: &str, rest: &mut Vec<Extra>) -> Result<
 
 fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malformed> {
     if let Value::String(text) = item {
-        return Ok(Block::text(text));
+        return Ok(Block::text(text).at(path));
     }
     let mut fields = Fields::of(path, item)?;
-    let cache = fields.object("prompt_cache_breakpoint")?.map(|_| CacheMark::default());
+    let mark = fields.object("prompt_cache_breakpoint")?;
+    let cache = mark.map(|mark| CacheMark { ttl: None, place: Place::at(mark.place()) });
     let kind = match fields.peek("type").and_then(Value::as_str).unwrap_or_default() {
         "input_text" | "output_text" | "text" => BlockKind::Text {
             text: fields.string("text")?.unwrap_or_default(),
@@ -43,21 +45,24 @@ fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malform
         "input_audio" => BlockKind::Audio(audio(&mut fields, rest)?),
         _ => {
             let value = Value::Object(fields.into_map());
-            return Ok(Block { kind: BlockKind::Opaque { dialect: OWN, value }, cache });
+            return Ok(Block { kind: BlockKind::Opaque { dialect: OWN, value }, cache, place: Place::at(path) });
         }
     };
     fields.value("type");
     // Log probabilities come back with stored answers, mostly none.
     rest.extend(fields.rest().into_iter().filter(|extra| extra.value != Value::Array(Vec::new())));
-    Ok(Block { kind, cache })
+    Ok(Block { kind, cache, place: Place::at(path) })
 }
 
 fn image(fields: &mut Fields) -> Result<Media, Malformed> {
     let detail = fields.string("detail")?;
-    let found = match (fields.string("image_url")?, fields.string("file_id")?) {
-        (Some(url), _) => located(&url),
-        (None, Some(id)) => media(MediaSource::File { dialect: OWN, id }, None),
-        (None, None) => return Err(Malformed::new(fields.path("image_url"), "is required")),
+    // Of two sources the second stays, and is known to be left over.
+    let found = match fields.string("image_url")? {
+        Some(url) => located(&url),
+        None => match fields.string("file_id")? {
+            Some(id) => media(MediaSource::File { dialect: OWN, id }, None),
+            None => return Err(Malformed::new(fields.path("image_url"), "is required")),
+        },
     };
     Ok(Media { detail, ..found })
 }
@@ -86,13 +91,13 @@ fn audio(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<Media, Malformed>
     Ok(media(MediaSource::Base64(data), Some(kind)))
 }
 
-/// Writes a part that is no text; `None` where it has no form here. `own`: the caller wrote this dialect; `path` is for
+/// Writes a part that is no text; `None` where it has no form here. `own`: the caller wrote this dialect; `at` is for
 /// messages.
 ///
 /// # Errors
 /// Media that this dialect has no place for.
-pub(super) fn write(kind: &BlockKind, own: bool, path: &str) -> Result<Option<Value>, Unsupported> {
-    let unsupported = |reason: &str| Unsupported { field: path.to_owned(), reason: reason.to_owned() };
+pub(super) fn write(kind: &BlockKind, own: bool, at: &Whereabouts) -> Result<Option<Value>, Unsupported> {
+    let unsupported = |reason: &str| Unsupported { field: at.to_string(), reason: reason.to_owned() };
     Ok(match kind {
         BlockKind::Image(media) => {
             let mut part = json!({ "type": "input_image" });
@@ -183,8 +188,8 @@ mod tests {
             let blocks = read(json!([written]), "content", &mut rest).unwrap();
             assert_eq!(blocks, [Block::from(kind)]);
             assert_eq!(rest, []);
-            assert_eq!(write(&blocks[0].kind, true, "content").unwrap(), Some(written));
+            assert_eq!(write(&blocks[0].kind, true, &Whereabouts::default()).unwrap(), Some(written));
         }
-        assert!(write(&BlockKind::Audio(base64("AAAA", "audio/wav")), false, "x").is_err());
+        assert!(write(&BlockKind::Audio(base64("AAAA", "audio/wav")), false, &Whereabouts::default()).is_err());
     }
 }

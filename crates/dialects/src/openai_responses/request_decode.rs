@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::words::WORDS;
 use super::{OWN, items_decode};
 use crate::codec::Malformed;
 use crate::ir::{Block, Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
@@ -21,12 +22,13 @@ pub(super) const INCLUDE_SEALED: &str = "reasoning.encrypted_content";
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = Fields::parse(body)?;
     let mut request = Request::new(OWN);
+    request.named.words = &WORDS;
     let mut rest = Vec::new();
     request.model = fields.required_string("model")?;
     let given = |fields: &Fields, field: &str| fields.peek(field).is_some();
     request.remembered = REMEMBERED.iter().filter(|field| given(&fields, field)).map(ToString::to_string).collect();
     if let Some(text) = fields.string("instructions")?.filter(|text| !text.is_empty()) {
-        request.system.push(Block::text(text));
+        request.system.push(Block::text(text).at("instructions"));
     }
     match fields.value("input") {
         Some(Value::String(text)) => {
@@ -54,7 +56,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     };
     include(&mut fields, &mut request, &mut rest)?;
     text(&mut fields, &mut request, &mut rest)?;
-    request.reasoning = reasoning(&mut fields, &mut rest)?;
+    request.reasoning = reasoning(&mut fields, &mut request.named.spelled, &mut rest)?;
     request.stream = fields.boolean("stream")?.unwrap_or(false);
     request.include_usage = true;
     if let Some(options) = fields.object("stream_options")? {
@@ -125,12 +127,23 @@ fn tool_choice(fields: &mut Fields, rest: &mut Vec<Extra>) -> Option<ToolChoice>
         Value::Object(map) if map.get("type").is_some_and(|kind| kind == "function") => {
             map.get("name").and_then(Value::as_str).map(|name| ToolChoice::Named(name.to_owned()))
         }
+        Value::Object(map) if map.get("type").is_some_and(|kind| kind == "allowed_tools") => among(&value),
         _ => None,
     };
     if choice.is_none() {
         rest.push(Extra { field: "tool_choice".to_owned(), value });
     }
     choice
+}
+
+/// Some of the tools. Where one of the provider's own is among them, the choice stays as it is.
+fn among(allowed: &Value) -> Option<ToolChoice> {
+    let name = |tool: &Value| {
+        let function = tool.get("type").is_some_and(|kind| kind == "function");
+        tool.get("name").and_then(Value::as_str).filter(|_| function).map(str::to_owned)
+    };
+    let names = allowed.get("tools")?.as_array()?.iter().map(name).collect::<Option<Vec<_>>>()?;
+    Some(ToolChoice::Among { names, required: allowed.get("mode").is_some_and(|mode| mode == "required") })
 }
 
 fn text(fields: &mut Fields, request: &mut Request, rest: &mut Vec<Extra>) -> Result<(), Malformed> {
@@ -164,7 +177,11 @@ fn format(mut format: Fields, rest: &mut Vec<Extra>) -> Result<OutputFormat, Mal
     Ok(output)
 }
 
-fn reasoning(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<Option<Reasoning>, Malformed> {
+fn reasoning(
+    fields: &mut Fields,
+    spelled: &mut Vec<(&'static str, String)>,
+    rest: &mut Vec<Extra>,
+) -> Result<Option<Reasoning>, Malformed> {
     let Some(mut object) = fields.object("reasoning")? else { return Ok(None) };
     let mut reasoning = Reasoning::default();
     if let Some(word) = object.string("effort")? {
@@ -175,6 +192,9 @@ fn reasoning(fields: &mut Fields, rest: &mut Vec<Extra>) -> Result<Option<Reason
     }
     let newer = object.string("summary")?;
     let older = object.string("generate_summary")?;
+    if newer.is_none() && older.is_some() {
+        spelled.push(("reasoning.visible", object.path("generate_summary")));
+    }
     if let Some(word) = newer.or(older) {
         reasoning.visible = Some(true);
         if word != "auto" {

@@ -128,6 +128,10 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
         ToolChoice::None => "none".into(),
         ToolChoice::Required => "required".into(),
         ToolChoice::Named(name) => json!({ "type": "function", "name": name }),
+        ToolChoice::Among { names, required } => {
+            let tools: Vec<_> = names.iter().map(|name| json!({ "type": "function", "name": name })).collect();
+            json!({ "type": "allowed_tools", "mode": if *required { "required" } else { "auto" }, "tools": tools })
+        }
     });
     for (field, value) in [("tool_choice", choice), ("parallel_tool_calls", request.parallel_tools.map(Value::from))] {
         match value {
@@ -153,6 +157,8 @@ fn sampling(sampling: &Sampling, own: bool, body: &mut Map<String, Value>, losse
     set("top_p", sampling.top_p.clone().map(Value::Number));
     let alternatives = sampling.top_logprobs.filter(|_| own || sampling.logprobs == Some(true));
     set("top_logprobs", alternatives.map(Value::from));
+    let unasked = alternatives.is_none() && sampling.top_logprobs.is_some_and(|n| n > 0);
+    losses.extend(unasked.then(|| Loss::dropped("top_logprobs")));
     let unless_zero = |number: &Option<serde_json::Number>| number.as_ref().is_some_and(|n| n.as_f64() != Some(0.0));
     let unknown_here = [
         ("top_k", sampling.top_k.is_some()),

@@ -7,6 +7,7 @@ use super::{OWN, finish, seal, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, MediaSource, Response};
 use crate::loss::Loss;
+use crate::shared::answers;
 
 /// An id for an answer without one; SDKs demand some.
 const NO_ID: &str = "resp_0";
@@ -15,13 +16,11 @@ const NO_ID: &str = "resp_0";
 pub(super) fn encode(response: &Response) -> Encoded {
     let mut losses = response.losses.clone();
     let mut items = Items::new(&response.id);
-    for (nth, block) in response.blocks.iter().enumerate() {
-        items.add(block, &format!("output[{nth}]"), &mut losses);
+    for block in &response.blocks {
+        items.add(block, &mut losses);
     }
     let (reason, near) = finish::write(&response.finish);
-    if near {
-        losses.push(Loss::approximated("finish_reason"));
-    }
+    losses.extend(answers::finish(&response.finish, near, false));
     let output = items.finish(reason.is_some());
     let shell = Shell { id: &response.id, model: &response.model, created: response.created.unwrap_or(0) };
     let status = if reason.is_some() { "incomplete" } else { "completed" };
@@ -105,12 +104,12 @@ impl Items {
         Self { ids: Ids::new(response_id), items: Vec::new(), said: Vec::new() }
     }
 
-    fn add(&mut self, block: &Block, path: &str, losses: &mut Vec<Loss>) {
+    fn add(&mut self, block: &Block, losses: &mut Vec<Loss>) {
         match &block.kind {
             BlockKind::Text { text, citations } => {
                 let annotations: Vec<Value> = citations.iter().filter_map(annotation).collect();
                 if annotations.len() < citations.len() {
-                    losses.push(Loss::dropped(format!("{path}.citations")));
+                    losses.push(answers::citations());
                 }
                 self.said.push(text_part(text, annotations));
             }
@@ -118,7 +117,7 @@ impl Items {
             BlockKind::Reasoning { text, signature, redacted } => {
                 let sealed = seal::of_reasoning(signature.as_deref(), redacted.as_deref());
                 if signature.is_some() && redacted.is_some() {
-                    losses.push(Loss::dropped(format!("{path}.signature")));
+                    losses.push(answers::signature());
                 }
                 if !text.is_empty() || sealed.is_some() {
                     self.say();
@@ -140,7 +139,7 @@ impl Items {
                 self.say();
                 let item = whole_item(block, &mut self.ids);
                 if item.is_none() {
-                    losses.push(Loss::dropped(path));
+                    losses.push(answers::block(&block.kind));
                 }
                 self.items.extend(item);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringmain_core::Phase;
+use ringmain_core::{Loss, Losses, Phase};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -29,6 +29,7 @@ pub(super) struct Decoder {
     calls: bool,
     /// Signatures of calls that are to come.
     proofs: Vec<(String, String)>,
+    losses: Losses,
 }
 
 /// An item, and the part of it where it is a message.
@@ -78,6 +79,9 @@ impl StreamDecoder for Decoder {
             self.ended = true;
             return Ok(());
         }
+        if wire.logprobs.is_some_and(|raw| raw.get().contains("\"token")) {
+            self.losses.add(Loss::dropped(format!("output[{}].content.logprobs", wire.output_index.unwrap_or(0))));
+        }
         let item = (wire.output_index.unwrap_or(0), None);
         let part = (item.0, Some(wire.content_index.unwrap_or(0)));
         match wire.kind(name) {
@@ -121,6 +125,10 @@ impl StreamDecoder for Decoder {
     fn end(&mut self, _lenient: bool, _out: &mut Vec<Event>) -> Result<(), Cut> {
         // Every whole answer says so in its last event, with what it used.
         if self.ended { Ok(()) } else { Err(Cut) }
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.losses.take()
     }
 }
 
@@ -332,7 +340,9 @@ impl Decoder {
     fn unsaid(&mut self, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let mut response: Value = serde_json::from_str(raw.get()).map_err(|error| wire::unreadable(&error))?;
         let Some(Value::Array(items)) = response.get_mut("output").map(Value::take) else { return Ok(()) };
-        let blocks = response_decode::blocks(items, &mut Vec::new())?;
+        let mut losses = Vec::new();
+        let blocks = response_decode::blocks(items, &mut losses)?;
+        self.losses.extend(losses);
         self.calls = response_decode::has_calls(&blocks);
         let answer = Response { blocks, ..Response::default() };
         let events = fold::unfold(&answer).into_iter();

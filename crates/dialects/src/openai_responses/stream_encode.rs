@@ -1,6 +1,6 @@
 //! Events to a caller's stream.
 
-use ringmain_core::{Fault, Usage};
+use ringmain_core::{Fault, Loss, Losses, Usage};
 use ringmain_wire::sse;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::response_encode::{
 use super::{fault, finish, seal};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
+use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
 /// Writes one stream.
@@ -34,6 +35,7 @@ struct Writer {
     message: Option<Message>,
     open: Open,
     usage: Option<Usage>,
+    losses: Losses,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Encoder {
             message: None,
             open: Open::Nothing,
             usage: None,
+            losses: Losses::default(),
         };
         Self { sequencer: Sequencer::default(), writer }
     }
@@ -96,6 +99,10 @@ impl StreamEncoder for Encoder {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         sse::encode_comment("ping", out);
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        self.writer.losses.take()
     }
 }
 
@@ -121,6 +128,7 @@ impl Writer {
             Event::BlockStop { .. } => self.stop(out),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish(reason) => {
+                self.losses.extend(answers::finish(reason, finish::write(reason).1, false));
                 let (reason, _) = finish::write(reason);
                 let status = if reason.is_some() { "incomplete" } else { "completed" };
                 self.close_message(status, out);
@@ -222,9 +230,12 @@ impl Writer {
             }
             _ => {
                 self.close_message("completed", out);
-                if let Some(item) = whole_item(block, &mut self.ids) {
-                    self.added(&item, out);
-                    self.done(item, out);
+                match whole_item(block, &mut self.ids) {
+                    Some(item) => {
+                        self.added(&item, out);
+                        self.done(item, out);
+                    }
+                    None => self.losses.add(answers::block(&block.kind)),
                 }
             }
         }
@@ -237,8 +248,7 @@ impl Writer {
                 self.part_event("response.output_text.delta", json!({ "delta": more, "logprobs": [] }), out);
             }
             (Open::Text { annotations, .. }, Delta::Citation(citation)) => {
-                // A stream has no place to report losses: its headers are long gone.
-                let Some(annotation) = annotation(citation) else { return };
+                let Some(annotation) = annotation(citation) else { return self.losses.add(answers::citations()) };
                 let event = json!({ "annotation": annotation, "annotation_index": annotations.len() });
                 annotations.push(annotation);
                 self.part_event("response.output_text.annotation.added", event, out);
@@ -313,6 +323,10 @@ impl Writer {
             }
             Open::Reasoning { id, text, signature, redacted } => {
                 let given = |seal: String| Some(seal).filter(|seal| !seal.is_empty());
+                if !signature.is_empty() && !redacted.is_empty() {
+                    // One field holds the one or the other.
+                    self.losses.add(answers::signature());
+                }
                 let sealed = seal::of_reasoning(given(signature).as_deref(), given(redacted).as_deref());
                 self.reasoning_stop(id, &text, sealed, out);
             }

@@ -37,6 +37,8 @@ pub(super) struct Wire<'a> {
     #[serde(borrow, default)]
     pub(super) item: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) response: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,

@@ -41,6 +41,12 @@ impl Fields {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
+    /// The place of the object itself.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.path
+    }
+
     /// Any value; `null` counts as absent.
     pub fn value(&mut self, field: &str) -> Option<Value> {
         self.map.shift_remove(field).filter(|value| !value.is_null())

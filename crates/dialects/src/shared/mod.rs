@@ -1,5 +1,6 @@
 //! What several codecs need.
 
+pub(crate) mod answers;
 pub mod arguments;
 pub mod borrowed;
 pub mod claude_version;
@@ -10,3 +11,6 @@ pub(crate) mod openai_errors;
 pub mod put_back;
 pub mod sequencer;
 pub mod status;
+pub(crate) mod structured;
+pub mod told;
+pub(crate) mod whereabouts;

@@ -174,11 +174,16 @@ impl World {
 
     /// The same, with the whole route but its name in `settings`.
     pub(crate) fn with_targets(providers: &[(&str, Vec<Vec<Act>>)], settings: &str) -> Self {
+        Self::with_kinds(providers, &[], settings)
+    }
+
+    /// The same; those named in `anthropic` are of that kind, the others OpenAI-compatible.
+    pub(crate) fn with_kinds(providers: &[(&str, Vec<Vec<Act>>)], anthropic: &[&str], settings: &str) -> Self {
         let mut yaml = "providers:\n".to_owned();
         for (name, _) in providers {
-            yaml += &format!(
-                "  {name}: {{ kind: openai-compatible, base_url: \"http://{name}.test/v1\", keys: [{name}-key] }}\n"
-            );
+            let (kind, root) = if anthropic.contains(name) { ("anthropic", "") } else { ("openai-compatible", "/v1") };
+            yaml +=
+                &format!("  {name}: {{ kind: {kind}, base_url: \"http://{name}.test{root}\", keys: [{name}-key] }}\n");
         }
         yaml += "routes:\n  - name: r\n";
         yaml += &settings.lines().map(|line| format!("    {line}\n")).collect::<String>();
@@ -194,7 +199,12 @@ impl World {
     /// Sends a chat request and reads the whole answer.
     pub(crate) async fn ask(&self, stream: bool, headers: &[(&'static str, &str)]) -> Answer {
         let body = format!(r#"{{"model":"r","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#);
-        let mut request = Request::post("/v1/chat/completions");
+        self.send("/v1/chat/completions", body, headers).await
+    }
+
+    /// Sends this request and reads the whole answer.
+    pub(crate) async fn send(&self, path: &str, body: String, headers: &[(&'static str, &str)]) -> Answer {
+        let mut request = Request::post(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -71,8 +71,9 @@ fn brief(record: &Record) -> Value {
 
 /// All of it: in words, and as it can be decided again.
 fn whole(record: &Record) -> Value {
-    let first = record.decisions.iter().find_map(|decision| Some((decision.now, decision.plan.as_ref()?)));
-    let verdicts = first.map(|(now, plan)| explain::verdicts(&record.candidates, plan, now)).unwrap_or_default();
+    // Where a target could not be told the request another plan was made without it: the last one held.
+    let last = record.decisions.iter().rev().find_map(|decision| Some((decision.now, decision.plan.as_ref()?)));
+    let verdicts = last.map(|(now, plan)| explain::verdicts(&record.candidates, plan, now)).unwrap_or_default();
     let mut value = brief(record);
     if let Value::Object(members) = &mut value {
         members.insert("why".to_owned(), json!(record.why));

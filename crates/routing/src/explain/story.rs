@@ -1,6 +1,6 @@
 //! What happened to one request, from its record.
 
-use ringmain_core::{Fault, Tick};
+use ringmain_core::{Fault, Loss, LossKind, Tick};
 
 use super::{dollars_of, percent, seconds};
 use crate::record::{Attempt, Record};
@@ -27,6 +27,7 @@ pub fn story(record: &Record) -> Vec<String> {
         let ended = made.tried.ended.unwrap_or(made.tried.started);
         lines.push((ended, order * 2 + 1, outcome(record, made)));
     }
+    lines.extend(carried(record));
     if let Some(ended) = record.ended {
         let last = match &record.fault {
             None => "the caller had the whole answer".to_owned(),
@@ -36,6 +37,29 @@ pub fn story(record: &Record) -> Vec<String> {
     }
     lines.sort_by_key(|(at, order, _)| (*at, *order));
     lines.into_iter().map(|(at, _, words)| format!("{:>8}  {words}", after(record, at))).collect()
+}
+
+/// What translations could not carry.
+fn carried(record: &Record) -> impl Iterator<Item = (Tick, usize, String)> {
+    let unfit = record.lost.unfit.iter().map(|unfit| {
+        let name = record.candidates.get(unfit.candidate).map_or("a target", |known| known.name.as_str());
+        (record.started, 0, format!("{name} was not asked: {}", unfit.why))
+    });
+    let end = record.ended.unwrap_or(record.started);
+    let sides = [("the request", &record.lost.request), ("the answer", &record.lost.answer)];
+    let lost = sides.into_iter().filter(|(_, losses)| !losses.is_empty()).map(move |(side, losses)| {
+        let fields: Vec<_> = losses.iter().map(how).collect();
+        (end, usize::MAX - 1, format!("in translation {side} lost {}", fields.join(", ")))
+    });
+    unfit.chain(lost)
+}
+
+fn how(loss: &Loss) -> String {
+    match loss.kind {
+        LossKind::Dropped => loss.field.clone(),
+        LossKind::Approximated => format!("{} (a near meaning was carried)", loss.field),
+        LossKind::Defaulted => format!("{} (demanded and not given: a value was chosen)", loss.field),
+    }
 }
 
 fn runs(made: &Attempt, at: Tick) -> bool {

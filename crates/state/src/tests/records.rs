@@ -34,6 +34,7 @@ fn record(id: u128, at: u64) -> Arc<Record> {
         deadline: Tick(u64::MAX),
         decisions: Vec::new(),
         attempts: Vec::new(),
+        lost: ringmain_routing::record::Lost::default(),
         ended: None,
         fault: None,
     })

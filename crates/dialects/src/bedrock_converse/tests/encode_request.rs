@@ -186,7 +186,7 @@ fn tools_and_the_choice_among_them() {
 #[test]
 fn cache_breakpoints_where_the_model_takes_them() {
     let mut request = asked("hi");
-    request.turns[0].blocks[0].cache = Some(CacheMark { ttl: Some("1h".into()) });
+    request.turns[0].blocks[0].cache = Some(CacheMark { ttl: Some("1h".into()), ..CacheMark::default() });
     let point =
         |ttl: Value| if ttl.is_null() { json!({"type": "default"}) } else { json!({"type": "default", "ttl": ttl}) };
     let known = |capabilities| crate::codec::TargetProfile { capabilities, ..profile(LLAMA) };

@@ -148,7 +148,7 @@ fn tools_are_strict_together_or_not_at_all() {
         let request = Request { tools, ..foreign() };
         let (body, losses) = encoded(&request, &profile());
         assert_eq!(body.get("strict_tools").and_then(Value::as_bool), strict, "{body}");
-        assert_eq!(losses == ["tools.strict"], lossy, "{body}");
+        assert_eq!(losses == ["tools[0].strict"], lossy, "{body}");
         assert!(body["tools"][0]["function"].get("strict").is_none());
     }
 }
@@ -210,15 +210,15 @@ fn documents_and_pictures_find_a_place() {
     let losses: Vec<(&str, LossKind)> =
         encoded_request.losses.iter().map(|loss| (loss.field.as_str(), loss.kind)).collect();
     let expected = [
-        ("messages[0].document", LossKind::Approximated),
-        ("messages[0].content", LossKind::Approximated),
-        ("messages[0].is_error", LossKind::Dropped),
+        ("messages[0].content[1]", LossKind::Approximated),
+        ("messages[0].content[2].content[1]", LossKind::Approximated),
+        ("messages[0].content[2].is_error", LossKind::Dropped),
         ("messages[1]", LossKind::Approximated),
     ];
     assert_eq!(losses, expected);
     for (block, field) in [
-        (BlockKind::Audio(media(MediaSource::Base64("AAAA".into()), None)), "messages[0].audio"),
-        (BlockKind::Document(media(MediaSource::Base64("AAAA".into()), None)), "messages[0].document"),
+        (BlockKind::Audio(media(MediaSource::Base64("AAAA".into()), None)), "messages[0].content[0]"),
+        (BlockKind::Document(media(MediaSource::Base64("AAAA".into()), None)), "messages[0].content[0]"),
     ] {
         request.turns = vec![Turn::new(Role::User, vec![block.into()])];
         assert_eq!(CohereV2.encode_request(&request, &profile()).unwrap_err().field, field);

@@ -7,6 +7,7 @@ use super::{is_native, is_third_generation};
 use crate::codec::TargetProfile;
 use crate::ir::{Effort, OutputFormat, Reasoning, Request};
 use crate::loss::Loss;
+use crate::shared::structured::described;
 
 /// The fewest thinking tokens of a Pro model, which cannot stop thinking.
 const PRO_LEAST_BUDGET: u64 = 128;
@@ -35,9 +36,9 @@ pub(super) fn write(request: &Request, profile: &TargetProfile, losses: &mut Vec
         OutputFormat::Text => {}
         OutputFormat::Json => config.set("responseMimeType", "application/json"),
         // The model is held to the schema whatever `strict` says; a name has no use here.
-        OutputFormat::JsonSchema { schema, .. } => {
+        OutputFormat::JsonSchema { schema, description, .. } => {
             config.set("responseMimeType", "application/json");
-            config.set("responseJsonSchema", schema.clone());
+            config.set("responseJsonSchema", described(schema, description.as_deref()));
         }
     }
     if let Some(reasoning) = &request.reasoning {

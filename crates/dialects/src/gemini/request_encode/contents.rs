@@ -103,7 +103,7 @@ impl Writer<'_> {
     fn parts(&mut self, blocks: &[Block], path: &str) -> Result<Vec<Value>, Unsupported> {
         let mut parts = Vec::new();
         for (at, block) in blocks.iter().enumerate() {
-            let path = format!("{path}.content[{at}]");
+            let path = if path == "system" { format!("system[{at}]") } else { format!("{path}.content[{at}]") };
             if block.cache.is_some() {
                 self.losses.push(Loss::dropped(format!("{path}.cache_control")));
             }
@@ -168,8 +168,16 @@ impl Writer<'_> {
         let mut attached = Vec::new();
         for (at, block) in content.iter().enumerate() {
             let path = format!("{path}.content[{at}]");
+            if block.cache.is_some() {
+                self.losses.push(Loss::dropped(format!("{path}.cache_control")));
+            }
             match &block.kind {
-                BlockKind::Text { text: more, .. } => text.push(more.as_str()),
+                BlockKind::Text { text: more, citations } => {
+                    if !citations.is_empty() {
+                        self.losses.push(Loss::dropped(format!("{path}.citations")));
+                    }
+                    text.push(more.as_str());
+                }
                 kind => match media::encode(kind, &path, self.losses)? {
                     Some(part) => attached.push(part),
                     None => self.losses.push(Loss::dropped(path)),

@@ -106,7 +106,7 @@ fn settings() {
     assert_eq!(*schema, json!({ "type": "object", "additionalProperties": false }));
     let calling = json!({ "functionCallingConfig": { "mode": "ANY", "allowedFunctionNames": ["f"] } });
     assert_eq!(body["toolConfig"], calling);
-    assert_eq!(losses, ["n", "parallel_tool_calls", "logit_bias"]);
+    assert_eq!(losses, ["tools[0].strict", "n", "parallel_tool_calls", "logit_bias"]);
 }
 
 #[test]
@@ -191,9 +191,10 @@ fn both_ways_of_naming_are_read() {
     let schema = &body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"];
     assert_eq!(*schema, json!({ "type": "object", "properties": { "snake_case": { "type": ["string", "null"] } } }));
     assert_eq!(body["tools"][1], json!({ "googleSearch": {} }));
-    assert_eq!(body["toolConfig"]["functionCallingConfig"]["allowed_function_names"], json!(["f", "g"]));
+    assert_eq!(body["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"], json!(["f", "g"]));
     assert_eq!(body["generationConfig"]["thinkingConfig"], json!({ "thinkingBudget": -1 }));
-    assert_eq!(request.tool_choice, Some(ToolChoice::Required));
+    let names = vec!["f".to_owned(), "g".to_owned()];
+    assert_eq!(request.tool_choice, Some(ToolChoice::Among { names, required: true }));
 }
 
 #[test]

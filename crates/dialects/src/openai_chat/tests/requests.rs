@@ -132,7 +132,7 @@ fn everything_at_once() {
     assert_eq!(body["logit_bias"], json!({ "1": 2 }));
     let mut lost: Vec<String> = losses.iter().map(ToString::to_string).collect();
     lost.sort();
-    assert_eq!(lost, ["messages[1].reasoning", "reasoning.budget_tokens", "stream_options.include_obfuscation"]);
+    assert_eq!(lost, ["messages[2].reasoning_content", "reasoning.max_tokens", "stream_options.include_obfuscation"]);
 }
 
 #[test]
@@ -182,14 +182,14 @@ fn a_foreign_request() {
     assert_eq!(body["messages"][3]["content"][0]["image_url"]["url"], "data:image/jpeg;base64,/9j/AAAAAAAAAAAAAAAA");
     assert_eq!(body["stop"].as_array().unwrap().len(), 4);
     let found = |field: &str, kind| losses.iter().any(|loss| loss.field == field && loss.kind == kind);
-    assert!(found("system.cache_control", LossKind::Dropped), "{losses:?}");
-    assert!(found("messages[0].content", LossKind::Approximated), "{losses:?}");
-    assert!(found("messages[0].is_error", LossKind::Dropped), "{losses:?}");
+    assert!(found("system[1].cache_control", LossKind::Dropped), "{losses:?}");
+    assert!(found("messages[0].content[1].content[1]", LossKind::Approximated), "{losses:?}");
+    assert!(found("messages[0].content[2].is_error", LossKind::Dropped), "{losses:?}");
     assert!(found("top_k", LossKind::Dropped) && found("stop", LossKind::Approximated), "{losses:?}");
     let elsewhere = MediaSource::File { dialect: Dialect::Gemini, id: "f".into() };
     request.turns = vec![Turn::new(Role::User, vec![BlockKind::Document(Media { source: elsewhere, ..image }).into()])];
     let refused = OpenAiChat.encode_request(&request, &profile()).unwrap_err();
-    assert_eq!(refused.field, "messages[0].document");
+    assert_eq!(refused.field, "messages[0].content[0]");
 }
 
 #[test]

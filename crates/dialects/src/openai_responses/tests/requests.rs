@@ -148,9 +148,7 @@ fn what_is_wrong_is_named() {
 #[test]
 fn requests_from_elsewhere() {
     let mut request = Request::new(Dialect::Gemini);
-    request
-        .turns
-        .push(Turn::new(Role::User, vec![Block { kind: Block::text("hi").kind, cache: Some(CacheMark::default()) }]));
+    request.turns.push(Turn::new(Role::User, vec![Block { cache: Some(CacheMark::default()), ..Block::text("hi") }]));
     request.turns.push(Turn::new(
         Role::Assistant,
         vec![
@@ -197,8 +195,8 @@ fn requests_from_elsewhere() {
     assert_eq!(
         losses,
         [
-            "messages[0].cache_control",
-            "messages[1].reasoning",
+            "messages[0].content[0].cache_control",
+            "messages[1].content[0]",
             "max_tokens",
             "top_k",
             "seed",
