@@ -59,6 +59,9 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
         losses: &losses,
     };
     account.write(response.headers_mut());
+    if !relayed {
+        reply::name_request(response.headers_mut(), request.facts.dialect, request.id);
+    }
     guard.answering();
     *response.body_mut() = match body {
         Answer::Plain(bytes, usage) => {
