@@ -6,6 +6,7 @@
 mod bench;
 mod blackbox;
 mod fuzz;
+mod node;
 mod sdk;
 mod sim;
 mod stage;
