@@ -9,6 +9,7 @@ mod blackbox;
 mod fidelity;
 mod fuzz;
 mod pairs;
+mod node;
 mod sdk;
 mod sim;
 mod stage;

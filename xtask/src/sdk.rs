@@ -1,4 +1,4 @@
-//! The vendors' own SDKs against the built binary: a virtual environment, the programs, and pytest.
+//! The vendors' own Python SDKs against the built binary: a virtual environment, the programs, and pytest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::stage::{self, Ran};
-use crate::workspace;
+use crate::{node, workspace};
 
 /// Names the requirements the environment was made from. Written last, so that a broken one is made again.
 const STAMP: &str = "made-from.txt";
@@ -18,19 +18,26 @@ const STAMP: &str = "made-from.txt";
 /// Python is missing, the environment cannot be made, or the programs do not build.
 pub(crate) fn run() -> Result<Ran> {
     let tests = workspace::root().join("tests/sdk");
-    let python = environment(&tests.join("requirements.txt"))?;
+    let python = environment("sdk-venv", &tests.join("requirements.txt"))?;
     let programs = workspace::build_programs(false)?;
     let mut pytest = Command::new(python);
     pytest.args(["-m", "pytest", "--color=no", "-p", "no:cacheprovider"]).arg(&tests).current_dir(&tests);
     pytest.env("PYTHONDONTWRITEBYTECODE", "1");
     pytest.env("RINGMAIN_BIN", &programs["ringmain"]).env("PROVIDER_SIM_BIN", &programs["provider-sim"]);
+    if let Some(agents) = node::installed_agents()? {
+        pytest.env("RINGMAIN_AGENTS", agents);
+    }
     stage::run(&mut pytest)
 }
 
-/// The Python of an environment that holds the requirements; made once for each state of the file and of Python.
-fn environment(requirements: &Path) -> Result<PathBuf> {
+/// The Python of an environment in the target folder that holds the requirements; made once for each state of the file
+/// and of Python.
+///
+/// # Errors
+/// Python is missing, or the requirements cannot be installed.
+pub(crate) fn environment(name: &str, requirements: &Path) -> Result<PathBuf> {
     let target = workspace::target_dir()?;
-    let home = target.join("sdk-venv");
+    let home = target.join(name);
     let python = home.join("bin/python");
     let version = Command::new("python3").arg("--version").output().ok().filter(|output| output.status.success());
     let version = version.context("python3 is missing; on Debian: apt-get install python3 python3-venv")?;

@@ -17,12 +17,16 @@ impl AddAssign for Tally {
 }
 
 impl Tally {
-    /// The counts of a line, when it is a summary of `cargo nextest`, `cargo test` or `pytest`.
+    /// The counts of a line, when it is a summary of `cargo nextest`, `cargo test`, `pytest` or `node --test` (which gives
+    /// each count a line).
     ///
     /// Cases that timed out, could not be started or broke in their set-up count as failed.
     pub(crate) fn of_line(line: &str) -> Option<Self> {
         let plain = without_colour(line);
         // nextest repeats a failed test's own output indented, with a summary in it that would be counted twice.
+        if let Some(count) = plain.strip_prefix("ℹ ") {
+            return Self::of_node(count.trim_end());
+        }
         let line = plain.trim_end().trim_matches('=');
         let line = line.strip_prefix(' ').filter(|line| !line.starts_with(' ')).unwrap_or(line).trim_end();
         let counts = if line.trim_start().starts_with("Summary [") {
@@ -51,6 +55,17 @@ impl Tally {
             seen = true;
         }
         seen.then_some(tally)
+    }
+
+    /// One count of Node's test runner. What was cancelled did not run, though it should have.
+    fn of_node(count: &str) -> Option<Self> {
+        let (word, number) = count.split_once(' ')?;
+        let number = number.parse().ok()?;
+        match word {
+            "pass" => Some(Self { passed: number, failed: 0 }),
+            "fail" | "cancelled" => Some(Self { passed: 0, failed: number }),
+            _ => None,
+        }
     }
 }
 
@@ -85,6 +100,11 @@ mod tests {
             ),
             ("===== 1 failed, 2 passed, 1 skipped, 1 error in 0.12s =====", Some((2, 2))),
             ("2 passed in 61.02s (0:01:01)", Some((2, 0))),
+            ("ℹ pass 12", Some((12, 0))),
+            ("ℹ fail 2", Some((0, 2))),
+            ("ℹ cancelled 1", Some((0, 1))),
+            ("ℹ tests 14", None),
+            ("ℹ duration_ms 12.5", None),
             ("    test result: FAILED. 0 passed; 1 failed; 0 ignored; finished in 0.15s", None),
             ("PASS [ 0.1s] xtask tally", None),
             ("3 connections opened in 4s", None),

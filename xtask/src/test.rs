@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 
+use crate::node::{self, Node};
 use crate::stage::{self, Ran};
 use crate::tally::Tally;
 use crate::workspace::{cargo, has_cargo_tool};
@@ -15,6 +16,13 @@ pub(crate) struct Options {
     /// Leave out the SDK tests
     #[arg(long)]
     fast: bool,
+    /// Install Claude Code and Codex (about 700 MB) into the target folder first, for the tests that drive them; once
+    /// there, they are used without being asked for
+    #[arg(long, conflicts_with = "fast")]
+    agents: bool,
+    /// The SDK tests alone
+    #[arg(long, conflicts_with = "fast")]
+    sdk: bool,
 }
 
 /// The stages so far.
@@ -47,12 +55,41 @@ impl Report {
     }
 }
 
+/// The vendors' own SDKs and agents as callers of the built binary.
+fn sdks(report: &mut Report, agents: bool) {
+    let node = Node::find();
+    if let (Ok(node), true) = (&node, agents) {
+        report.stage("agents", || node::install_agents(node).map(|()| Ran { success: true, ..Ran::default() }));
+    }
+    match node {
+        Ok(node) => drop(report.stage("node sdk", || node::run(&node))),
+        // A machine of ours that lacks it would hide what the tests find.
+        Err(error) if std::env::var_os("CI").is_some() => drop(report.stage("node sdk", || Err(error))),
+        Err(error) => println!("=== node sdk: skipped, Node 22 or later with npm is not installed ({error:#})"),
+    }
+    report.stage("sdk", sdk::run);
+}
+
 /// Runs every stage that an earlier one has not made pointless; true when all succeeded.
 ///
 /// # Errors
 /// None of its own: a stage that cannot run is a failed stage.
 pub(crate) fn command(options: &Options) -> Result<bool> {
     let mut report = Report::default();
+    if options.sdk {
+        sdks(&mut report, options.agents);
+    } else {
+        everything(&mut report, options);
+    }
+    let Report { tally, failed } = report;
+    if !failed.is_empty() {
+        println!("failed stages: {}", failed.join(", "));
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(failed.is_empty())
+}
+
+fn everything(report: &mut Report, options: &Options) {
     report.stage("formatting", || stage::run(cargo().args(["fmt", "--all", "--check"])));
     report.stage("clippy", || {
         stage::run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
@@ -80,14 +117,8 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     if options.fast {
         println!("=== sdk: skipped by --fast");
     } else if is_built {
-        report.stage("sdk", sdk::run);
+        sdks(report, options.agents);
     } else {
         println!("=== sdk: skipped, the build is broken");
     }
-    let Report { tally, failed } = report;
-    if !failed.is_empty() {
-        println!("failed stages: {}", failed.join(", "));
-    }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    Ok(failed.is_empty())
 }

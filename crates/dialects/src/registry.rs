@@ -17,6 +17,18 @@ pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
     }
 }
 
+/// The header in which the vendor of a dialect names a request, and its SDK looks for the name.
+#[must_use]
+pub const fn request_id_header(dialect: Dialect) -> Option<&'static str> {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => Some("x-request-id"),
+        Dialect::AnthropicMessages => Some("request-id"),
+        Dialect::BedrockConverse => Some("x-amzn-requestid"),
+        Dialect::CohereV2 => Some("x-debug-trace-id"),
+        Dialect::Gemini => None,
+    }
+}
+
 /// Does a request of this dialect hold what an answer of a model elsewhere left in it, and what a provider of this
 /// dialect would refuse? It is to be encoded anew even for a target of its own dialect.
 #[must_use]

@@ -1,5 +1,7 @@
 //! Stage 1: which operation, in which dialect. Reads the path alone.
 
+use std::borrow::Cow;
+
 use http::Method;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase};
 use ringmain_dialects::Framing;
@@ -28,7 +30,8 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
     let plain = |operation, dialect| Accepted { operation, dialect, model: None, stream: None, framing: Framing::Sse };
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
     let cohere = |operation| plain(operation, Dialect::CohereV2);
-    let accepted = match path {
+    let named = canonical(path);
+    let accepted = match named.as_ref() {
         "/v1/chat/completions" => openai(Operation::Chat),
         "/v1/responses" => plain(Operation::Chat, Dialect::OpenAiResponses),
         "/v1/messages" => plain(Operation::Chat, Dialect::AnthropicMessages),
@@ -42,9 +45,9 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/moderations" => openai(Operation::Moderation),
         "/v1/models" => openai(Operation::Models),
         "/v1beta/models" => plain(Operation::Models, Dialect::Gemini),
-        _ => match gemini(path, query).or_else(|| bedrock(path)) {
+        _ => match gemini(&named, query).or_else(|| bedrock(&named)) {
             Some(accepted) => accepted,
-            None => return Err(unserved(path)),
+            None => return Err(unserved(&named, path)),
         },
     };
     let wanted = if accepted.operation == Operation::Models { Method::GET } else { Method::POST };
@@ -67,10 +70,29 @@ pub struct Refused {
     pub allow: Option<Method>,
 }
 
-/// `/v1beta/models/{model}:generateContent` and its siblings, under `/v1` too. The model may hold slashes.
+/// The path by its one name here. SDKs differ in whether a base URL ends with the version or they add it: a version too
+/// many, one too few and a slash too many have each one meaning only.
+fn canonical(path: &str) -> Cow<'_, str> {
+    let leading = path.len() - path.trim_start_matches('/').len();
+    let mut rest = path[leading.saturating_sub(1)..].trim_end_matches('/');
+    while let Some(inner) = below_version(rest).filter(|inner| below_version(inner).is_some()) {
+        rest = inner;
+    }
+    let of_others = ["/model/", "/providers/"].iter().any(|prefix| rest.starts_with(prefix));
+    if below_version(rest).is_some() || of_others { Cow::Borrowed(rest) } else { Cow::Owned(format!("/v1{rest}")) }
+}
+
+/// What follows a version in a path, with its slash.
+fn below_version(path: &str) -> Option<&str> {
+    let below = |version| path.strip_prefix(version).filter(|rest: &&str| rest.starts_with('/'));
+    ["/v1", "/v1beta", "/v2"].into_iter().find_map(below)
+}
+
+/// `/v1beta/models/{model}:generateContent` and its siblings, under `/v1` too. The model may hold slashes; where it
+/// does, some clients take `models/` for a part of the name and leave it out.
 fn gemini(path: &str, query: Option<&str>) -> Option<Accepted> {
-    let rest = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
-    let (model, verb) = rest.rsplit_once(':')?;
+    let rest = path.strip_prefix("/v1beta/").or_else(|| path.strip_prefix("/v1/"))?;
+    let (model, verb) = rest.strip_prefix("models/").unwrap_or(rest).rsplit_once(':')?;
     let (operation, stream) = match verb {
         "generateContent" => (Operation::Chat, false),
         "streamGenerateContent" => (Operation::Chat, true),
@@ -134,18 +156,18 @@ const LATER: [(&str, Dialect); 7] = [
     ("/v1/files", Dialect::OpenAiChat),
 ];
 
-fn unserved(path: &str) -> Box<Refused> {
-    let (dialect, fault) = dialect_and_fault(path);
+fn unserved(named: &str, path: &str) -> Box<Refused> {
+    let (dialect, fault) = dialect_and_fault(named, path);
     Box::new(Refused { dialect, fault, allow: None })
 }
 
-fn dialect_and_fault(path: &str) -> (Dialect, Fault) {
-    if let Some((_, dialect)) = LATER.into_iter().find(|(prefix, _)| path.starts_with(prefix)) {
+fn dialect_and_fault(named: &str, path: &str) -> (Dialect, Fault) {
+    if let Some((_, dialect)) = LATER.into_iter().find(|(prefix, _)| named.starts_with(prefix)) {
         return (dialect, refused(501, format!("{path} is not available yet")));
     }
-    let dialect = match path {
-        _ if path.starts_with("/v1beta/") => Dialect::Gemini,
-        _ if path.starts_with("/v2/") => Dialect::CohereV2,
+    let dialect = match named {
+        _ if named.starts_with("/v1beta/") => Dialect::Gemini,
+        _ if named.starts_with("/v2/") => Dialect::CohereV2,
         _ => Dialect::OpenAiChat,
     };
     (dialect, refused(404, format!("nothing is served at {path}; see the README for the list of endpoints")))
@@ -184,6 +206,7 @@ mod tests {
             ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro", false, Framing::JsonArray),
             ("/v1/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro", true, Framing::JsonArray),
             ("/v1beta/models/gemini/g:streamGenerateContent?key=x&alt=sse", "gemini/g", true, Framing::Sse),
+            ("/v1beta/openai/gpt-5:generateContent", "openai/gpt-5", false, Framing::JsonArray),
             ("/v1beta/models/gemini%2Fg%3A1:generateContent", "gemini/g:1", false, Framing::JsonArray),
             ("/model/bedrock%2Fa.b-v1%3A0/converse", "bedrock/a.b-v1:0", false, Framing::EventStream),
             ("/model/openai/gpt-5/converse-stream", "openai/gpt-5", true, Framing::EventStream),
@@ -198,6 +221,27 @@ mod tests {
             let accepted = post(path).unwrap();
             assert_eq!(accepted.model.as_deref(), Some(model), "{path}");
             assert_eq!((accepted.stream, accepted.framing), (Some(stream), framing), "{path}");
+        }
+    }
+
+    #[test]
+    fn base_urls_with_a_version_too_many_or_too_few() {
+        for (path, named) in [
+            ("/chat/completions", "/v1/chat/completions"),
+            ("/v1/chat/completions/", "/v1/chat/completions"),
+            ("//v1/chat/completions", "/v1/chat/completions"),
+            ("/v1/v1/messages", "/v1/messages"),
+            ("/messages", "/v1/messages"),
+            ("/v1/v2/chat", "/v2/chat"),
+            ("/v1/v1beta/models/m:generateContent", "/v1beta/models/m:generateContent"),
+            ("/v1beta/v1beta/models/m:generateContent", "/v1beta/models/m:generateContent"),
+            ("/models/m:generateContent", "/v1/models/m:generateContent"),
+        ] {
+            assert_eq!(post(path).unwrap(), post(named).unwrap(), "{path}");
+        }
+        assert_eq!(canonical("/model/v1/v1/converse"), "/model/v1/v1/converse");
+        for path in ["", "/", "/v1", "/v1/", "/v1x/messages"] {
+            assert_eq!(post(path).unwrap_err().fault.status, Some(404), "{path}");
         }
     }
 

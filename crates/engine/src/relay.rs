@@ -66,6 +66,9 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
         losses: &told,
     };
     account.write(response.headers_mut());
+    if !relayed {
+        reply::name_request(response.headers_mut(), request.facts.dialect, request.id);
+    }
     guard.answering();
     *response.body_mut() = match body {
         Answer::Plain(plain) => {

@@ -177,6 +177,14 @@ pub fn error(dialect: Dialect, fault: &Fault, account: &Account<'_>) -> Response
     response
 }
 
+/// Names the request where the SDK of this dialect looks for its vendor's name of it.
+pub fn name_request(headers: &mut HeaderMap, dialect: Dialect, request: RequestId) {
+    let name = registry::request_id_header(dialect);
+    if let (Some(name), Ok(id)) = (name, HeaderValue::try_from(request.to_string())) {
+        headers.insert(HeaderName::from_static(name), id);
+    }
+}
+
 /// A wait as `retry-after` says it: whole seconds, rounded up, at least one.
 #[must_use]
 pub fn retry_after(wait: Duration) -> HeaderValue {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+use crate::dialogue::Line;
 use crate::fault::Fault;
 use crate::span;
 use crate::text::DEFAULT_WORDS;
@@ -27,6 +28,8 @@ pub struct Behavior {
     pub chunk_bytes: Option<usize>,
     /// When continuing a broken answer: how many of its last words are said again first.
     pub overlap_words: usize,
+    /// What the model says and calls at each of its turns, instead of the usual answer; after the last, the usual one.
+    pub dialogue: Vec<Line>,
 }
 
 impl Default for Behavior {
@@ -38,6 +41,7 @@ impl Default for Behavior {
             words: DEFAULT_WORDS,
             chunk_bytes: None,
             overlap_words: 0,
+            dialogue: Vec::new(),
         }
     }
 }

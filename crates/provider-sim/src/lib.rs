@@ -18,6 +18,7 @@ mod ask;
 mod behavior;
 mod choose;
 mod control;
+mod dialogue;
 mod error;
 mod fault;
 mod log;
@@ -36,6 +37,7 @@ mod vertex;
 
 pub use api::Vendor;
 pub use behavior::Behavior;
+pub use dialogue::{Line, LineCall};
 pub use fault::{ErrorKind, FAULTS, Fault, FaultDoc, RetryAfter, UnknownFault, fault_in_model};
 pub use log::{Ended, LogEntry};
 pub use memory::MemorySim;

@@ -41,6 +41,8 @@ pub(crate) struct Shape {
     pub(crate) ask: Ask,
     pub(crate) words: usize,
     pub(crate) overlap: usize,
+    /// Said instead of the usual text; beside calls too.
+    pub(crate) said: Option<String>,
     pub(crate) ending: Ending,
 }
 
@@ -93,8 +95,10 @@ impl Answer {
         if ask.reasoning != Reasoning::None {
             answer.reasoning = spaced(reasoning_words(&ask.text));
         }
-        if ask.calls.is_empty() {
+        if ask.calls.is_empty() || shape.said.is_some() {
             answer.pieces = pieces(shape);
+        }
+        if ask.calls.is_empty() {
             if ask.max_tokens.is_some_and(|most| most < answer.pieces.len()) {
                 answer.pieces.truncate(ask.max_tokens.unwrap_or_default());
                 answer.finish = Finish::Length;
@@ -127,6 +131,9 @@ fn spaced(words: Vec<String>) -> Vec<String> {
 
 fn pieces(shape: &Shape) -> Vec<String> {
     let ask = &shape.ask;
+    if let Some(said) = &shape.said {
+        return spaced(said.split(' ').map(str::to_owned).collect());
+    }
     let whole = |text: &str, images| spaced(answer_words(text, shape.words, images));
     match &ask.json {
         Some(Structured::Instance(json)) => return chunks(json, 8),

@@ -19,6 +19,7 @@ use crate::ask::{self, Ask, Invalid};
 use crate::behavior::Behavior;
 use crate::choose::{Chosen, Quota};
 use crate::control::control;
+use crate::dialogue::line_due;
 use crate::error::{Refusal, bedrock_exception, quota_headers, rate_limited, refusal};
 use crate::fault::{ErrorKind, Fault, RetryAfter};
 use crate::log::{Ended, LogEntry, Receipt};
@@ -269,7 +270,7 @@ impl Turn<'_> {
                 self.pace(0).await;
                 self.plain(json.to_string().into(), "application/json", id, receipt)
             }
-            Ok(What::Chat(ask)) => self.chat(*ask, id, receipt).await,
+            Ok(What::Chat(ask)) => self.chat(*ask, body, id, receipt).await,
         }
     }
 
@@ -318,15 +319,20 @@ impl Turn<'_> {
         }
     }
 
-    async fn chat(&self, ask: Ask, id: u64, receipt: Receipt) -> Response<SimBody> {
+    async fn chat(&self, mut ask: Ask, body: &[u8], id: u64, receipt: Receipt) -> Response<SimBody> {
         let behavior = &self.chosen.behavior;
+        let line = line_due(&behavior.dialogue, body);
+        if let Some(line) = line {
+            ask.calls = line.answer_calls();
+        }
+        let said = line.and_then(|line| line.say.clone());
         let ending = match behavior.fault {
             Some(Fault::Empty) => Ending::Empty,
             Some(Fault::Refusal) => Ending::Refusal,
             _ => Ending::Normal,
         };
         let (vendor, stream, array) = (ask.vendor, ask.stream, ask.array);
-        let shape = Shape { ask, words: behavior.words, overlap: behavior.overlap_words, ending };
+        let shape = Shape { ask, words: behavior.words, overlap: behavior.overlap_words, said, ending };
         let template = self.state.templates.get(shape);
         if !stream {
             self.pace(behavior.words).await;

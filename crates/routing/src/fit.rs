@@ -7,6 +7,10 @@
 //! answer less: such a candidate is asked last, after all that hold both. A cap that would fill the window by itself is
 //! not an expectation but a caller's "as much as you like", and is left out of the sum.
 //!
+//! **What is a need, and what a wish.** Thinking is a wish: where some candidate thinks, those that do not are left out;
+//! where none does, they answer without it, and the translation reports the loss. Clients that always ask for it, as
+//! coding agents do, are served by plain models too.
+//!
 //! After a provider has said that a prompt is too long, only larger windows are asked; see `step/choose.rs`.
 
 use ringmain_core::{Capabilities, Operation, RequestFacts};
@@ -36,6 +40,8 @@ pub(crate) fn need(facts: &RequestFacts, pace: &Pace) -> Need {
 /// What the candidates of a policy could hold of a request, at the most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Largest {
+    /// What a candidate must be able to do.
+    needs: Capabilities,
     /// The largest window, if the prompt seems too long for every candidate.
     prompt: Option<u64>,
     /// One of them holds prompt and answer.
@@ -44,9 +50,10 @@ pub(crate) struct Largest {
 
 /// Looks at those that could otherwise serve the request.
 pub(crate) fn largest(policy: &Policy, facts: &RequestFacts, view: &View) -> Largest {
+    let needs = needs(policy, facts, view);
     let (mut window, mut holds_prompt, mut holds_both) = (None, false, false);
     for (at, candidate) in policy.candidates.iter().enumerate() {
-        if never(candidate, facts, standing(view, at)).is_some() {
+        if never(candidate, needs, standing(view, at)).is_some() {
             continue;
         }
         match candidate.context_window {
@@ -57,7 +64,7 @@ pub(crate) fn largest(policy: &Policy, facts: &RequestFacts, view: &View) -> Lar
             }
         }
     }
-    Largest { prompt: if holds_prompt { None } else { window }, holds_both }
+    Largest { needs, prompt: if holds_prompt { None } else { window }, holds_both }
 }
 
 /// Why a candidate is not asked, if it is not. Lasting reasons first: they tell more of the request.
@@ -67,7 +74,7 @@ pub(crate) fn excluded(
     standing: Standing,
     largest: Largest,
 ) -> Option<Reason> {
-    if let Some(reason) = never(candidate, facts, standing) {
+    if let Some(reason) = never(candidate, largest.needs, standing) {
         return Some(reason);
     }
     let window = candidate.context_window;
@@ -84,8 +91,19 @@ pub(crate) fn excluded(
     tight.map(|window| Reason::ContextTight { window, needed: both(facts, window) })
 }
 
-/// Why it cannot serve this request, now or later.
-fn never(candidate: &Candidate, facts: &RequestFacts, standing: Standing) -> Option<Reason> {
+/// What a request needs of those who are here. A model that does not continue a last assistant turn still answers it.
+fn needs(policy: &Policy, facts: &RequestFacts, view: &View) -> Capabilities {
+    let needs = facts.needs.without(Capabilities::PREFILL);
+    let is_served = |needs| {
+        let mut candidates = policy.candidates.iter().enumerate();
+        candidates.any(|(at, candidate)| never(candidate, needs, standing(view, at)).is_none())
+    };
+    let is_vain = needs.contains(Capabilities::REASONING) && !is_served(needs);
+    if is_vain { needs.without(Capabilities::REASONING) } else { needs }
+}
+
+/// Why it cannot serve what needs this, now or later.
+fn never(candidate: &Candidate, needs: Capabilities, standing: Standing) -> Option<Reason> {
     if let Standing::Out(reason) = standing
         && reason.is_lasting()
     {
@@ -94,13 +112,8 @@ fn never(candidate: &Candidate, facts: &RequestFacts, standing: Standing) -> Opt
     if candidate.out_of_region {
         return Some(Reason::OutOfRegion);
     }
-    let lacks = lacks(candidate, facts);
+    let lacks = candidate.capabilities.map_or(Capabilities::NONE, |has| has.missing(needs));
     (!lacks.is_empty()).then_some(Reason::MissingCapability(lacks))
-}
-
-/// A model that does not continue a last assistant turn still answers it: no reason to leave it out.
-fn lacks(candidate: &Candidate, facts: &RequestFacts) -> Capabilities {
-    candidate.capabilities.map_or(Capabilities::NONE, |has| has.missing(facts.needs.without(Capabilities::PREFILL)))
 }
 
 /// Prompt and allowed answer, for a model with this window.

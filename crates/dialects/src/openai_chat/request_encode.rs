@@ -1,6 +1,6 @@
 //! The intermediate representation to a provider's request.
 
-use ringmain_core::Dialect;
+use ringmain_core::{Capabilities, Dialect};
 use serde_json::{Map, Value, json};
 
 use crate::codec::{Encoded, TargetProfile, Unsupported};
@@ -31,8 +31,12 @@ pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encod
     tools(request, &mut body, &mut losses);
     sampling(request, &mut body, &mut losses);
     output(&request.output, &mut body, &mut losses);
-    if let Some(wanted) = &request.reasoning {
-        reasoning(wanted, &mut body, &mut losses);
+    let able = profile.capabilities.is_empty() || profile.capabilities.contains(Capabilities::REASONING);
+    match &request.reasoning {
+        Some(wanted) if able => reasoning(wanted, &mut body, &mut losses),
+        // Refused where the model cannot think; not thinking is what it does anyway.
+        Some(wanted) if wanted.effort != Some(Effort::None) => losses.push(Loss::dropped("reasoning_effort")),
+        _ => {}
     }
     if request.stream {
         body.insert("stream".to_owned(), true.into());

@@ -33,7 +33,7 @@ pub(super) fn plain(answer: &Answer) -> Template {
     }
     for (i, call) in answer.calls.iter().enumerate() {
         let input: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
-        blocks.push(json!({"toolUse": {"toolUseId": id(i), "name": call.name, "input": input}}));
+        blocks.push(json!({"toolUse": {"toolUseId": id(answer, i), "name": call.name, "input": input}}));
     }
     let body = json!({
         "metrics": {"latencyMs": 1},
@@ -44,9 +44,10 @@ pub(super) fn plain(answer: &Answer) -> Template {
     Template::plain(&body, "application/json")
 }
 
-/// The checksums of a message forbid to fill an id in later.
-fn id(nth: usize) -> String {
-    format!("tooluse_simulated{nth:02}")
+/// The checksums of a message forbid to fill an id in later. The size of the prompt tells the calls of a conversation
+/// apart, as clients demand.
+fn id(answer: &Answer, nth: usize) -> String {
+    format!("tooluse_simulated{:x}n{nth:02}", answer.input)
 }
 
 /// Writes messages and counts content blocks.
@@ -91,7 +92,7 @@ pub(super) fn stream(answer: &Answer) -> Template {
     for (i, call) in answer.calls.iter().enumerate() {
         let pieces = std::iter::once(String::new()).chain(chunks(&call.arguments, 6));
         let deltas: Vec<Value> = pieces.map(|piece| json!({"toolUse": {"input": piece}})).collect();
-        out.block(Some(&json!({"toolUse": {"toolUseId": id(i), "name": call.name}})), &deltas);
+        out.block(Some(&json!({"toolUse": {"toolUseId": id(answer, i), "name": call.name}})), &deltas);
     }
     out.event(Kind::Close, "messageStop", &json!({"stopReason": finish(answer.finish)}));
     out.event(Kind::Done, "metadata", &json!({"metrics": {"latencyMs": 1}, "usage": usage(answer)}));

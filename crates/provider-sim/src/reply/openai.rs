@@ -37,7 +37,8 @@ fn usage(answer: &Answer) -> Value {
 pub(super) fn plain(ask: &Ask, answer: &Answer) -> Template {
     let mut message = Map::new();
     message.insert("role".to_owned(), json!("assistant"));
-    message.insert("content".to_owned(), if answer.calls.is_empty() { json!(answer.text()) } else { Value::Null });
+    let is_silent = answer.pieces.is_empty() && !answer.calls.is_empty();
+    message.insert("content".to_owned(), if is_silent { Value::Null } else { json!(answer.text()) });
     if answer.shows && !answer.reasoning.is_empty() {
         message.insert("reasoning_content".to_owned(), json!(answer.reasoning_text()));
     }
@@ -96,7 +97,8 @@ impl Chunks<'_> {
 
 pub(super) fn stream(ask: &Ask, answer: &Answer) -> Template {
     let mut out = Chunks { ask, template: Template::stream("text/event-stream; charset=utf-8") };
-    let content = if answer.calls.is_empty() { json!("") } else { Value::Null };
+    let is_silent = answer.pieces.is_empty() && !answer.calls.is_empty();
+    let content = if is_silent { Value::Null } else { json!("") };
     out.delta(Kind::Open, &json!({"role": "assistant", "content": content, "refusal": null}), None);
     if answer.shows {
         for piece in &answer.reasoning {

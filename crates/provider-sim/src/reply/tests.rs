@@ -5,7 +5,7 @@ use crate::ask;
 use crate::text::{expected_reasoning, expected_text};
 
 fn shape(ask: Ask) -> Shape {
-    Shape { ask, words: 16, overlap: 0, ending: Ending::Normal }
+    Shape { ask, words: 16, overlap: 0, said: None, ending: Ending::Normal }
 }
 
 fn rest_of(partial: &str, overlap: usize) -> Option<String> {

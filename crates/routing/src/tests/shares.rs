@@ -91,6 +91,19 @@ fn a_plan_says_why() {
 }
 
 #[test]
+fn thinking_is_a_wish_where_nobody_thinks() {
+    let mut world = World::new(policy(&[1, 1]));
+    world.facts.needs = Capabilities::TOOLS.with(Capabilities::REASONING);
+    world.policy.candidates[0].capabilities = Some(Capabilities::TOOLS);
+    world.policy.candidates[1].capabilities = Some(Capabilities::TOOLS.with(Capabilities::REASONING));
+    assert_eq!(world.plan().order, [1], "one thinks");
+    world.policy.candidates[1].capabilities = Some(Capabilities::REASONING);
+    assert_eq!(world.plan().order, [0], "the one that thinks has no tools");
+    world.policy.candidates[0].capabilities = Some(Capabilities::VISION);
+    assert_eq!(world.plan().order, [0; 0], "tools are a need");
+}
+
+#[test]
 fn a_returning_primary_ramps() {
     let mut world = World::new(policy(&[1, 1]));
     let _ =
