@@ -13,6 +13,7 @@ pub mod money;
 pub mod outcome;
 pub mod price;
 pub mod seed;
+pub mod shape;
 pub mod time;
 pub mod usage;
 
@@ -24,7 +25,8 @@ pub use limit::{Limit, Metered, Period};
 pub use loss::{Loss, LossKind, Losses};
 pub use money::Money;
 pub use outcome::{Outcome, Timings};
-pub use price::{LongContext, Price, TokenPrices};
+pub use price::{ImagePrice, LongContext, Price, TokenPrices};
 pub use seed::Seed;
+pub use shape::Shape;
 pub use time::{Now, Tick, WallTime};
-pub use usage::Usage;
+pub use usage::{Quality, Units, Usage};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use ringmain_catalog::{Auth, Catalog, Endpoint, Model, Pools, Provider, Quirks};
 use ringmain_config::OnLoss;
-use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick};
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Shape, Tick};
 use ringmain_dialects::{BodyFacts, Framing, registry};
 use ringmain_routing::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget,
@@ -40,8 +40,8 @@ pub(crate) fn chat(dialect: Dialect) -> Endpoint {
 /// An endpoint for an operation of one shape.
 pub(crate) fn other(operation: Operation) -> Endpoint {
     let (models, omit, add) = (Vec::new(), Vec::new(), Vec::new());
-    let path = format!("/{operation}");
-    Endpoint { operation, dialect: None, path, stream_path: None, models, omit, add, auth: None }
+    let (path, shape) = (format!("/{operation}"), Shape::OpenAi);
+    Endpoint { operation, dialect: None, shape, path, stream_path: None, models, omit, add, auth: None }
 }
 
 /// A kind of provider that is in no catalog.
@@ -207,5 +207,7 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         deadline: Tick(u64::MAX),
         trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
+        form: None,
+        asked: OnceLock::new(),
     }
 }

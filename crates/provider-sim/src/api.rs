@@ -2,6 +2,8 @@
 
 use http::HeaderMap;
 
+use crate::media::Media;
+
 /// The vendor whose shapes an endpoint speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Vendor {
@@ -56,12 +58,21 @@ pub(crate) enum Endpoint {
     Embeddings,
     Images,
     Moderations,
+    Media(Media),
     Models(Vendor),
     /// Nothing this simulator plays by itself; a recording may still match it.
     Unknown,
 }
 
 impl Endpoint {
+    /// The label of a request that names none.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Media(media) => media.label(),
+            _ => self.vendor().as_str(),
+        }
+    }
+
     pub(crate) const fn vendor(self) -> Vendor {
         match self {
             Self::Messages | Self::CountTokens | Self::RawPredict(_) => Vendor::Anthropic,
@@ -70,10 +81,16 @@ impl Endpoint {
             }
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
+            Self::Media(Media::Invoke) => Vendor::Bedrock,
+            Self::Media(Media::Predict | Media::GeminiImage) => Vendor::Gemini,
             Self::Models(vendor) => vendor,
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
-                Vendor::OpenAi
-            }
+            Self::Chat
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Images
+            | Self::Moderations
+            | Self::Media(_)
+            | Self::Unknown => Vendor::OpenAi,
         }
     }
 }
@@ -109,7 +126,7 @@ pub(crate) fn locate<'a>(path: &'a str, headers: &HeaderMap) -> Target<'a> {
     let usual = match endpoint {
         _ if vertex => "vertex",
         Endpoint::Token | Endpoint::MachineToken => "google",
-        endpoint => endpoint.vendor().as_str(),
+        endpoint => endpoint.label(),
     };
     Target { label: label.unwrap_or(usual), path: rest, endpoint, vertex, model }
 }
@@ -123,8 +140,8 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
             None => (Some(rest), "/"),
         };
     }
-    let versioned = ["v1/", "v1beta/", "v2/", "model/"].iter().any(|version| rest.starts_with(version));
-    if versioned && !first.is_empty() && first != "computeMetadata" {
+    let roots = ["v1/", "v1beta/", "v2/", "v2beta/", "model/", "sdapi/"];
+    if roots.iter().any(|root| rest.starts_with(root)) && !first.is_empty() && first != "computeMetadata" {
         (Some(first), &path[first.len() + 1..])
     } else {
         (None, path)
@@ -155,6 +172,9 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
     }
     if path.ends_with("/models") {
         return (Endpoint::Models(lister(path, headers)), None);
+    }
+    if let Some((media, model)) = crate::media::locate(path) {
+        return (Endpoint::Media(media), model);
     }
     gemini(path)
         .or_else(|| bedrock(path))

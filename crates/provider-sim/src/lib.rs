@@ -22,6 +22,7 @@ mod dialogue;
 mod error;
 mod fault;
 mod log;
+mod media;
 mod memory;
 mod recordings;
 mod reply;
