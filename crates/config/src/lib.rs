@@ -24,7 +24,9 @@ mod sources;
 mod topology;
 mod words;
 
-pub use config::{Config, Credential, Heartbeat, HeartbeatBy, Key, Provider, Route, RouteTarget, Server, State};
+pub use config::{
+    CaFile, Config, Credential, Heartbeat, HeartbeatBy, Key, Provider, Route, RouteTarget, Server, State,
+};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};
 pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};

@@ -82,6 +82,7 @@ pub struct Metrics {
     unpriced: Family<ByTarget, Counter>,
     skipped_events: Family<ByTarget, Counter>,
     breaker: Family<ByTarget, Gauge>,
+    attempts_in_flight: Family<ByTarget, Gauge>,
     heartbeats: Family<HeartbeatResult, Counter>,
     reloads: Family<ByResult, Counter>,
     /// Requests between their first byte and their end.
@@ -114,6 +115,7 @@ impl Metrics {
             unpriced: Family::default(),
             skipped_events: Family::default(),
             breaker: Family::default(),
+            attempts_in_flight: Family::default(),
             heartbeats: Family::default(),
             reloads: Family::default(),
             in_flight: Gauge::default(),
@@ -136,6 +138,8 @@ impl Metrics {
         registry.register("unpriced_requests", "Answers of targets without a known price", self.unpriced.clone());
         registry.register("skipped_events", "Unreadable stream events that were skipped", self.skipped_events.clone());
         registry.register("breaker_state", "0 closed, 1 half open, 2 open", self.breaker.clone());
+        let busy = "Upstream attempts begun and not ended, as the limits count them";
+        registry.register("attempts_in_flight", busy, self.attempts_in_flight.clone());
         registry.register("heartbeats", "Heartbeats by provider, question and result", self.heartbeats.clone());
         registry.register("config_reloads", "Configuration reloads by result", self.reloads.clone());
         let mut time = |name: &str, help: &str, metric: Seconds<ByTarget>| {
@@ -202,6 +206,7 @@ impl Metrics {
             unpriced: self.unpriced.get_or_create_owned(&by_target),
             skipped_events: self.skipped_events.get_or_create_owned(&by_target),
             breaker: self.breaker.get_or_create_owned(&by_target),
+            in_flight: self.attempts_in_flight.get_or_create_owned(&by_target),
             attempts: self.attempts.clone(),
             name,
         }
@@ -256,10 +261,16 @@ pub struct TargetMeter {
     pub(crate) unpriced: Counter,
     pub(crate) skipped_events: Counter,
     pub(crate) breaker: Gauge,
+    pub(crate) in_flight: Gauge,
     attempts: Family<TargetOutcome, Counter>,
 }
 
 impl TargetMeter {
+    /// Attempts that run there now.
+    pub fn busy(&self, attempts: u32) {
+        self.in_flight.set(i64::from(attempts));
+    }
+
     pub(crate) fn failed(&self, outcome: &'static str) {
         self.attempts.get_or_create(&TargetOutcome { target: self.name.clone(), outcome }).inc();
     }

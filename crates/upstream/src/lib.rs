@@ -1,4 +1,4 @@
-//! The only crate that opens outbound sockets: address, dial, TLS, pool, exchange; and what AWS wants of a request.
+//! The only crate that opens outbound sockets: address, proxy, dial, TLS, pool, exchange; and what AWS wants of a request.
 //!
 //! ```text
 //! Upstream::send(origin, request) -> Exchange { head, body }
@@ -13,9 +13,12 @@ mod dial;
 mod dns;
 mod error;
 mod exchange;
+mod eyeballs;
 mod origin;
 mod pool;
+mod proxy;
 mod tls;
+mod tunnel;
 
 pub use aws::{AwsCredentials, CredentialChain, NoCredentials, Scope, sign};
 pub use body::RequestBody;
@@ -23,6 +26,8 @@ pub use dial::{Dial, Dialed, Io, NetDialer};
 pub use error::{SendError, Stage};
 pub use exchange::{AnswerBody, Exchange, Upstream};
 pub use origin::{BadOrigin, Origin};
+pub use proxy::{BadProxy, Proxies};
+pub use tls::Roots;
 
 #[cfg(test)]
 mod tests;

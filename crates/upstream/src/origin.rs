@@ -5,7 +5,9 @@ use std::fmt;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-/// Scheme, host, port and path prefix of a base URL.
+use crate::tls::Roots;
+
+/// Scheme, host, port and path prefix of a base URL, and whom to believe there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     secure: bool,
@@ -13,6 +15,7 @@ pub struct Origin {
     host: String,
     port: u16,
     prefix: String,
+    roots: Option<Roots>,
 }
 
 /// A base URL that cannot be used; the text never repeats the URL.
@@ -52,7 +55,18 @@ impl Origin {
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             prefix: uri.path().trim_end_matches('/').to_owned(),
+            roots: None,
         })
+    }
+
+    /// The same, with certificates that are trusted there beside the usual ones.
+    #[must_use]
+    pub fn trusting(self, roots: Roots) -> Self {
+        Self { roots: Some(roots), ..self }
+    }
+
+    pub(crate) const fn roots(&self) -> Option<&Roots> {
+        self.roots.as_ref()
     }
 
     /// TLS?

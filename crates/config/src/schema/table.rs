@@ -79,7 +79,12 @@ static PROVIDER: &[Setting] = &[
         "off",
         "Asks the provider by itself whether what is out is well again. `on`, or how often, or a mapping.",
     ),
-    later("ca_file", Shape::Text, "", "it will be a file of PEM certificates to trust beside the system's"),
+    now(
+        "ca_file",
+        Shape::Text,
+        "",
+        "A file of PEM certificates to trust there, beside the system's. It is read again at each reload.",
+    ),
 ];
 
 static KEY: &[Setting] = &[
