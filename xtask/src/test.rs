@@ -8,13 +8,16 @@ use clap::Args;
 use crate::stage::{self, Ran};
 use crate::tally::Tally;
 use crate::workspace::{cargo, has_cargo_tool};
-use crate::{sdk, tidy};
+use crate::{blackbox, sdk, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Leave out the SDK tests
     #[arg(long)]
     fast: bool,
+    /// The fault suite too, with its clocks divided by ten
+    #[arg(long)]
+    faults: bool,
 }
 
 /// The stages so far.
@@ -83,6 +86,9 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
         report.stage("sdk", sdk::run);
     } else {
         println!("=== sdk: skipped, the build is broken");
+    }
+    if options.faults && is_built {
+        report.stage("faults", blackbox::faults_stage);
     }
     let Report { tally, failed } = report;
     if !failed.is_empty() {
