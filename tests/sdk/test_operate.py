@@ -354,6 +354,7 @@ def test_probes_and_metrics(start_ringmain, sim):
         f'ringmain_tokens_total{{{good},kind="input"}} 18',
         f'ringmain_tokens_total{{{good},kind="output"}} 32',
         "ringmain_requests_in_flight 0",
+        f"ringmain_attempts_in_flight{{{good}}} 0",
     ):
         assert f"{line}\n" in text, (line, text)
 

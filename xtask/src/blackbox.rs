@@ -1,4 +1,5 @@
-//! `cargo xtask faults`: the built gateway from outside. Builds it and the crate that looks at it, and runs that.
+//! `cargo xtask faults`, `soak` and `crowd`: the built gateway from outside. Builds it and the crate that looks at it, and
+//! runs that.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -6,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::stage::{self, Ran};
 use crate::workspace;
 
 /// Where a whole run leaves its scorecard.
@@ -21,6 +23,23 @@ pub(crate) struct Faults {
     rest: Vec<OsString>,
 }
 
+#[derive(Args)]
+pub(crate) struct Soak {
+    /// A release build, for figures; without, what the tests use
+    #[arg(long)]
+    release: bool,
+    /// What follows goes to the soak: --for 10m, --seed N, --callers N
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct Crowd {
+    /// What follows goes to it: --streams N, --stalled N, --pace-ms N, --words N
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<OsString>,
+}
+
 /// Runs the fault suite; true when every cell passes.
 ///
 /// # Errors
@@ -31,13 +50,44 @@ pub(crate) fn faults(options: &Faults) -> Result<bool> {
     if !options.no_write && options.rest.is_empty() {
         command.arg("--write").arg(workspace::root().join(SCORECARD));
     }
-    Ok(command.args(&options.rest).status().context("cannot run the fault suite")?.success())
+    run(command, &options.rest)
 }
 
-/// One task of the crate `blackbox`, with the gateway it is to look at.
+/// The same as a stage of `cargo xtask test`: the file is left alone.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn faults_stage() -> Result<Ran> {
+    stage::run(&mut program("faults", false)?)
+}
+
+/// Runs the soak; true when nothing of what must not be was seen.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn soak(options: &Soak) -> Result<bool> {
+    run(program("soak", options.release)?, &options.rest)
+}
+
+/// Ten thousand streams at once; true when each was whole and stalled ones changed nothing.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn crowd(options: &Crowd) -> Result<bool> {
+    run(program("crowd", true)?, &options.rest)
+}
+
+fn run(mut command: Command, rest: &[OsString]) -> Result<bool> {
+    Ok(command.args(rest).status().context("cannot run the crate `blackbox`")?.success())
+}
+
+/// One task of the crate `blackbox`, with the programs it is to look at.
 fn program(task: &str, release: bool) -> Result<Command> {
     let programs = workspace::build_programs(release)?;
     let mut command = Command::new(&programs["blackbox"]);
     command.arg(task).arg("--ringmain").arg(&programs["ringmain"]);
+    if task == "crowd" {
+        command.arg("--provider-sim").arg(&programs["provider-sim"]);
+    }
     Ok(command)
 }

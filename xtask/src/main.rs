@@ -41,6 +41,10 @@ enum Task {
     Sim(sim::Options),
     /// Sixteen ways a provider fails, for every pair of dialects, judged from both ends; writes docs/faults.md
     Faults(blackbox::Faults),
+    /// Mixed traffic, ill providers, reloads and a restart for a while: every answer checked, nothing leaked
+    Soak(blackbox::Soak),
+    /// Ten thousand streams at once, and what five hundred stalled ones do to them
+    Crowd(blackbox::Crowd),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
     /// Recorded traffic through every pair of dialects, as a table
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::command(&options),
         Task::Sim(options) => sim::command(&options),
         Task::Faults(options) => blackbox::faults(&options),
+        Task::Soak(options) => blackbox::soak(&options),
+        Task::Crowd(options) => blackbox::crowd(&options),
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Pairs(options) => pairs::command(&options),
         Task::Fidelity => fidelity::command(),

@@ -9,7 +9,7 @@ use crate::node::{self, Node};
 use crate::stage::{self, Ran};
 use crate::tally::Tally;
 use crate::workspace::{cargo, has_cargo_tool};
-use crate::{sdk, tidy};
+use crate::{blackbox, sdk, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// The SDK tests alone
     #[arg(long, conflicts_with = "fast")]
     sdk: bool,
+    /// The fault suite too, with its clocks divided by ten
+    #[arg(long)]
+    faults: bool,
 }
 
 /// The stages so far.
@@ -120,5 +123,8 @@ fn everything(report: &mut Report, options: &Options) {
         sdks(report, options.agents);
     } else {
         println!("=== sdk: skipped, the build is broken");
+    }
+    if options.faults && is_built {
+        report.stage("faults", blackbox::faults_stage);
     }
 }

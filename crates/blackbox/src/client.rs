@@ -40,6 +40,21 @@ impl Got {
     }
 }
 
+/// An answer, and when each piece of its body came.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    pub(crate) got: Got,
+    pub(crate) arrivals: Vec<Instant>,
+}
+
+/// Asks and reads the whole answer, noting when its pieces come.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn ask_timed(address: SocketAddr, ask: &Ask, patience: Duration) -> Result<Timed> {
+    timed(address, ask.request(&address.to_string())?, patience).await
+}
+
 /// Asks and reads the whole answer.
 ///
 /// # Errors
@@ -57,14 +72,27 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Got> {
     send(address, request, Duration::from_secs(10)).await
 }
 
+/// A plain PUT.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn put(address: SocketAddr, path: &str, body: String) -> Result<Got> {
+    let request = Request::put(path).header("host", address.to_string()).body(body.into())?;
+    send(address, request, Duration::from_secs(10)).await
+}
+
 async fn send(address: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Got> {
+    Ok(timed(address, request, patience).await?.got)
+}
+
+async fn timed(address: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Timed> {
     let start = Instant::now();
     tokio::time::timeout(patience, exchange(address, request, start))
         .await
         .with_context(|| format!("nothing within {patience:?}"))?
 }
 
-async fn exchange(address: SocketAddr, request: Request<Bytes>, start: Instant) -> Result<Got> {
+async fn exchange(address: SocketAddr, request: Request<Bytes>, start: Instant) -> Result<Timed> {
     let stream = TcpStream::connect(address).await.context("connecting")?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -73,14 +101,18 @@ async fn exchange(address: SocketAddr, request: Request<Bytes>, start: Instant) 
     driver.spawn(connection);
     let response = sender.send_request(request.map(Full::new)).await.context("waiting for a head")?;
     let (parts, mut incoming) = response.into_parts();
-    let (mut body, mut complete) = (BytesMut::new(), true);
+    let (mut body, mut complete, mut arrivals) = (BytesMut::new(), true, Vec::new());
     while let Some(frame) = incoming.frame().await {
         match frame.map(hyper::body::Frame::into_data) {
-            Ok(Ok(data)) => body.extend_from_slice(&data),
+            Ok(Ok(data)) => {
+                arrivals.push(Instant::now());
+                body.extend_from_slice(&data);
+            }
             Ok(Err(_)) => {}
             Err(_) => complete = false,
         }
     }
     let (status, headers) = (parts.status, parts.headers);
-    Ok(Got { status, headers, body: body.freeze(), complete, took: start.elapsed() })
+    let got = Got { status, headers, body: body.freeze(), complete, took: start.elapsed() };
+    Ok(Timed { got, arrivals })
 }

@@ -2,7 +2,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod client;
+mod crowd;
 mod gateway;
+mod soak;
 mod suite;
 mod targets;
 
@@ -21,11 +23,17 @@ struct Cli {
 enum Task {
     /// Sixteen ways a provider fails, for every pair of dialects, judged from both ends
     Faults(suite::Options),
+    /// Mixed traffic, ill providers, reloads and a restart: every answer checked, nothing leaked
+    Soak(soak::Options),
+    /// Ten thousand streams at once, and what five hundred stalled ones do to them
+    Crowd(crowd::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Faults(options) => suite::command(&options),
+        Task::Soak(options) => soak::command(&options),
+        Task::Crowd(options) => crowd::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

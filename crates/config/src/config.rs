@@ -185,8 +185,17 @@ pub struct Provider {
     pub region: Option<String>,
     /// Whether it is asked by itself if what is out is well again.
     pub heartbeat: Option<Heartbeat>,
-    /// A file of PEM certificates to trust for it, beside the usual ones.
-    pub ca_file: Option<String>,
+    /// Certificates to trust there, beside the usual ones.
+    pub ca_file: Option<CaFile>,
+}
+
+/// A file of certificates, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaFile {
+    /// Where it is.
+    pub path: String,
+    /// What it holds: PEM, with at least one certificate.
+    pub pem: String,
 }
 
 /// How a provider is asked by itself whether it is well.

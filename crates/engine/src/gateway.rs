@@ -150,6 +150,7 @@ impl Gateway {
             let view = ringmain_routing::view(&self.health(), &route.policy, None, now);
             for (row, target) in view.rows().iter().zip(&route.targets) {
                 emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
+                target.meter.busy(row.in_flight);
             }
         }
         self.metrics.expose()

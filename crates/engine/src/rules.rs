@@ -10,7 +10,7 @@ use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::record::Known;
 use ringmain_routing::{HostIx, KeyIx};
 use ringmain_telemetry::Metrics;
-use ringmain_upstream::{AwsChain, AwsCredentials, GoogleSource, Kept, Origin};
+use ringmain_upstream::{AwsChain, AwsCredentials, GoogleSource, Kept, Origin, Roots};
 use secrecy::ExposeSecret;
 
 use crate::route::{Chosen, Route};
@@ -133,9 +133,12 @@ impl Rules {
         Some(Arc::new(Target::new(ix, provider, &target.model, model, metrics)))
     }
 
-    /// `None` for a provider whose base URL cannot be used; the configuration was checked for that.
+    /// `None` for a provider whose base URL or certificates cannot be used; the configuration was checked for that.
     fn link(&self, provider: &ringmain_config::Provider) -> Option<Arc<ProviderLink>> {
-        let origin = Origin::parse(&provider.base_url).ok()?;
+        let mut origin = Origin::parse(&provider.base_url).ok()?;
+        if let Some(ca) = &provider.ca_file {
+            origin = origin.trusting(Roots::from_pem(&ca.pem).ok()?);
+        }
         let mut topology = self.topology();
         let keys = provider.keys.iter().map(|key| {
             let ix: KeyIx = topology.key(&provider.name, key);

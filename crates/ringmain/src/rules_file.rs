@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use ringmain_catalog::Catalog;
 use ringmain_config::{Config, Diagnostic, Loaded, Sources};
 use ringmain_sim::scenario::PlaceholderKeys;
+use ringmain_upstream::Roots;
 
 use crate::commands::{colour, complain};
 
@@ -22,6 +23,15 @@ impl Sources for Machine {
     fn file(&self, path: &str) -> Result<String, String> {
         fs::read_to_string(path).map_err(|error| error.kind().to_string())
     }
+}
+
+/// What the configuration's own checks cannot tell: certificates that no TLS library reads.
+pub(crate) fn unreadable_certificates(config: &Config) -> Option<String> {
+    config.providers.iter().find_map(|provider| {
+        let ca = provider.ca_file.as_ref()?;
+        let problem = Roots::from_pem(&ca.pem).err()?;
+        Some(format!("providers.{}.ca_file: {} cannot be used: {problem}", provider.name, ca.path))
+    })
 }
 
 /// The machine as far as it goes, for commands that call no provider: a key that the rules need and that is not there is

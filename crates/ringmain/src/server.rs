@@ -5,10 +5,12 @@
 
 mod connection;
 mod drain;
+mod files;
 mod worker;
 
 pub(crate) use connection::probe;
 pub(crate) use drain::{Drain, Stage};
+pub(crate) use files::raise_open_files;
 pub(crate) use worker::Workers;
 
 use std::io;

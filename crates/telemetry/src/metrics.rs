@@ -89,6 +89,7 @@ pub struct Metrics {
     skipped_events: Family<ByTarget, Counter>,
     lost_fields: Family<TargetSide, Counter>,
     breaker: Family<ByTarget, Gauge>,
+    attempts_in_flight: Family<ByTarget, Gauge>,
     heartbeats: Family<HeartbeatResult, Counter>,
     reloads: Family<ByResult, Counter>,
     /// Requests between their first byte and their end.
@@ -122,6 +123,7 @@ impl Metrics {
             skipped_events: Family::default(),
             lost_fields: Family::default(),
             breaker: Family::default(),
+            attempts_in_flight: Family::default(),
             heartbeats: Family::default(),
             reloads: Family::default(),
             in_flight: Gauge::default(),
@@ -146,6 +148,8 @@ impl Metrics {
         let lost = "Fields that a translation could not carry as they were, of requests and of answers";
         registry.register("lost_fields", lost, self.lost_fields.clone());
         registry.register("breaker_state", "0 closed, 1 half open, 2 open", self.breaker.clone());
+        let busy = "Upstream attempts begun and not ended, as the limits count them";
+        registry.register("attempts_in_flight", busy, self.attempts_in_flight.clone());
         registry.register("heartbeats", "Heartbeats by provider, question and result", self.heartbeats.clone());
         registry.register("config_reloads", "Configuration reloads by result", self.reloads.clone());
         let mut time = |name: &str, help: &str, metric: Seconds<ByTarget>| {
@@ -215,6 +219,7 @@ impl Metrics {
             lost_of_requests: lost("request"),
             lost_of_answers: lost("answer"),
             breaker: self.breaker.get_or_create_owned(&by_target),
+            in_flight: self.attempts_in_flight.get_or_create_owned(&by_target),
             attempts: self.attempts.clone(),
             name,
         }
@@ -271,10 +276,16 @@ pub struct TargetMeter {
     pub(crate) lost_of_requests: Counter,
     pub(crate) lost_of_answers: Counter,
     pub(crate) breaker: Gauge,
+    pub(crate) in_flight: Gauge,
     attempts: Family<TargetOutcome, Counter>,
 }
 
 impl TargetMeter {
+    /// Attempts that run there now.
+    pub fn busy(&self, attempts: u32) {
+        self.in_flight.set(i64::from(attempts));
+    }
+
     pub(crate) fn failed(&self, outcome: &'static str) {
         self.attempts.get_or_create(&TargetOutcome { target: self.name.clone(), outcome }).inc();
     }

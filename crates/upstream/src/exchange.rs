@@ -13,6 +13,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
 use crate::body::RequestBody;
 use crate::dial::Dial;
@@ -77,7 +78,7 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| SendError::new(Stage::Connect, error))?;
-        self.exchange(origin, Box::new(Connection { sender, driver }), request(), false).await
+        self.exchange(origin, Box::new(Connection { sender, driver, since: Instant::now() }), request(), false).await
     }
 
     async fn exchange(

@@ -1,4 +1,4 @@
-//! The only crate that opens outbound sockets: address, dial, TLS, pool, exchange; and what AWS and
+//! The only crate that opens outbound sockets: address, proxy, dial, TLS, pool, exchange; and what AWS and
 //! Google want of a request.
 //!
 //! ```text
@@ -16,12 +16,15 @@ mod dial;
 mod dns;
 mod error;
 mod exchange;
+mod eyeballs;
 mod file;
 mod google;
 mod kept;
 mod origin;
 mod pool;
+mod proxy;
 mod tls;
+mod tunnel;
 
 pub use aws::{AwsChain, AwsCredentials, Scope, sign};
 pub use body::RequestBody;
@@ -31,6 +34,8 @@ pub use exchange::{AnswerBody, Exchange, Upstream};
 pub use google::{GoogleSource, GoogleToken};
 pub use kept::{Ends, Kept, NoCredential, Source};
 pub use origin::{BadOrigin, Origin};
+pub use proxy::{BadProxy, Proxies};
+pub use tls::Roots;
 
 #[cfg(test)]
 mod testing;

@@ -5,7 +5,9 @@ use std::fmt;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-/// Scheme, host, port and path prefix of a base URL.
+use crate::tls::Roots;
+
+/// Scheme, host, port and path prefix of a base URL, and whom to believe there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     secure: bool,
@@ -15,6 +17,7 @@ pub struct Origin {
     prefix: String,
     /// Only public addresses are dialled for it.
     public: bool,
+    roots: Option<Roots>,
 }
 
 /// A base URL that cannot be used; the text never repeats the URL.
@@ -55,6 +58,7 @@ impl Origin {
             port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             prefix: uri.path().trim_end_matches('/').to_owned(),
             public: false,
+            roots: None,
         })
     }
 
@@ -102,6 +106,16 @@ impl Origin {
         self.is_same_host(other)
             || (self.secure && self.port == 443 && named && domain(&self.host).is_some())
                 && domain(&self.host) == domain(&other.host)
+    }
+
+    /// The same, with certificates that are trusted there beside the usual ones.
+    #[must_use]
+    pub fn trusting(self, roots: Roots) -> Self {
+        Self { roots: Some(roots), ..self }
+    }
+
+    pub(crate) const fn roots(&self) -> Option<&Roots> {
+        self.roots.as_ref()
     }
 
     /// TLS?

@@ -18,10 +18,15 @@ const IDLE_FOR: Duration = Duration::from_secs(25);
 /// Idle connections kept for one origin. The next one is closed instead.
 const IDLE_MAX: usize = 256;
 
+/// A connection older than this serves no further request, so that one in constant use follows its host to a new address.
+const AGE_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// One HTTP/1.1 connection: both halves, polled by whoever holds it. Large, so it is passed on in a box.
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<RequestBody>,
     pub(crate) driver: http1::Connection<TokioIo<Box<dyn Io>>, RequestBody>,
+    /// When it was opened.
+    pub(crate) since: Instant,
 }
 
 impl Connection {
@@ -54,6 +59,9 @@ impl Pool {
 
     pub(crate) fn put(&self, origin: &Origin, connection: Box<Connection>) {
         let now = Instant::now();
+        if now - connection.since >= AGE_MAX {
+            return;
+        }
         let mut idle = self.lock();
         if !idle.contains_key(origin) {
             idle.insert(origin.clone(), Idle::new());

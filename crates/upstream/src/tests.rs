@@ -10,6 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{NetDialer, Origin, RequestBody, SendError, Stage, Upstream};
 
+mod proxies;
+mod stale;
+mod trust;
+
 const CONNECT: Duration = Duration::from_secs(3);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

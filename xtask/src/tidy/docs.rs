@@ -90,6 +90,13 @@ fn check_path(tree: &Tree, document: &Document, line: usize, code: &str, found: 
         return;
     }
     let path = code.split(':').next().unwrap_or(code);
+    if let Some((_, name)) = code.split_once("::") {
+        let text = std::fs::read_to_string(tree.root.join(path)).unwrap_or_default();
+        if word_starts(&text, name).is_empty() {
+            let hint = "a page that says what proves something names what is there";
+            found.push(Finding::new(&document.path, line, format!("`{path}` has no `{name}`"), hint));
+        }
+    }
     if !tree.root.join(path).exists() {
         let hint = "correct the path, or name the place in words if it is yet to come";
         found.push(Finding::new(&document.path, line, format!("`{path}` does not exist"), hint));

@@ -7,10 +7,13 @@ use ringmain_core::Dialect;
 
 use super::place;
 use super::url;
-use crate::Provider;
 use crate::diagnostic::Code;
 use crate::raw::{Field, Section, nearest, quoted};
 use crate::resolve::{Resolver, Standing};
+use crate::{CaFile, Provider};
+
+/// How every certificate begins in PEM.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 impl Resolver<'_> {
     pub(super) fn written_providers(&mut self, section: &Section) {
@@ -41,6 +44,7 @@ impl Resolver<'_> {
         let dialect = self.dialect(section, &kind);
         let keys = self.keys(field, section, &kind);
         let (Some(base_url), Some(keys)) = (base_url, keys) else { return Standing::Broken };
+        let Ok(ca_file) = self.ca_file(section) else { return Standing::Broken };
         let region = written_region(section).or_else(|| place::region_of(&base_url, self.sources, &kind));
         if region.is_none() && place::signs(&kind, &keys) {
             self.no_region(field);
@@ -53,9 +57,26 @@ impl Resolver<'_> {
             return Standing::Broken;
         }
         let kind = place::placed(kind, project.as_deref(), region.as_deref());
-        let ca_file = section.text("ca_file").map(str::to_owned);
         let heartbeat = self.heartbeat(section, &kind);
         self.add(Provider { name: name.to_owned(), kind, base_url, keys, dialect, region, heartbeat, ca_file })
+    }
+
+    /// Reads the certificates. An error has been reported.
+    fn ca_file(&mut self, section: &Section) -> Result<Option<CaFile>, ()> {
+        let Some(field) = section.get("ca_file") else { return Ok(None) };
+        let Some(path) = field.text() else { return Err(()) };
+        let problem = match self.sources.file(path) {
+            Ok(pem) if pem.contains(CERTIFICATE) => return Ok(Some(CaFile { path: path.to_owned(), pem })),
+            Ok(_) => "holds no certificate: it must be PEM",
+            Err(reason) => {
+                let message = format!("the file `{}` cannot be read: {reason}", quoted(path));
+                self.problems.error(Code::Unset, field.span, &field.path, message);
+                return Err(());
+            }
+        };
+        let message = format!("the file `{}` {problem}", quoted(path));
+        self.problems.error(Code::BadValue, field.span, &field.path, message);
+        Err(())
     }
 
     pub(super) fn add(&mut self, provider: Provider) -> Standing {

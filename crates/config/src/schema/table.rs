@@ -98,7 +98,12 @@ static PROVIDER: &[Setting] = &[
         "",
         "The cloud project that pays (Vertex AI). Default: the environment's, else that of the credentials.",
     ),
-    later("ca_file", Shape::Text, "", "it will be a file of PEM certificates to trust beside the system's"),
+    now(
+        "ca_file",
+        Shape::Text,
+        "",
+        "A file of PEM certificates to trust there, beside the system's. It is read again at each reload.",
+    ),
 ];
 
 static KEY: &[Setting] = &[

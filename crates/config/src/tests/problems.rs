@@ -31,6 +31,10 @@ const CASES: &[Case] = &[
         "server: { listen: '127.0.0.1:1', admin: '127.0.0.1:1' }",
         &["E RM0004 1:41 `listen` and `admin` are the same address"],
     ),
+    (
+        "providers: { openai: { keys: ['${OPENAI_API_KEY}'], ca_file: nowhere.pem } }",
+        &["E RM0006 1:62 the file `nowhere.pem` cannot be read: no such file"],
+    ),
     ("server: [1]", &["E RM0004 1:9 `server` takes a mapping of settings, and this is a list"]),
     (
         "defaults: { balance: ordr }",

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use crate::cli::Check;
 use crate::commands::{colour, say};
 use crate::rules_file;
@@ -20,6 +22,9 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
         }
     }
     let Some(config) = loaded.config else { return Ok(ExitCode::FAILURE) };
+    if let Some(problem) = rules_file::unreadable_certificates(&config) {
+        bail!(problem);
+    }
     if !arguments.json {
         let written = config.routes.iter().filter(|route| !route.builtin).count();
         say(&format!("{name}: ok: {} providers, {written} routes", config.providers.len()));

@@ -13,7 +13,7 @@ use ringmain_engine::records::Store;
 use ringmain_engine::{Gateway, heartbeat};
 use ringmain_state::{KeySet, KeyStore, sqlite};
 use ringmain_telemetry::{ConfigReloaded, emit, log};
-use ringmain_upstream::{Dial, NetDialer, Upstream};
+use ringmain_upstream::{Dial, NetDialer, Proxies, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{LogFormat, Serve};
@@ -47,9 +47,13 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         let help = refusal.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
         bail!("{}{help}", refusal.message);
     }
+    if let Some(problem) = rules_file::unreadable_certificates(&config) {
+        bail!("{problem}; nothing was started");
+    }
+    let proxies = Proxies::from_variables(|name| std::env::var(name).ok())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let file = arguments.config.clone().map(|path| RulesFile { path, text, catalog });
-    runtime.block_on(serve(config, file, stored))
+    runtime.block_on(serve(config, proxies, file, stored))
 }
 
 /// The file the rules come from, as last read.
@@ -61,6 +65,7 @@ struct RulesFile {
 
 async fn serve(
     config: Config,
+    proxies: Proxies,
     file: Option<RulesFile>,
     stored: Option<(Arc<dyn KeyStore>, KeySet)>,
 ) -> anyhow::Result<ExitCode> {
@@ -70,11 +75,13 @@ async fn serve(
     let data = server::listen(listen).with_context(|| format!("listening on {listen} (server.listen)"))?;
     let admin =
         server::listen(admin_address).with_context(|| format!("listening on {admin_address} (server.admin)"))?;
+    let files = server::raise_open_files();
     tracing::info!(
         data = %data.local_addr()?,
         admin = %admin.local_addr()?,
         providers = config.providers.len(),
         routes = config.routes.len(),
+        files,
         "ringmain is up"
     );
     // The standard library's hasher is seeded by the system: chance enough for jitter and ids.
@@ -87,7 +94,7 @@ async fn serve(
         tokio::spawn(follow_keys(store, Arc::clone(&gateway)));
     }
     let (stage, drain) = Drain::new();
-    let dialer: Arc<dyn Dial> = Arc::new(NetDialer::default());
+    let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
     tokio::spawn(admin::serve(admin, Arc::clone(&gateway), drain.clone()));
     tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
@@ -227,7 +234,11 @@ fn reload(file: &RulesFile, gateway: &Gateway) {
     if !shown.is_empty() {
         commands::complain(&format!("configuration:\n{}", shown.trim_end()));
     }
-    match loaded.config {
+    let unreadable = loaded.config.as_ref().and_then(rules_file::unreadable_certificates);
+    if let Some(problem) = &unreadable {
+        commands::complain(problem);
+    }
+    match loaded.config.filter(|_| unreadable.is_none()) {
         Some(config) => {
             let has_keys = !gateway.keys.stored().keys.is_empty();
             if let Some(refusal) = config.refusal(has_keys) {
@@ -242,6 +253,6 @@ fn reload(file: &RulesFile, gateway: &Gateway) {
             gateway.reload(config);
             emit(&ConfigReloaded { metrics: &gateway.metrics, errors: None });
         }
-        None => emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(errors) }),
+        None => emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(errors.max(1)) }),
     }
 }
