@@ -74,6 +74,20 @@ def test_the_sdk_raises_its_own_exception(gateway, fault, sdk, vendor, stream):
     assert client.headers["x-ringmain-request-id"] and client.headers["x-ringmain-attempts"]
 
 
+@pytest.mark.parametrize("sdk", CALLERS)
+def test_a_missing_model_stays_missing(gateway, sim, sdk):
+    """The second question finds the target benched and asks nobody; a client that would retry a 503 is told 404 too."""
+    client = caller(sdk, gateway.url)
+    name = "ClientError" if sdk == "gemini" else "NotFoundError"
+    sim.forget()
+    for stream in (False, True):
+        with pytest.raises(getattr(client.errors, name)) as raised:
+            client.ask(f"model-not-found-openai/stays-{sdk}", "hello", stream)
+        assert (getattr(raised.value, "status_code", None) or raised.value.code) == 404
+    assert client.headers["x-ringmain-attempts"] == "0"
+    assert len(sim.received("model-not-found-openai")) == 1
+
+
 # --- requests that are wrong ---
 
 BODIES = {

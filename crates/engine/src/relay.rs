@@ -9,7 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ringmain_config::OnLoss;
 use ringmain_core::{Fault, FaultClass, Loss, Origin, Phase};
-use ringmain_routing::Stop;
+use ringmain_routing::{Reason, Stop};
 
 use crate::attempt::{Lost, Won};
 use crate::exchange::{Answer, Arrived, ProviderReply};
@@ -204,14 +204,17 @@ fn exhausted(gateway: &Gateway, lost: &Lost, request: &Inspected, told: Option<F
         let message = format!("no target of route `{}` can serve this request: {}", policy.route, each.join("; "));
         return Fault::new(FaultClass::BadRequest, Origin::Gateway, Phase::Before, message).with_status(400);
     }
-    let status = match (all_denied, all_limited) {
-        (true, _) => 502,
-        (false, true) => 429,
-        (false, false) => 503,
+    // A model that no provider has is as missing at the second question as it was at the first: no client retries that.
+    let gone = |(_, reason): &(usize, Reason)| matches!(reason, Reason::Benched { class: FaultClass::Gone, .. });
+    let all_gone = !reasons.is_empty() && reasons.iter().all(gone);
+    let (status, class) = match (all_denied, all_limited) {
+        (true, _) => (502, FaultClass::Exhausted),
+        (false, true) => (429, FaultClass::RateLimit),
+        (false, false) if all_gone => (404, FaultClass::Gone),
+        (false, false) => (503, FaultClass::Exhausted),
     };
     let credentials = if *all_denied { " (the provider refused the gateway's credentials)" } else { "" };
     let message = format!("every target of route `{}` is out{credentials}: {}", policy.route, each.join("; "));
-    let class = if *all_limited { FaultClass::RateLimit } else { FaultClass::Exhausted };
     let mut fault = Fault::new(class, Origin::Gateway, Phase::Before, message).with_status(status);
     fault.retry_after = (status != 502).then(|| retry_after.unwrap_or(Duration::from_secs(1)));
     fault.detail = told.map(|told| format!("last failure: {told}"));
