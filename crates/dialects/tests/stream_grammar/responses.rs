@@ -84,7 +84,7 @@ impl Stream {
                 "response.output_text.delta" | "response.refusal.delta" => part.push_str(text("delta")?),
                 "response.output_text.done" => hold(text("text")? == part, || "the text is not its deltas".to_owned())?,
                 "response.refusal.done" => {
-                    hold(text("refusal")? == part, || "the refusal is not its deltas".to_owned())?
+                    hold(text("refusal")? == part, || "the refusal is not its deltas".to_owned())?;
                 }
                 "response.output_text.annotation.added" => {}
                 "response.content_part.done" => {
