@@ -216,7 +216,7 @@ const CASES: &[Case] = &[
     ),
     (
         "state: { database: 'sqlite:ringmain.db', shared: memory }\ndefaults: { affinity: prefix, resume: auto }",
-        &["W RM0007 2:39 `defaults.resume: auto` is not available yet: it will continue"],
+        &[],
     ),
     ("defaults: { affinity: off, resume: off, hedge: { after: off } }", &[]),
     ("state: { shared: memory }", &[]),
