@@ -1,5 +1,6 @@
 //! Stage 9: what was won, or lost, becomes the caller's answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -11,12 +12,11 @@ use ringmain_config::OnLoss;
 use ringmain_core::{Fault, FaultClass, Loss, Origin, Phase};
 use ringmain_routing::{Reason, Stop};
 
-use crate::attempt::{Lost, Won};
+use crate::attempt::{Attempts, Lost, Won};
 use crate::exchange::{Answer, Arrived, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::reply::{self, Account, ReplyBody};
-use crate::settle::RequestGuard;
 
 /// Headers of a provider's answer that are between it and us.
 static HOP_BY_HOP: [HeaderName; 14] = [
@@ -38,15 +38,16 @@ static HOP_BY_HOP: [HeaderName; 14] = [
 
 /// The answer that was won.
 #[must_use]
-pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<ReplyBody> {
-    let Won { arrived, mut attempt } = won;
+pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
+    let Won { arrived, mut attempt, index } = won;
+    let request = Arc::clone(&attempts.request);
     let Arrived { status, headers, mut body, relayed, losses, .. } = arrived;
     let of_answer = answer_losses(&mut body);
     let told = match request.route.on_loss {
         OnLoss::Allow => Vec::new(),
         OnLoss::Warn | OnLoss::Reject => losses.iter().chain(&of_answer).cloned().collect(),
     };
-    guard.lost(attempt.target(), losses, of_answer);
+    attempts.guard.lost(attempt.target(), losses, of_answer);
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
     if relayed {
@@ -60,7 +61,7 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
     let account = Account {
         request: request.id,
         target: Some(&attempt.target().header),
-        attempts: guard.attempts,
+        attempts: attempts.guard.attempts,
         route: Some(&request.route.header),
         why: Some(request.trace().why(&request.route)),
         losses: &told,
@@ -69,16 +70,16 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
     if !relayed {
         reply::name_request(response.headers_mut(), request.facts.dialect, request.id);
     }
-    guard.answering();
+    attempts.guard.answering();
     *response.body_mut() = match body {
         Answer::Plain(plain) => {
             attempt.usage = plain.usage;
             attempt.served();
-            guard.ended(None);
+            attempts.guard.ended(None);
             ReplyBody::whole(plain.bytes)
         }
         Answer::Live(mut live) => {
-            live.commit(attempt, guard);
+            live.commit(attempt, index, attempts);
             ReplyBody::Live(live)
         }
     };
@@ -95,9 +96,11 @@ fn answer_losses(body: &mut Answer) -> Vec<Loss> {
 
 /// Nothing was won: the caller gets the most telling reason in its own dialect.
 #[must_use]
-pub fn lost(gateway: &Gateway, lost: Lost, request: &Inspected, mut guard: RequestGuard) -> Response<ReplyBody> {
+pub fn lost(gateway: &Gateway, attempts: Attempts, stop: Stop) -> Response<ReplyBody> {
+    let request = Arc::clone(&attempts.request);
+    let (lost, mut guard) = attempts.lost(stop);
     let told = lost.stop.fault();
-    let fault = fault_for_caller(gateway, &lost, request);
+    let fault = fault_for_caller(gateway, &lost, &request);
     let target = guard.target.clone();
     let account = Account {
         request: request.id,

@@ -15,12 +15,14 @@ use bytes::Bytes;
 use http::Uri;
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
-use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
-use ringmain_dialects::{Loss, LossKind, registry, shared};
+use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_dialects::continuation::{self, Form, Said};
+use ringmain_dialects::{Loss, LossKind, ir, registry, shared};
 use ringmain_wire::json::{Document, Edit};
 
 use crate::inspect::Inspected;
 use crate::operations::{self, DecodeFault, Work};
+use crate::resume::Rest;
 use crate::target::Target;
 use quirks::Asked;
 
@@ -45,6 +47,8 @@ pub struct Rendered {
     pub work: Option<Work>,
     /// What an error answer means there.
     pub decode_fault: DecodeFault,
+    /// It asks for the rest of an answer, in this form.
+    pub form: Option<Form>,
 }
 
 /// Renders the request for `target`.
@@ -53,16 +57,12 @@ pub struct Rendered {
 /// The target cannot be told this (a 400 naming the field); another one may.
 pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let facts = &request.facts;
-    let endpoint = target
-        .endpoint(facts.operation, facts.dialect)
-        .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
-    let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
-    let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
+    let (endpoint, uri) = place(request, target)?;
     let auth = target.provider.kind.auth_at(endpoint).clone();
     if let Some((work, losses)) = operations::plan(request, target, endpoint)? {
         let losses = bearable(request, target, losses)?;
         let (parts, decode_fault) = (Vec::new(), operations::decode_fault(facts.operation));
-        let (dialect, relayed, strip_usage) = (None, false, false);
+        let (dialect, relayed, strip_usage, work) = (None, false, false, Some(work));
         return Ok(Rendered {
             parts,
             uri,
@@ -71,8 +71,9 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
             auth,
             strip_usage,
             losses,
-            work: Some(work),
+            work,
             decode_fault,
+            form: None,
         });
     }
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
@@ -81,11 +82,18 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let (base, mut losses) = if relayed && !foreign {
         (Cow::Borrowed(&request.document), Vec::new())
     } else {
-        translated(request, target, endpoint)?
+        let decoded = request.decoded()?;
+        let asked = if decoded.stream != facts.stream || (facts.stream && !decoded.include_usage) {
+            // The account needs usage, and the caller's encoder drops it where it was not asked for.
+            Cow::Owned(ir::Request { stream: facts.stream, include_usage: true, ..decoded.clone() })
+        } else {
+            Cow::Borrowed(decoded)
+        };
+        translated(&asked, target, endpoint)?
     };
     let strip_usage =
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
-    let asked = Asked { document: &base, endpoint, facts, relayed };
+    let asked = Asked { document: &base, endpoint, prefill: facts.needs.contains(Capabilities::PREFILL), relayed };
     let told = losses.len();
     let mut edits = target.departures.edits(&asked, &mut losses);
     if !relayed {
@@ -101,15 +109,13 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if strip_usage && target.departures.stream_usage() == StreamUsage::OnRequest {
         edits.push(Edit::set("/stream_options/include_usage", "true"));
     }
-    edits.extend(endpoint.omit.iter().map(|pointer| Edit::remove(pointer.as_str().to_owned())));
-    let added = endpoint.add.iter();
-    edits.extend(added.map(|(pointer, value)| Edit::default(pointer.as_str().to_owned(), value.to_string())));
+    adapt(endpoint, &mut edits);
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
     let losses = bearable(request, target, losses)?;
     let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
     let work = operations::as_it_is(request, target, endpoint, &parts);
     let decode_fault = operations::decode_fault(facts.operation);
-    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault })
+    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault, form: None })
 }
 
 /// What is lost, as the caller is to be told of it.
@@ -125,27 +131,68 @@ fn bearable(request: &Inspected, target: &Target, mut losses: Vec<Loss>) -> Resu
     Ok(losses)
 }
 
+/// Renders the request for the rest of an answer that broke off, for `target`, which may be another than the one that
+/// began it. `prefill`: it may be asked to write on where the answer ends, if its model is known to take that.
+///
+/// # Errors
+/// The target cannot be told this; another one may.
+pub fn rest(request: &Inspected, target: &Target, rest: &Rest, prefill: bool) -> Result<Rendered, Fault> {
+    let (endpoint, uri) = place(request, target)?;
+    let form = match rest.said() {
+        Said::Nothing => Form::Anew,
+        Said::Text(_) if prefill && target.prefills(endpoint.dialect) => Form::Prefill,
+        Said::Text(_) => Form::Instruction,
+    };
+    let asked = continuation::ask(request.decoded()?, rest.said(), rest.tokens, form);
+    let (base, mut losses) = translated(&asked, target, endpoint)?;
+    let begun = form == Form::Anew && request.facts.needs.contains(Capabilities::PREFILL);
+    let asked = Asked { document: &base, endpoint, prefill: form == Form::Prefill || begun, relayed: false };
+    let mut edits = target.departures.edits(&asked, &mut losses);
+    adapt(endpoint, &mut edits);
+    let parts = base.splice(&edits).map_err(|error| cannot(error.to_string()))?.into_parts();
+    losses.retain(|loss| loss.kind != LossKind::Defaulted);
+    if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
+        return Err(cannot(format!("the rest of the answer cannot be asked of {} without loss", target.name)));
+    }
+    let auth = target.provider.kind.auth_at(endpoint).clone();
+    let (dialect, form) = (endpoint.dialect, Some(form));
+    let (work, decode_fault) = (None, operations::decode_fault(request.facts.operation));
+    let (relayed, strip_usage) = (false, false);
+    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault, form })
+}
+
+/// What the endpoint wants otherwise than its dialect says.
+fn adapt(endpoint: &Endpoint, edits: &mut Vec<Edit>) {
+    edits.extend(endpoint.omit.iter().map(|pointer| Edit::remove(pointer.as_str().to_owned())));
+    let added = endpoint.add.iter();
+    edits.extend(added.map(|(pointer, value)| Edit::default(pointer.as_str().to_owned(), value.to_string())));
+}
+
+/// Where the target is asked.
+fn place<'t>(request: &Inspected, target: &'t Target) -> Result<(&'t Endpoint, Uri), Fault> {
+    let facts = &request.facts;
+    let endpoint = target
+        .endpoint(facts.operation, facts.dialect)
+        .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
+    let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
+    let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
+    Ok((endpoint, uri))
+}
+
 fn translated<'a>(
-    request: &Inspected,
+    asked: &ir::Request,
     target: &Target,
     endpoint: &Endpoint,
 ) -> Result<(Cow<'a, Document>, Vec<Loss>), Fault> {
     let codec = endpoint.dialect.and_then(registry::codec);
     let codec = codec.ok_or_else(|| cannot(format!("{} speaks a dialect that is not available yet", target.name)))?;
-    let mut decoded = Cow::Borrowed(request.decoded()?);
-    if let Some(field) = decoded.remembered.first().filter(|_| decoded.dialect != codec.dialect()) {
+    if let Some(field) = asked.remembered.first().filter(|_| asked.dialect != codec.dialect()) {
         let why =
             format!("only the provider it was made for knows it, and {} is asked in another dialect", target.name);
         return Err(cannot(format!("{field} cannot be carried: {why}")));
     }
-    if decoded.stream != request.facts.stream || (request.facts.stream && !decoded.include_usage) {
-        let decoded = decoded.to_mut();
-        decoded.stream = request.facts.stream;
-        // The account needs it, and the caller's encoder drops it where it was not asked for.
-        decoded.include_usage = true;
-    }
     let encoded = codec
-        .encode_request(&decoded, &target.profile)
+        .encode_request(asked, &target.profile)
         .map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
     Ok((Cow::Owned(document), encoded.losses))

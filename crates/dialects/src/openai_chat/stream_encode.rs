@@ -221,4 +221,8 @@ impl StreamEncoder for Encoder {
     fn take_losses(&mut self) -> Vec<Loss> {
         self.losses.take()
     }
+
+    fn comment(&mut self, text: &str, out: &mut Vec<u8>) {
+        sse::encode_comment(text, out);
+    }
 }
