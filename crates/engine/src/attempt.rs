@@ -12,12 +12,13 @@ use ringmain_core::{Fault, Now, Tick};
 use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
 use ringmain_upstream::Upstream;
 
-use crate::classify;
 use crate::exchange::{Answer, Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
 use crate::settle::{AttemptGuard, RequestGuard};
+use crate::target::Target;
+use crate::{classify, count};
 
 /// An answer won, with the attempt that brought it.
 pub struct Won {
@@ -105,10 +106,10 @@ impl Attempts<'_> {
             let now = self.gateway.clock.now();
             let (step, usual) = self.step(now);
             let until = match step {
-                Step::Try(attempt) => {
-                    self.start(attempt, usual, now);
-                    None
-                }
+                Step::Try(attempt) => match self.start(attempt, usual, now) {
+                    Some(won) => return Ok(won),
+                    None => None,
+                },
                 Step::Wait { until } => Some(until),
                 Step::Stop(_) if !self.running.is_empty() => None,
                 Step::Stop(stop) => return Err(self.lost(stop)),
@@ -139,6 +140,9 @@ impl Attempts<'_> {
         let policy = &self.request.route.policy;
         let mut health = self.gateway.health();
         let mut view = ringmain_routing::view(&health, policy, Some(&self.request.facts), now);
+        if let Some(pin) = &self.request.pin {
+            pin.hold(&self.request.route, &mut view);
+        }
         if self.plan.is_none() {
             self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
@@ -160,16 +164,19 @@ impl Attempts<'_> {
         (step, usual)
     }
 
-    /// Starts an attempt. A target that cannot be told this request is left out of a new plan.
-    fn start(&mut self, attempt: Try, usual: Option<Duration>, now: Now) {
-        let Some(target) = self.request.route.targets.get(attempt.candidate).cloned() else { return };
+    /// Starts an attempt; the answer, where nobody need be asked. A target that cannot be told this request is left out of
+    /// a new plan.
+    fn start(&mut self, attempt: Try, usual: Option<Duration>, now: Now) -> Option<Won> {
+        let target = self.request.route.targets.get(attempt.candidate).cloned()?;
         let guard = AttemptGuard::begin(self.gateway, self.request, &target, attempt, now.mono);
+        if count::is_estimated(self.request, &target) {
+            return self.estimated(&target, attempt, guard);
+        }
         let rendered = match render::render(self.request, &target) {
             Ok(rendered) => rendered,
             Err(fault) => {
-                self.unfit.push((attempt.candidate, fault));
-                self.plan = None;
-                return;
+                self.leave_out(attempt, fault);
+                return None;
             }
         };
         let key = target.key(attempt.key);
@@ -184,6 +191,7 @@ impl Attempts<'_> {
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
             signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
             secret: key.and_then(|key| key.secret.clone()),
+            key: key.map(|key| key.label.clone()).unwrap_or_default(),
             rendered,
             now: now.wall,
         };
@@ -204,6 +212,28 @@ impl Attempts<'_> {
         self.request.trace().began(tried.clone());
         self.tried.push(tried);
         self.replies.push(None);
+        None
+    }
+
+    /// The gateway's own count, for a target whose provider has none.
+    fn estimated(&mut self, target: &Arc<Target>, attempt: Try, mut guard: AttemptGuard) -> Option<Won> {
+        guard.asked = false;
+        match count::estimate(self.request, target) {
+            Ok(arrived) => {
+                self.guard.target = Some(Arc::clone(target));
+                Some(Won { arrived, attempt: guard })
+            }
+            Err(fault) => {
+                self.leave_out(attempt, fault);
+                None
+            }
+        }
+    }
+
+    /// It cannot be told this request: the plan is made anew without it.
+    fn leave_out(&mut self, attempt: Try, fault: Fault) {
+        self.unfit.push((attempt.candidate, fault));
+        self.plan = None;
     }
 
     /// Waits for an attempt to end or for the next clock to run out.

@@ -4,23 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
+use ringmain_dialects::provenance::Maker;
 use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
 use ringmain_upstream::{AnswerBody, AwsCredentials, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
 
-use crate::classify;
 use crate::inspect::Inspected;
+use crate::kept::Seal;
 use crate::limits;
 use crate::live::Live;
+use crate::pins::{self, Learner};
 use crate::render::{Rendered, render};
 use crate::sign::Signer;
 use crate::target::Target;
 use crate::writer::Writer;
+use crate::{classify, count};
 
 /// The largest plain answer; a batch of pictures in base64 fits.
 const ANSWER_MAX: usize = 256 * 1024 * 1024;
@@ -28,17 +31,10 @@ const ANSWER_MAX: usize = 256 * 1024 * 1024;
 const ERROR_MAX: usize = 64 * 1024;
 /// How long an error answer's body may take.
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
-/// Headers of the caller that are the provider's business.
-static FORWARDED: [HeaderName; 6] = [
-    HeaderName::from_static("anthropic-version"),
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("http-referer"),
-    HeaderName::from_static("x-title"),
-];
 const REDACTED: &str = "[redacted]";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What tokens are worth waiting for is small, and pieces of it must not wait for each other in a compressor.
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 /// Who we say we are.
 pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
 
@@ -108,6 +104,8 @@ pub struct Job {
     pub signer: Option<Arc<Signer>>,
     /// The credential's text, to be taken out of what a provider says of it.
     pub secret: Option<Arc<str>>,
+    /// The credential's label.
+    pub key: String,
     /// The date, for what headers say.
     pub now: WallTime,
 }
@@ -128,6 +126,12 @@ impl Job {
                 self.rendered = rendered;
                 self.once().await
             }
+            Err(failed) if self.counts() && classify::cannot_count(&failed.fault) => {
+                if classify::is_no_such_path(&failed.fault) {
+                    self.target.forgo_counting();
+                }
+                Ok(count::estimate(&self.request, &self.target)?)
+            }
             result => result,
         }
     }
@@ -140,6 +144,10 @@ impl Job {
             && facts.operation == Operation::Chat
             && classify::is_no_such_path(fault)
             && self.target.forgo(facts.operation, facts.dialect)
+    }
+
+    fn counts(&self) -> bool {
+        self.request.facts.operation == Operation::CountTokens
     }
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
@@ -176,24 +184,27 @@ impl Job {
     fn message(&self, pair: Option<&AwsCredentials>) -> Request<RequestBody> {
         let (request, provider, rendered) = (&self.request, &self.target.provider, &self.rendered);
         let mut message = Request::new(RequestBody::new(rendered.parts.iter().cloned()));
-        *message.method_mut() = http::Method::POST;
+        *message.method_mut() = rendered.method.clone();
         *message.uri_mut() = rendered.uri.clone();
         let headers = message.headers_mut();
         headers.reserve(10);
         headers.insert(HOST, provider.host.clone());
-        headers.insert(CONTENT_TYPE, JSON);
+        if !rendered.parts.is_empty() {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
         let accept = if request.facts.stream { self.framing().content_type() } else { "*/*" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
         headers.insert(USER_AGENT, AGENT);
         for (name, value) in &provider.headers {
             headers.insert(name.clone(), value.clone());
         }
-        if rendered.relayed {
-            for name in &FORWARDED {
-                if let Some(value) = request.headers.get(name) {
-                    headers.insert(name.clone(), value.clone());
-                }
-            }
+        // What the caller says stands above what the catalog says; of its own lines none is lost.
+        for (name, _) in &rendered.headers {
+            headers.remove(name);
+        }
+        for (name, value) in &rendered.headers {
+            headers.append(name.clone(), value.clone());
         }
         if let Some((name, value)) = &self.credential {
             headers.insert(name.clone(), value.clone());
@@ -224,7 +235,7 @@ impl Job {
     ) -> Failed {
         let read = tokio::time::timeout(ERROR_PATIENCE, collect(&mut body, ERROR_MAX)).await;
         let bytes = self.without_key(read.ok().and_then(Result::ok).unwrap_or_default());
-        let fault = match self.codec() {
+        let mut fault = match self.codec() {
             // A redirect would carry the credential elsewhere: it is not followed, and no answer either.
             _ if !status.is_client_error() && !status.is_server_error() => {
                 classify::protocol("the provider answered with a redirect", format!("status {status}"))
@@ -235,6 +246,11 @@ impl Job {
             }
             Err(fault) => fault,
         };
+        // The model is there; what the request names is not.
+        let names_response = self.request.stored.is_some() || fault.message.contains("revious response with id");
+        if fault.class == FaultClass::Gone && names_response {
+            (fault.class, fault.scope) = (FaultClass::BadRequest, FaultClass::BadRequest.scope());
+        }
         // A page from something in front of the provider is not the provider's words.
         let json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
         let same = self.rendered.relayed && json && fault.class != FaultClass::Protocol;
@@ -266,9 +282,10 @@ impl Job {
         let codec = self.codec()?;
         let request = &self.request;
         let writer = if self.rendered.relayed {
-            Writer::relay(codec, self.rendered.strip_usage, request.framing)
+            Writer::relay(codec, self.rendered.strip_usage, request.framing, self.learner().map(Box::new))
         } else {
-            Writer::translate(codec.stream_decoder(), self.callers_codec()?.stream_encoder(&self.stream_start()))
+            let encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
+            Writer::translate(codec.stream_decoder(), encoder, self.seal(codec.dialect()).map(Box::new))
         };
         let policy = &request.route.policy;
         let lenient = self.target.ends_without_done;
@@ -280,6 +297,26 @@ impl Job {
     fn callers_codec(&self) -> Result<&'static dyn Codec, Fault> {
         registry::codec(self.request.facts.dialect)
             .ok_or_else(|| classify::protocol("no codec for the caller's dialect", ""))
+    }
+
+    /// Remembers whom a relayed answer is of, where a later request may go on from it.
+    fn learner(&self) -> Option<Learner> {
+        let pins = self.request.learns.as_ref().filter(|_| self.rendered.relayed)?;
+        let (name, key) = (&self.target.name, self.key.clone());
+        let maker = pins::Maker {
+            provider: name.provider.clone(),
+            model: name.model.clone(),
+            key,
+            owner: self.request.facts.key.as_ref().map(|key| key.id.clone()),
+        };
+        Some(Learner::new(pins, maker, self.request.started))
+    }
+
+    /// What is done with the proofs in an answer that is translated.
+    fn seal(&self, from: Dialect) -> Option<Seal> {
+        let name = &self.target.name;
+        let maker = Maker::of(from, &name.provider, &name.model);
+        Seal::new(&self.request.keeping, &maker, from, self.request.facts.dialect)
     }
 
     fn stream_start(&self) -> StreamStart {
@@ -295,6 +332,9 @@ impl Job {
     async fn plain(&self, head: &http::response::Parts, mut body: AnswerBody) -> Result<Answer, Fault> {
         let bytes = collect(&mut body, ANSWER_MAX).await?;
         let codec = self.codec()?;
+        if self.request.stored.is_some() {
+            return Ok(Answer::Plain(bytes, None));
+        }
         if self.request.facts.operation != Operation::Chat {
             return Ok(Answer::Plain(self.other_operation(head, bytes)?, None));
         }
@@ -319,15 +359,22 @@ impl Job {
             return self.as_stream(codec, &bytes, glance.usage);
         }
         if self.rendered.relayed {
+            self.learner().into_iter().for_each(|mut learner| learner.body(&bytes));
             return Ok(Answer::Plain(bytes, glance.usage));
         }
-        let response = self.decode(codec, &bytes)?;
+        let mut response = self.decode(codec, &bytes)?;
+        if let Some(seal) = self.seal(codec.dialect()) {
+            seal.response(&mut response);
+        }
         Ok(Answer::Plain(self.callers_codec()?.encode_response(&response).body.into(), glance.usage))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
     fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
-        let response = self.decode(codec, bytes)?;
+        let mut response = self.decode(codec, bytes)?;
+        if let Some(seal) = self.seal(codec.dialect()).filter(|_| !self.rendered.relayed) {
+            seal.response(&mut response);
+        }
         let mut encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
         let mut out = Vec::new();
         for event in ir::fold::unfold(&response) {
@@ -361,11 +408,10 @@ impl Job {
             let kind = &self.target.provider.kind;
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
-        if ["data", "results", "embeddings", "input_tokens", "inputTokens", "totalTokens"].into_iter().any(has) {
-            Ok(bytes)
-        } else {
-            Err(classify::empty())
+        if let Some(counting) = self.rendered.dialect.and_then(registry::counting).filter(|_| self.counts()) {
+            return count::answer(&self.request, counting, bytes, self.rendered.relayed);
         }
+        if ["data", "results", "embeddings"].into_iter().any(has) { Ok(bytes) } else { Err(classify::empty()) }
     }
 }
 

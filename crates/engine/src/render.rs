@@ -12,20 +12,25 @@ pub use quirks::Departures;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderName, HeaderValue, Method, Uri};
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
-use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase};
+use ringmain_dialects::provenance::{self, Maker};
 use ringmain_dialects::{Loss, LossKind, registry};
 use ringmain_wire::json::{Document, Edit};
 
+use crate::headers;
 use crate::inspect::Inspected;
+use crate::stored;
 use crate::target::Target;
 use quirks::Asked;
 
 /// A request body for one target.
 #[derive(Debug)]
 pub struct Rendered {
+    /// The method.
+    pub method: Method,
     /// The body in pieces that share the caller's bytes where nothing changed.
     pub parts: Vec<Bytes>,
     /// Path and query at the provider's host.
@@ -38,6 +43,8 @@ pub struct Rendered {
     pub auth: Auth,
     /// The provider may tell usage at the end of the stream though the caller did not ask for it.
     pub strip_usage: bool,
+    /// What goes along of the caller's headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
 }
@@ -47,6 +54,9 @@ pub struct Rendered {
 /// # Errors
 /// The target cannot be told this (a 400 naming the field); another one may.
 pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
+    if let Some(stored) = &request.stored {
+        return stored::render(request, target, stored);
+    }
     let facts = &request.facts;
     let endpoint = target
         .endpoint(facts.operation, facts.dialect)
@@ -68,9 +78,14 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if relayed && request.model_in_body && facts.model != target.name.model {
         edits.push(Edit::set("/model", json_text(&target.name.model)));
     }
+    if relayed && facts.operation == Operation::CountTokens {
+        edits.extend(model_inside(&base, &target.name.model));
+    }
     if strip_usage && target.departures.stream_usage() == StreamUsage::OnRequest {
         edits.push(Edit::set("/stream_options/include_usage", "true"));
     }
+    let headers::Passed { headers, edit } = headers::passed(request, target, endpoint, &base, &mut losses);
+    edits.extend(edit);
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
     losses.retain(|loss| loss.kind != LossKind::Defaulted);
     if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
@@ -81,7 +96,8 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         losses.clear();
     }
     let auth = target.provider.kind.auth_at(endpoint).clone();
-    Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, relayed, auth, strip_usage, losses })
+    let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
+    Ok(Rendered { method: Method::POST, parts, uri, dialect, relayed, auth, strip_usage, headers, losses })
 }
 
 fn translated<'a>(
@@ -103,11 +119,28 @@ fn translated<'a>(
         // The account needs it, and the caller's encoder drops it where it was not asked for.
         decoded.include_usage = true;
     }
-    let encoded = codec
-        .encode_request(&decoded, &target.profile)
-        .map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
+    let mut lost = Vec::new();
+    if provenance::has_proofs(&decoded) {
+        let maker = Maker::of(codec.dialect(), &target.name.provider, &target.name.model);
+        lost = provenance::claim(decoded.to_mut(), &maker);
+    }
+    let encoded = match endpoint.dialect.and_then(registry::counting) {
+        Some(counting) if request.facts.operation == Operation::CountTokens => {
+            counting.encode(&decoded, &target.profile)
+        }
+        _ => codec.encode_request(&decoded, &target.profile),
+    };
+    let encoded = encoded.map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
-    Ok((Cow::Owned(document), encoded.losses))
+    lost.extend(encoded.losses);
+    Ok((Cow::Owned(document), lost))
+}
+
+/// Gemini's envelope of a request to count repeats the model of the path.
+fn model_inside(document: &Document, model: &str) -> Option<Edit> {
+    let places = ["/generateContentRequest/model", "/generate_content_request/model"];
+    let place = places.into_iter().find(|place| document.has(place))?;
+    Some(Edit::set(place, json_text(&format!("models/{model}"))))
 }
 
 fn json_text(text: &str) -> Bytes {

@@ -9,6 +9,8 @@ use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStar
 use ringmain_wire::json_array::JsonArrayEncoder;
 
 use crate::frames::Frame;
+use crate::kept::Seal;
+use crate::pins::Learner;
 
 /// What a stream has shown so far.
 #[derive(Debug, Default)]
@@ -39,22 +41,37 @@ enum Way {
         strip_usage: bool,
         framing: Framing,
         array: Option<JsonArrayEncoder>,
+        learner: Option<Box<Learner>>,
     },
     /// Another dialect: through events.
-    Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, events: Vec<Event> },
+    Translate {
+        decoder: Box<dyn StreamDecoder>,
+        encoder: Box<dyn StreamEncoder>,
+        seal: Option<Box<Seal>>,
+        events: Vec<Event>,
+    },
 }
 
 impl Writer {
-    /// Passes events on. `strip_usage`: we asked for usage, the caller did not.
+    /// Passes events on. `strip_usage`: we asked for usage, the caller did not. `learner` remembers whom it is of.
     #[must_use]
-    pub fn relay(codec: &'static dyn Codec, strip_usage: bool, framing: Framing) -> Self {
-        Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None })
+    pub fn relay(
+        codec: &'static dyn Codec,
+        strip_usage: bool,
+        framing: Framing,
+        learner: Option<Box<Learner>>,
+    ) -> Self {
+        Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None, learner })
     }
 
-    /// Translates events.
+    /// Translates events. `seal`: what is done with the proofs in them.
     #[must_use]
-    pub fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>) -> Self {
-        Self::of(Way::Translate { decoder, encoder, events: Vec::new() })
+    pub fn translate(
+        decoder: Box<dyn StreamDecoder>,
+        encoder: Box<dyn StreamEncoder>,
+        seal: Option<Box<Seal>>,
+    ) -> Self {
+        Self::of(Way::Translate { decoder, encoder, seal, events: Vec::new() })
     }
 
     fn of(way: Way) -> Self {
@@ -87,7 +104,8 @@ impl Writer {
         }
         let (name, data) = (frame.event(), frame.data());
         match &mut self.way {
-            Way::Relay { tap, strip_usage, framing, array, .. } => {
+            Way::Relay { tap, strip_usage, framing, array, learner, .. } => {
+                learner.iter_mut().for_each(|learner| learner.event(&data));
                 let glance = tap.event(name.as_deref(), &data);
                 self.seen.useful |= glance.useful;
                 self.seen.refused |= glance.refused;
@@ -104,10 +122,11 @@ impl Writer {
                     }
                 }
             }
-            Way::Translate { decoder, encoder, events } => {
+            Way::Translate { decoder, encoder, seal, events } => {
                 if decoder.event(name.as_deref(), &data, events).is_err() {
                     self.skipped += 1;
                 }
+                events.iter_mut().for_each(|event| seal.iter_mut().for_each(|seal| seal.event(event)));
                 encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
             }
         }
@@ -125,11 +144,12 @@ impl Writer {
                 }
                 whole
             }
-            Way::Translate { decoder, encoder, events } => {
+            Way::Translate { decoder, encoder, seal, events } => {
                 if self.seen.terminal {
                     return true;
                 }
                 let whole = decoder.end(lenient, events).is_ok();
+                events.iter_mut().for_each(|event| seal.iter_mut().for_each(|seal| seal.event(event)));
                 encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
                 whole
             }

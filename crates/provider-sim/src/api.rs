@@ -36,6 +36,7 @@ impl Vendor {
 pub(crate) enum Endpoint {
     Chat,
     Responses,
+    ResponsesCountTokens,
     Messages,
     CountTokens,
     Generate,
@@ -63,9 +64,13 @@ impl Endpoint {
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Models(vendor) => vendor,
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
-                Vendor::OpenAi
-            }
+            Self::Chat
+            | Self::Responses
+            | Self::ResponsesCountTokens
+            | Self::Embeddings
+            | Self::Images
+            | Self::Moderations
+            | Self::Unknown => Vendor::OpenAi,
         }
     }
 }
@@ -103,9 +108,10 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
 
 /// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
 /// so it is the end of the path that counts.
-const ENDINGS: [(&str, Endpoint); 10] = [
+const ENDINGS: [(&str, Endpoint); 11] = [
     ("/chat/completions", Endpoint::Chat),
     ("/responses", Endpoint::Responses),
+    ("/responses/input_tokens", Endpoint::ResponsesCountTokens),
     ("/messages", Endpoint::Messages),
     ("/messages/count_tokens", Endpoint::CountTokens),
     ("/embeddings", Endpoint::Embeddings),
@@ -200,6 +206,7 @@ mod tests {
             ("/p/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
             ("/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
             ("/v1/responses", "openai", Endpoint::Responses, None),
+            ("/v1/responses/input_tokens", "openai", Endpoint::ResponsesCountTokens, None),
             ("/p/azure/openai/v1/responses", "azure", Endpoint::Responses, None),
             ("/v1/messages", "anthropic", Endpoint::Messages, None),
             ("/p/x/v1/messages/count_tokens", "x", Endpoint::CountTokens, None),

@@ -121,6 +121,8 @@ pub enum Reason {
     OutOfRegion,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
+    /// The request goes on from something that another provider has, or this one under another credential.
+    Pinned,
 }
 
 impl Reason {
@@ -128,7 +130,11 @@ impl Reason {
     #[must_use]
     pub const fn is_lasting(self) -> bool {
         match self {
-            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::OutOfRegion | Self::Unserved => true,
+            Self::MissingCapability(_)
+            | Self::ContextTooSmall { .. }
+            | Self::OutOfRegion
+            | Self::Unserved
+            | Self::Pinned => true,
             Self::BreakerOpen { .. }
             | Self::HostDown { .. }
             | Self::Limited { .. }
@@ -155,7 +161,8 @@ impl Reason {
             | Self::ContextTooSmall { .. }
             | Self::ContextTight { .. }
             | Self::OutOfRegion
-            | Self::Unserved => None,
+            | Self::Unserved
+            | Self::Pinned => None,
         }
     }
 
@@ -187,6 +194,7 @@ impl Reason {
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
             Self::Unserved => "unserved",
+            Self::Pinned => "pinned",
         }
     }
 
@@ -228,6 +236,7 @@ impl fmt::Display for Reason {
             }
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
             Self::Unserved => f.write_str("does not serve this operation"),
+            Self::Pinned => f.write_str("what the request goes on from is with another provider or credential"),
         }
     }
 }

@@ -43,6 +43,8 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
         key_optional: raw.key_optional,
         auth: auth(raw.auth),
         headers: raw.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+        pass_headers: raw.pass_headers.into_iter().map(|name| name.to_ascii_lowercase()).collect(),
+        betas: raw.betas,
         endpoints: raw.endpoints.into_iter().filter_map(|raw| endpoint(scope, raw)).collect(),
         quirks: scope.quirks(raw.quirks),
         errors: raw.errors.into_iter().filter_map(|raw| error_rule(scope, raw)).collect(),
@@ -84,10 +86,13 @@ fn base_url(scope: &mut Scope<'_>, url: Text) -> String {
 
 fn path(scope: &mut Scope<'_>, path: Text) -> String {
     if !path.value.starts_with('/')
-        || path.value.replace("{model}", "").replace("{model_segment}", "").contains(['{', '}', '#', ' '])
+        || ["{model}", "{model_segment}", "{base_model_segment}"]
+            .iter()
+            .fold(path.value.clone(), |rest, known| rest.replace(known, ""))
+            .contains(['{', '}', '#', ' '])
     {
         let message = format!(
-            "`{}` is not a path: it begins with a slash and may hold `{{model}}` or `{{model_segment}}`",
+            "`{}` is not a path: it begins with a slash and may hold `{{model}}`, `{{model_segment}}` or `{{base_model_segment}}`",
             path.value
         );
         scope.problem(path.referenced, message);
