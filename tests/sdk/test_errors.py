@@ -165,7 +165,7 @@ PATHS = [
     ("GET", "/v1beta/models/m:generateContent", 405, "gemini"),
     ("POST", "/v1/models", 405, "openai"),
     # Promised, and not there yet.
-    ("POST", "/v1/responses/resp_1/cancel", 501, "openai"),
+    ("POST", "/v1/responses/compact", 501, "openai"),
     ("POST", "/v1/images/edits", 501, "openai"),
     ("POST", "/v1/audio/speech", 501, "openai"),
     ("POST", "/v1/audio/transcriptions", 501, "openai"),

@@ -35,6 +35,11 @@ pub struct Provider {
     pub auth: Auth,
     /// Headers every request carries.
     pub headers: Vec<(String, String)>,
+    /// Headers of a caller that it reads beside those of its dialect; in lower case.
+    pub pass_headers: Vec<String>,
+    /// The features in beta of Anthropic's models that it knows, by their names in `anthropic-beta`. `None`: whichever a
+    /// caller names.
+    pub betas: Option<Vec<String>>,
     /// What it serves; of two endpoints for one operation the first is preferred.
     pub endpoints: Vec<Endpoint>,
     /// Where it departs from its dialect.
@@ -80,7 +85,8 @@ pub struct Endpoint {
     /// Whose shape that is.
     pub shape: Shape,
     /// The path under the base URL, perhaps with a query; `{model}` stands for the model's name, `{model_segment}` for the
-    /// same as one segment of the path, whose slashes are escaped too; `{project}` and `{region}` for where the provider is.
+    /// same as one segment of the path, whose slashes are escaped too; `{base_model_segment}` for that of the model which
+    /// an AWS inference profile (`us.anthropic…`) stands for; `{project}` and `{region}` for where the provider is.
     pub path: String,
     /// The path of a streamed answer, where it is another one.
     pub stream_path: Option<String>,
@@ -103,6 +109,9 @@ impl Endpoint {
             Some(path) if stream => path,
             _ => &self.path,
         };
+        if template.contains("{base_model_segment}") {
+            return template.replace("{base_model_segment}", &segment(without_profile(model)));
+        }
         if template.contains("{model_segment}") {
             return template.replace("{model_segment}", &segment(model));
         }
@@ -124,6 +133,13 @@ fn fits(pattern: &str, name: &str) -> bool {
     let Some(name) = name.strip_prefix(start) else { return false };
     let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
     ends.rev().any(|at| name.get(at..).is_some_and(|name| fits(rest, name)))
+}
+
+/// The places an inference profile of AWS may be for, as its id begins.
+const PROFILES: [&str; 8] = ["us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.", "global."];
+
+fn without_profile(model: &str) -> &str {
+    PROFILES.iter().find_map(|place| model.strip_prefix(place)).unwrap_or(model)
 }
 
 /// Percent-encodes what may not stand in a path (RFC 3986 `pchar`, and `/` since models are named with it).

@@ -32,6 +32,9 @@ pub(crate) struct ProviderFile {
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     #[serde(default)]
+    pub(crate) pass_headers: Vec<String>,
+    pub(crate) betas: Option<Vec<String>>,
+    #[serde(default)]
     pub(crate) endpoints: Vec<RawEndpoint>,
     #[serde(default)]
     pub(crate) quirks: RawQuirks,

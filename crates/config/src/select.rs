@@ -137,6 +137,12 @@ impl Config {
         })
     }
 
+    /// The selection of `provider/model`, whatever the routes say; `None` where there is no such provider.
+    #[must_use]
+    pub fn straight(&self, name: &str) -> Option<Selection> {
+        self.direct(name)
+    }
+
     fn direct(&self, model: &str) -> Option<Selection> {
         let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty())?;
         let (index, provider) = self.provider(provider)?;

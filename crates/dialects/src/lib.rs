@@ -15,11 +15,13 @@ pub mod bedrock_converse;
 pub mod codec;
 pub mod cohere_v2;
 pub mod continuation;
+pub mod counting;
 pub mod gemini;
 pub mod ir;
 pub mod loss;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod provenance;
 pub mod registry;
 pub mod shared;
 #[cfg(test)]
@@ -29,4 +31,5 @@ pub use codec::{
     BodyFacts, Codec, Cut, Encoded, ErrorReply, Framing, Glance, Malformed, StreamStart, TargetProfile, Turns,
 };
 pub use codec::{StreamDecoder, StreamEncoder, Tap, Unsupported};
+pub use counting::Counting;
 pub use loss::{Loss, LossKind, Losses};

@@ -3,6 +3,7 @@
 use ringmain_core::Dialect;
 
 use crate::codec::Codec;
+use crate::counting::Counting;
 
 /// The codec of a dialect; `None` while there is none yet.
 #[must_use]
@@ -29,11 +30,28 @@ pub const fn request_id_header(dialect: Dialect) -> Option<&'static str> {
     }
 }
 
+/// Counting in a dialect; `None` where it has no way to ask.
+#[must_use]
+pub fn counting(dialect: Dialect) -> Option<&'static dyn Counting> {
+    match dialect {
+        Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
+        Dialect::Gemini => Some(&crate::gemini::Gemini),
+        Dialect::OpenAiResponses => Some(&crate::openai_responses::OpenAiResponses),
+        Dialect::BedrockConverse => Some(&crate::bedrock_converse::BedrockConverse),
+        Dialect::OpenAiChat | Dialect::CohereV2 => None,
+    }
+}
+
 /// Does a request of this dialect hold what an answer of a model elsewhere left in it, and what a provider of this
 /// dialect would refuse? It is to be encoded anew even for a target of its own dialect.
 #[must_use]
 pub fn holds_foreign(dialect: Dialect, body: &[u8]) -> bool {
-    dialect == Dialect::OpenAiResponses && crate::openai_responses::holds_foreign(body)
+    let of_its_own = match dialect {
+        Dialect::OpenAiResponses => crate::openai_responses::holds_foreign(body),
+        Dialect::AnthropicMessages => crate::anthropic_messages::holds_foreign(body),
+        Dialect::OpenAiChat | Dialect::Gemini | Dialect::BedrockConverse | Dialect::CohereV2 => false,
+    };
+    of_its_own || crate::provenance::is_marked(body)
 }
 
 /// Is an error answer one that callers of this dialect can read as it is? A cloud that serves somebody else's dialect, or

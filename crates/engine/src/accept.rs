@@ -6,6 +6,8 @@ use http::Method;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase};
 use ringmain_dialects::Framing;
 
+use crate::stored::Stored;
+
 /// What the path says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
@@ -19,6 +21,8 @@ pub struct Accepted {
     pub stream: Option<bool>,
     /// How a stream is delimited.
     pub framing: Framing,
+    /// What is asked of a stored response.
+    pub stored: Option<Stored>,
 }
 
 /// Reads method and path.
@@ -27,7 +31,14 @@ pub struct Accepted {
 /// 404 for a path nobody serves, 405 for a wrong method, 501 for an operation that is not available yet; with the dialect
 /// the path belongs to.
 pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accepted, Box<Refused>> {
-    let plain = |operation, dialect| Accepted { operation, dialect, model: None, stream: None, framing: Framing::Sse };
+    let plain = |operation, dialect| Accepted {
+        operation,
+        dialect,
+        model: None,
+        stream: None,
+        framing: Framing::Sse,
+        stored: None,
+    };
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
     let cohere = |operation| plain(operation, Dialect::CohereV2);
     let named = canonical(path);
@@ -35,6 +46,7 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/chat/completions" => openai(Operation::Chat),
         "/v1/responses" => plain(Operation::Chat, Dialect::OpenAiResponses),
         "/v1/messages" => plain(Operation::Chat, Dialect::AnthropicMessages),
+        "/v1/responses/input_tokens" => plain(Operation::CountTokens, Dialect::OpenAiResponses),
         "/v1/messages/count_tokens" => plain(Operation::CountTokens, Dialect::AnthropicMessages),
         "/v2/chat" => cohere(Operation::Chat),
         "/v2/embed" => cohere(Operation::Embeddings),
@@ -44,9 +56,14 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/images/generations" => openai(Operation::Images),
         "/v1/images/edits" => openai(Operation::ImageEdits),
         "/v1/moderations" => openai(Operation::Moderation),
+        _ if let Some(stored) =
+            named.strip_prefix("/v1/responses/").and_then(|rest| Stored::read(method, rest, query)) =>
+        {
+            return of_stored(stored);
+        }
         "/v1/models" => openai(Operation::Models),
         "/v1beta/models" => plain(Operation::Models, Dialect::Gemini),
-        _ => match gemini(&named, query).or_else(|| bedrock(&named)) {
+        _ => match gemini(&named, query).or_else(|| bedrock(&named)).or_else(|| one_model(method, &named)) {
             Some(accepted) => accepted,
             None => return Err(unserved(&named, path)),
         },
@@ -58,6 +75,19 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         let fault = refused(405, format!("{path} takes {wanted}, not {method}"));
         Err(Box::new(Refused { dialect: accepted.dialect, fault, allow: Some(wanted) }))
     }
+}
+
+fn of_stored(stored: Stored) -> Result<Accepted, Box<Refused>> {
+    let dialect = Dialect::OpenAiResponses;
+    let methods = stored.methods();
+    if !methods.contains(&stored.method) {
+        let (allow, method) = (methods.first().cloned(), &stored.method);
+        let taken: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        let fault = refused(405, format!("a stored response takes {} here, not {method}", taken.join(" or ")));
+        return Err(Box::new(Refused { dialect, fault, allow }));
+    }
+    let (operation, stream) = (Operation::Passthrough, Some(stored.stream));
+    Ok(Accepted { operation, dialect, model: None, stream, framing: Framing::Sse, stored: Some(stored) })
 }
 
 /// A request that ended before any target was tried.
@@ -107,7 +137,22 @@ fn gemini(path: &str, query: Option<&str>) -> Option<Accepted> {
         model: Some(unescape(model)),
         stream: Some(stream),
         framing: if sse { Framing::Sse } else { Framing::JsonArray },
+        stored: None,
     })
+}
+
+/// `/v1/models/{model}`, `/v1beta/models/{model}`: what is known of one. The model may hold slashes and colons.
+fn one_model(method: &Method, path: &str) -> Option<Accepted> {
+    if method != Method::GET {
+        return None;
+    }
+    let (model, dialect) = match path.strip_prefix("/v1/models/") {
+        Some(model) => (model, Dialect::OpenAiChat),
+        None => (path.strip_prefix("/v1beta/models/")?, Dialect::Gemini),
+    };
+    let model = Some(unescape(model)).filter(|model| !model.is_empty())?;
+    let (model, framing) = (Some(model), Framing::Sse);
+    Some(Accepted { operation: Operation::Models, dialect, model, stream: None, framing, stored: None })
 }
 
 /// `/model/{model}/converse` and its siblings. The model may be an ARN, and hold slashes.
@@ -125,11 +170,12 @@ fn bedrock(path: &str) -> Option<Accepted> {
         model: Some(unescape(model)),
         stream: Some(stream),
         framing: Framing::EventStream,
+        stored: None,
     })
 }
 
 /// Percent-decoding, for model names; what does not decode stays.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -250,10 +296,22 @@ mod tests {
         let status =
             |result: Result<Accepted, Box<Refused>>| result.map_err(|refused| (refused.dialect, refused.fault.status));
         assert_eq!(status(post("/v1/nonsense")), Err((Dialect::OpenAiChat, Some(404))));
-        assert_eq!(status(post("/v1/responses/resp_1/cancel")), Err((Dialect::OpenAiResponses, Some(501))));
+        assert_eq!(status(post("/v1/responses/resp_1")), Err((Dialect::OpenAiResponses, Some(405))));
+        assert_eq!(status(post("/v1/responses/compact")), Err((Dialect::OpenAiResponses, Some(501))));
+        let cancel = post("/v1/responses/resp_1/cancel").unwrap().stored.unwrap();
+        assert_eq!((cancel.id.as_str(), cancel.rest), ("resp_1", "/cancel"));
         assert_eq!(status(post("/v1beta/nonsense")), Err((Dialect::Gemini, Some(404))));
         assert_eq!(status(post("/v2/nonsense")), Err((Dialect::CohereV2, Some(404))));
         assert_eq!(status(post("/model/x/invoke")), Err((Dialect::BedrockConverse, Some(501))));
+        assert_eq!(status(post("/v1/models/openai/gpt-4o")), Err((Dialect::OpenAiChat, Some(404))));
+        for (path, dialect, model) in [
+            ("/v1/models/openai%2Fgpt-4o", Dialect::OpenAiChat, "openai/gpt-4o"),
+            ("/v1beta/models/bedrock/a.b-v1:0", Dialect::Gemini, "bedrock/a.b-v1:0"),
+        ] {
+            let accepted = accept(&Method::GET, path, None).unwrap();
+            assert_eq!((accepted.operation, accepted.dialect), (Operation::Models, dialect), "{path}");
+            assert_eq!(accepted.model.as_deref(), Some(model), "{path}");
+        }
         let get = accept(&Method::GET, "/v1/messages", None);
         assert_eq!(status(get), Err((Dialect::AnthropicMessages, Some(405))));
     }

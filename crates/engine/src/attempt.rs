@@ -12,7 +12,6 @@ use ringmain_core::{Fault, Now, Tick};
 use ringmain_routing::{Plan, Reason, Resume, Step, Stop, Tried, Try};
 use ringmain_upstream::Upstream;
 
-use crate::classify;
 use crate::exchange::{Answer, Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
@@ -20,6 +19,8 @@ use crate::render;
 use crate::resume::Rest;
 use crate::secret::Secret;
 use crate::settle::{AttemptGuard, RequestGuard};
+use crate::target::Target;
+use crate::{classify, count};
 
 /// An answer won, with the attempt that brought it.
 pub struct Won {
@@ -134,10 +135,10 @@ impl Attempts {
             let now = self.gateway.clock.now();
             let (step, usual) = self.step(now);
             let until = match step {
-                Step::Try(attempt) => {
-                    self.start(attempt, usual, now);
-                    None
-                }
+                Step::Try(attempt) => match self.start(attempt, usual, now) {
+                    Some(won) => return Ok(won),
+                    None => None,
+                },
                 Step::Wait { until } => Some(until),
                 Step::Stop(_) if !self.running.is_empty() => None,
                 Step::Stop(stop) => return Err(stop),
@@ -173,6 +174,9 @@ impl Attempts {
         let policy = &self.request.route.policy;
         let mut health = self.gateway.health();
         let mut view = ringmain_routing::view(&health, policy, Some(&self.request.facts), now);
+        if let Some(pin) = &self.request.pin {
+            pin.hold(&self.request.route, &mut view);
+        }
         if self.plan.is_none() {
             self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
@@ -194,10 +198,14 @@ impl Attempts {
         (step, usual)
     }
 
-    /// Starts an attempt. A target that cannot be told this request is left out of a new plan.
-    fn start(&mut self, attempt: Try, usual: Option<Duration>, now: Now) {
-        let Some(target) = self.request.route.targets.get(attempt.candidate).cloned() else { return };
+    /// Starts an attempt; the answer, where nobody need be asked. A target that cannot be told this request is left out of
+    /// a new plan.
+    fn start(&mut self, attempt: Try, usual: Option<Duration>, now: Now) -> Option<Won> {
+        let target = self.request.route.targets.get(attempt.candidate).cloned()?;
         let guard = AttemptGuard::begin(&self.gateway, &self.request, &target, attempt, now.mono);
+        if count::is_estimated(&self.request, &target) {
+            return self.estimated(&target, attempt, guard);
+        }
         let rendered = match &self.rest {
             None => render::render(&self.request, &target),
             Some(rest) => render::rest(&self.request, &target, rest, true),
@@ -205,10 +213,8 @@ impl Attempts {
         let rendered = match rendered {
             Ok(rendered) => rendered,
             Err(fault) => {
-                self.request.trace().unfit(attempt.candidate, &fault);
-                self.unfit.push((attempt.candidate, fault));
-                self.plan = None;
-                return;
+                self.leave_out(attempt, fault);
+                return None;
             }
         };
         let key = target.key(attempt.key);
@@ -223,6 +229,7 @@ impl Attempts {
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
             signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
             secret: Secret(key.and_then(|key| key.secret.clone())),
+            key: key.map(|key| key.label.clone()).unwrap_or_default(),
             rendered,
             rest: self.rest.clone(),
             now: now.wall,
@@ -244,6 +251,29 @@ impl Attempts {
         self.request.trace().began(tried.clone());
         self.tried.push(tried);
         self.replies.push(None);
+        None
+    }
+
+    /// The gateway's own count, for a target whose provider has none.
+    fn estimated(&mut self, target: &Arc<Target>, attempt: Try, mut guard: AttemptGuard) -> Option<Won> {
+        guard.asked = false;
+        match count::estimate(&self.request, target) {
+            Ok(arrived) => {
+                self.guard.target = Some(Arc::clone(target));
+                Some(Won { arrived, attempt: guard, index: self.tried.len() })
+            }
+            Err(fault) => {
+                self.leave_out(attempt, fault);
+                None
+            }
+        }
+    }
+
+    /// It cannot be told this request: the plan is made anew without it.
+    fn leave_out(&mut self, attempt: Try, fault: Fault) {
+        self.request.trace().unfit(attempt.candidate, &fault);
+        self.unfit.push((attempt.candidate, fault));
+        self.plan = None;
     }
 
     /// Waits for an attempt to end or for the next clock to run out.

@@ -87,6 +87,12 @@ pub fn is_no_such_path(fault: &Fault) -> bool {
     }
 }
 
+/// Does it mean that tokens cannot be counted there, rather than that these cannot?
+#[must_use]
+pub fn cannot_count(fault: &Fault) -> bool {
+    is_no_such_path(fault) || fault.message.to_ascii_lowercase().contains("support counting tokens")
+}
+
 /// A success with nothing in it.
 #[must_use]
 pub fn empty() -> Fault {

@@ -4,27 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use ringmain_config::OnLoss;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::continuation::Form;
+use ringmain_dialects::provenance::Maker;
 use ringmain_dialects::{Codec, Encoded, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal, Resume};
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
 
-use crate::classify;
 use crate::inspect::Inspected;
+use crate::kept::Seal;
 use crate::limits;
 use crate::live::{Live, Source};
 use crate::operations::{Courier, Work};
+use crate::pins::{self, Learner};
 use crate::render::{self, Rendered, render};
 use crate::resume::{Rest, signs};
 use crate::secret::Secret;
 use crate::sign::{Proof, Signer};
 use crate::target::Target;
 use crate::writer::Writer;
+use crate::{classify, count};
 
 /// The largest plain answer; a batch of pictures in base64 fits.
 pub(crate) const ANSWER_MAX: usize = 256 * 1024 * 1024;
@@ -32,16 +35,9 @@ pub(crate) const ANSWER_MAX: usize = 256 * 1024 * 1024;
 const ERROR_MAX: usize = 64 * 1024;
 /// How long an error answer's body may take.
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
-/// Headers of the caller that are the provider's business.
-static FORWARDED: [HeaderName; 6] = [
-    HeaderName::from_static("anthropic-version"),
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("http-referer"),
-    HeaderName::from_static("x-title"),
-];
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What tokens are worth waiting for is small, and pieces of it must not wait for each other in a compressor.
+pub(crate) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 /// Who we say we are.
 pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
 
@@ -85,7 +81,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    const fn relayed(bytes: Bytes, usage: Option<Usage>) -> Self {
+    pub(crate) const fn relayed(bytes: Bytes, usage: Option<Usage>) -> Self {
         Self { bytes, usage, losses: Vec::new() }
     }
 }
@@ -134,6 +130,8 @@ pub struct Job {
     pub signer: Option<Arc<Signer>>,
     /// The credential's text, to be taken out of what a provider says of it.
     pub secret: Secret,
+    /// The credential's label.
+    pub key: String,
     /// The date, for what headers say.
     pub now: WallTime,
 }
@@ -154,6 +152,15 @@ impl Job {
                 self.rendered = rendered;
                 result = self.once().await;
             }
+        }
+        if let Err(failed) = &result
+            && self.counts()
+            && classify::cannot_count(&failed.fault)
+        {
+            if classify::is_no_such_path(&failed.fault) {
+                self.target.forgo_counting();
+            }
+            return Ok(count::estimate(&self.request, &self.target)?);
         }
         result.map_err(|failed| self.blameless(failed))
     }
@@ -186,6 +193,10 @@ impl Job {
             && facts.operation == Operation::Chat
             && classify::is_no_such_path(fault)
             && self.target.forgo(facts.operation, facts.dialect)
+    }
+
+    fn counts(&self) -> bool {
+        self.request.facts.operation == Operation::CountTokens
     }
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
@@ -250,20 +261,27 @@ impl Job {
     fn message(&self, proof: Option<&Proof>) -> Request<RequestBody> {
         let (request, provider, rendered) = (&self.request, &self.target.provider, &self.rendered);
         let mut message = Request::new(RequestBody::new(rendered.parts.iter().cloned()));
-        *message.method_mut() = http::Method::POST;
+        *message.method_mut() = rendered.method.clone();
         *message.uri_mut() = rendered.uri.clone();
         let headers = message.headers_mut();
         headers.reserve(10);
         headers.insert(HOST, provider.host.clone());
-        headers.insert(CONTENT_TYPE, JSON);
+        if !rendered.parts.is_empty() {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
         let accept = if request.facts.stream { self.framing().content_type() } else { "*/*" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
         headers.insert(USER_AGENT, AGENT);
         for (name, value) in &provider.headers {
             headers.insert(name.clone(), value.clone());
         }
-        if rendered.relayed {
-            headers.extend(forwarded(&request.headers));
+        // What the caller says stands above what the catalog says; of its own lines none is lost.
+        for (name, _) in &rendered.headers {
+            headers.remove(name);
+        }
+        for (name, value) in &rendered.headers {
+            headers.append(name.clone(), value.clone());
         }
         if let Some((name, value)) = &self.credential {
             headers.insert(name.clone(), value.clone());
@@ -293,7 +311,7 @@ impl Job {
         limits: Option<Limits>,
     ) -> Failed {
         let bytes = self.secret.out_of_bytes(read_error(&mut body).await);
-        let fault = match self.codec() {
+        let mut fault = match self.codec() {
             // A redirect would carry the credential elsewhere: it is not followed, and no answer either.
             _ if !status.is_client_error() && !status.is_server_error() => {
                 classify::protocol("the provider answered with a redirect", format!("status {status}"))
@@ -304,6 +322,11 @@ impl Job {
             }
             Err(fault) => fault,
         };
+        // The model is there; what the request names is not.
+        let names_response = self.request.stored.is_some() || fault.message.contains("revious response with id");
+        if fault.class == FaultClass::Gone && names_response {
+            (fault.class, fault.scope) = (FaultClass::BadRequest, FaultClass::BadRequest.scope());
+        }
         // A page from something in front of the provider is not the provider's words.
         let json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
         // And a cloud that serves another's dialect has errors of its own.
@@ -321,16 +344,22 @@ impl Job {
             // Who refuses to go on is not the one who began.
             (Writer::gather(codec.stream_decoder(), Vec::new()), OnRefusal::Next)
         } else if self.rendered.relayed {
-            (Writer::relay(codec, self.rendered.strip_usage, request.framing), policy.on_refusal)
+            (self.relay(codec), policy.on_refusal)
         } else {
             let encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
-            (Writer::translate(codec.stream_decoder(), encoder, self.signs()), policy.on_refusal)
+            let seal = self.seal(codec.dialect()).map(Box::new);
+            (Writer::translate(codec.stream_decoder(), encoder, seal, self.signs()), policy.on_refusal)
         };
         if policy.resume == Resume::Auto {
             writer.keep();
         }
         let source = Source::new(body, self.framing(), policy.timeouts.idle, self.target.ends_without_done);
         Ok(Answer::Live(Box::new(Live::new(source, writer).hold(on_refusal).await?)))
+    }
+
+    fn relay(&self, codec: &'static dyn Codec) -> Writer {
+        let learner = self.learner().map(Box::new);
+        Writer::relay(codec, self.rendered.strip_usage, self.request.framing, learner)
     }
 
     /// Does the provider sign its thinking, and does the caller see that?
@@ -341,6 +370,26 @@ impl Job {
     fn callers_codec(&self) -> Result<&'static dyn Codec, Fault> {
         registry::codec(self.request.facts.dialect)
             .ok_or_else(|| classify::protocol("no codec for the caller's dialect", ""))
+    }
+
+    /// Remembers whom a relayed answer is of, where a later request may go on from it.
+    fn learner(&self) -> Option<Learner> {
+        let pins = self.request.learns.as_ref().filter(|_| self.rendered.relayed)?;
+        let (name, key) = (&self.target.name, self.key.clone());
+        let maker = pins::Maker {
+            provider: name.provider.clone(),
+            model: name.model.clone(),
+            key,
+            owner: self.request.facts.key.as_ref().map(|key| key.id.clone()),
+        };
+        Some(Learner::new(pins, maker, self.request.started))
+    }
+
+    /// What is done with the proofs in an answer that is translated.
+    fn seal(&self, from: Dialect) -> Option<Seal> {
+        let name = &self.target.name;
+        let maker = Maker::of(from, &name.provider, &name.model);
+        Seal::new(&self.request.keeping, &maker, from, self.request.facts.dialect)
     }
 
     fn stream_start(&self) -> StreamStart {
@@ -356,6 +405,9 @@ impl Job {
     async fn plain(&self, head: &http::response::Parts, mut body: AnswerBody) -> Result<Answer, Fault> {
         let bytes = collect(&mut body, ANSWER_MAX).await?;
         let codec = self.codec()?;
+        if self.request.stored.is_some() {
+            return Ok(Answer::Plain(Plain::relayed(bytes, None)));
+        }
         if self.request.facts.operation != Operation::Chat {
             return Ok(Answer::Plain(Plain::relayed(self.other_operation(head, bytes)?, None)));
         }
@@ -381,19 +433,26 @@ impl Job {
             return self.as_stream(codec, &bytes, glance.usage).await;
         }
         if self.rendered.relayed {
+            self.learner().into_iter().for_each(|mut learner| learner.body(&bytes));
             return Ok(Answer::Plain(Plain::relayed(bytes, glance.usage)));
         }
-        let response = self.decode(codec, &bytes)?;
+        let mut response = self.decode(codec, &bytes)?;
+        if let Some(seal) = self.seal(codec.dialect()) {
+            seal.response(&mut response);
+        }
         let Encoded { body, losses } = self.callers_codec()?.encode_response(&response);
         Ok(Answer::Plain(Plain { bytes: body.into(), usage: glance.usage, losses }))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
     async fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
-        let response = self.decode(codec, bytes)?;
+        let mut response = self.decode(codec, bytes)?;
         if self.rest.is_some() {
             let writer = Writer::gather(codec.stream_decoder(), ir::fold::unfold(&response));
             return Ok(Answer::Live(Box::new(Live::new(Source::read(), writer).hold(OnRefusal::Next).await?)));
+        }
+        if let Some(seal) = self.seal(codec.dialect()).filter(|_| !self.rendered.relayed) {
+            seal.response(&mut response);
         }
         let mut encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
         let mut out = Vec::new();
@@ -430,17 +489,11 @@ impl Job {
             let kind = &self.target.provider.kind;
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
-        if ["data", "results", "embeddings", "input_tokens", "inputTokens", "totalTokens"].into_iter().any(has) {
-            Ok(bytes)
-        } else {
-            Err(classify::empty())
+        if let Some(counting) = self.rendered.dialect.and_then(registry::counting).filter(|_| self.counts()) {
+            return count::answer(&self.request, counting, bytes, self.rendered.relayed);
         }
+        if ["data", "results", "embeddings"].into_iter().any(has) { Ok(bytes) } else { Err(classify::empty()) }
     }
-}
-
-/// The caller's headers that are the provider's business.
-pub(crate) fn forwarded(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    FORWARDED.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
 }
 
 /// What an error answer says, as far as it comes.

@@ -13,7 +13,9 @@ use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
 use crate::identify::{Door, identify};
+use crate::kept::Kept;
 use crate::keys::{Caller, Keys};
+use crate::pins::Pins;
 use crate::records::Records;
 use crate::route::{Chosen, Route};
 use crate::rules::Rules;
@@ -31,6 +33,10 @@ pub struct Gateway {
     pub records: Records,
     /// The virtual keys in force.
     pub keys: Keys,
+    /// Reasoning that callers have no place for.
+    pub kept: Arc<Kept>,
+    /// Who made what a request may go on from.
+    pub pins: Arc<Pins>,
     rules: ArcSwap<Rules>,
     health: Mutex<Health>,
     requests: AtomicU64,
@@ -51,6 +57,8 @@ impl Gateway {
             metrics,
             records: Records::default(),
             keys,
+            kept: Arc::default(),
+            pins: Arc::default(),
             health: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -119,6 +127,12 @@ impl Gateway {
         self.rules.load().route(facts, headers, &self.metrics).map_err(|none| {
             Fault::new(FaultClass::Unroutable, Origin::Caller, Phase::Before, none.to_string()).with_status(404)
         })
+    }
+
+    /// The way to `provider/model` past every route; `None` where there is no such provider.
+    #[must_use]
+    pub fn straight(&self, name: &str) -> Option<Chosen> {
+        self.rules.load().straight(name, &self.metrics)
     }
 
     /// A request ended before any target was tried.

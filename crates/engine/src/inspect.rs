@@ -15,10 +15,13 @@ use ringmain_wire::multipart::{self, Form};
 
 use crate::accept::Accepted;
 use crate::gateway::Gateway;
+use crate::kept::Keeping;
 use crate::keys::Caller;
 use crate::marks::marks;
 use crate::operations::{self, Asked};
+use crate::pins::{self, Maker, Pin, Pins};
 use crate::route::{Chosen, Route};
+use crate::stored::Stored;
 use crate::trace::Trace;
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-ringmain-timeout");
@@ -53,6 +56,14 @@ pub struct Inspected {
     pub seed: Seed,
     /// The end of its time.
     pub deadline: Tick,
+    /// The reasoning kept for its caller.
+    pub keeping: Keeping,
+    /// What it goes on from, where that is known to be with somebody.
+    pub pin: Option<Pin>,
+    /// Where what its answer makes is remembered, if it makes anything to go on from.
+    pub learns: Option<Arc<Pins>>,
+    /// What is asked of a stored response.
+    pub stored: Option<Stored>,
     /// What is decided and done for it.
     pub trace: Mutex<Trace>,
     /// The decoded request, made once if any target needs a translation.
@@ -104,10 +115,17 @@ pub fn inspect(
     if let Some(Err(message)) = caller.key().map(|key| key.may(&route.name, &facts.model)) {
         return Err(Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(403));
     }
+    if facts.operation == Operation::CountTokens {
+        // The route is that of the conversation; but a prompt may be counted where it would not fit.
+        facts.input_tokens = 0;
+    }
     let turns = registry::codec(facts.dialect).filter(|_| facts.operation == Operation::Chat).map(Codec::turns);
     facts.marks = marks(route.policy.affinity, turns.as_ref(), &object, &headers);
     let total = route.policy.timeouts.total;
     let deadline = started + facts.timeout.map_or(total, |timeout| timeout.min(total));
+    let pin = pinned(gateway, caller, &facts, &object, &route, started)?;
+    let learns = pins::makes(facts.operation, facts.dialect, &object).then(|| Arc::clone(&gateway.pins));
+    let keeping = Keeping::new(&gateway.kept, caller, &headers, started);
     let document = Document::from_object(body, &object).ok_or_else(|| bad_request("unreadable body".to_owned()))?;
     Ok(Inspected {
         id,
@@ -122,11 +140,37 @@ pub fn inspect(
         why,
         seed: Seed::of_request(gateway.seed, id.0),
         deadline,
+        keeping,
+        pin,
+        learns,
+        stored: None,
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form,
         asked: OnceLock::new(),
     })
+}
+
+/// With whom the thing is that the request goes on from.
+fn pinned(
+    gateway: &Gateway,
+    caller: &Caller,
+    facts: &RequestFacts,
+    object: &Object<'_>,
+    route: &Route,
+    now: Tick,
+) -> Result<Option<Pin>, Fault> {
+    if !matches!(facts.operation, Operation::Chat | Operation::CountTokens) {
+        return Ok(None);
+    }
+    let pin = pins::pin(&gateway.pins, caller, facts.dialect, object, now);
+    let pin = pin.map_err(|field| bad_request(format!("{field}: there is no such response")))?;
+    if let Some(Pin { field, maker }) = pin.as_ref().filter(|pin| !pin.is_in(route)) {
+        let Maker { provider, .. } = maker;
+        let why = format!("it is with the provider `{provider}`, to which `{}` does not lead", facts.model);
+        return Err(bad_request(format!("{field} cannot be gone on from: {why}")));
+    }
+    Ok(pin)
 }
 
 impl Inspected {
@@ -147,11 +191,20 @@ impl Inspected {
     /// # Errors
     /// The body is not a request of its dialect.
     pub fn decoded(&self) -> Result<&ir::Request, Fault> {
-        let decode = || match registry::codec(self.facts.dialect) {
-            Some(codec) => codec.decode_request(self.document.body()),
-            None => Err(Malformed::new("", "this dialect is not available yet")),
+        let (dialect, body) = (self.facts.dialect, self.document.body());
+        let decode = || match (self.facts.operation, registry::codec(dialect), registry::counting(dialect)) {
+            (Operation::CountTokens, _, Some(counting)) => counting.decode(body),
+            (_, Some(codec), _) => codec.decode_request(body),
+            (_, None, _) => Err(Malformed::new("", "this dialect is not available yet")),
         };
-        self.decoded.get_or_init(decode).as_ref().map_err(|malformed| bad_request(malformed.to_string()))
+        // What the caller had no place for is put back.
+        let whole = || {
+            decode().map(|mut request| {
+                self.keeping.restore(&mut request);
+                request
+            })
+        };
+        self.decoded.get_or_init(whole).as_ref().map_err(|malformed| bad_request(malformed.to_string()))
     }
 
     /// The request of an operation that is translated, decoded at the first call. `None`: another operation.
@@ -185,10 +238,12 @@ fn texts(form: &Form) -> Bytes {
 }
 
 fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, Malformed> {
-    if let (Operation::Chat | Operation::CountTokens, Some(codec)) =
-        (accepted.operation, registry::codec(accepted.dialect))
-    {
-        return codec.inspect(object);
+    match accepted.operation {
+        Operation::Chat if let Some(codec) = registry::codec(accepted.dialect) => return codec.inspect(object),
+        Operation::CountTokens if let Some(counting) = registry::counting(accepted.dialect) => {
+            return counting.inspect(object);
+        }
+        _ => {}
     }
     // The other operations share their top level: a model, and content that is only measured.
     let model = match object.get("model").map(json::as_str) {
@@ -204,7 +259,7 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
 }
 
 /// `x-ringmain-timeout: 20s`
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
+pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
     let Some(value) = headers.get(&TIMEOUT) else { return Ok(None) };
     let parsed = value.to_str().ok().and_then(ringmain_core::time::parse_duration);
     let timeout = parsed.filter(|timeout| !timeout.is_zero());
@@ -213,7 +268,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
 }
 
 /// `x-ringmain-tag: team=search,stage=prod`. What the caller's key says of a tag stands above it.
-fn tags(headers: &HeaderMap, caller: &Caller) -> Vec<(String, String)> {
+pub(crate) fn tags(headers: &HeaderMap, caller: &Caller) -> Vec<(String, String)> {
     let values = headers.get_all(&TAG).iter().filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(',')).filter_map(|pair| pair.split_once('='));
     let own = caller.key().map(|key| key.tags.as_slice()).unwrap_or_default();

@@ -1,71 +1,182 @@
-//! `GET /v1/models`: the routes, and the models of the configured providers that the catalog knows.
+//! The models a caller may ask for: the routes, what they lead to, and the models of the configured providers that the
+//! catalog knows. `GET /v1/models`, `/v1/models/{id}`, `/v1beta/models`, `/v1beta/models/{id}`, each in the shape that the
+//! caller's SDK reads. Providers are not asked: what is listed is what the rules in force and the catalog say.
 
-use std::collections::BTreeSet;
+mod page;
+mod shapes;
+
+use std::collections::BTreeMap;
 
 use http::{HeaderMap, Response};
-use ringmain_core::{Dialect, RequestId};
-use serde_json::{Value, json};
+use ringmain_catalog::{Model, ModelKind};
+use ringmain_config::{Config, RouteTarget};
+use ringmain_core::{
+    Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId,
+};
 
+use crate::accept::Refused;
 use crate::gateway::Gateway;
 use crate::keys::Caller;
 use crate::reply::{self, Account, ReplyBody};
+use page::Query;
 
-/// Lists what a caller may ask for, in the shape its SDK reads.
-#[must_use]
-pub fn list(
+/// What is known of a name that a caller may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Entry {
+    /// The provider, or `ringmain` where there are several.
+    owner: String,
+    /// What it does; `None`: nobody knows, and it is taken for a model that converses.
+    kind: Option<ModelKind>,
+    /// The most tokens of input and output together that any of its targets holds.
+    context: Option<u64>,
+    /// The most output tokens that each of its targets gives.
+    output: Option<u64>,
+    can: Capabilities,
+    /// It is to be switched off on that day (`YYYY-MM-DD`).
+    retires: Option<String>,
+}
+
+/// Who owns a route.
+const OURS: &str = "ringmain";
+
+impl Entry {
+    /// What is known of these targets together: a request goes to one that can do what it needs.
+    fn of(config: &Config, targets: &[RouteTarget]) -> Self {
+        let provider = |target: &RouteTarget| config.providers.get(target.provider);
+        let known = targets.iter().filter_map(|target| config.catalog.model(&provider(target)?.kind.id, &target.model));
+        let mut entry = known.map(Self::of_model).reduce(|all, one| all.and(&one)).unwrap_or_default();
+        let mut owners = targets.iter().filter_map(|target| Some(provider(target)?.name.as_str()));
+        let first = owners.next().unwrap_or(OURS);
+        entry.owner = if owners.all(|owner| owner == first) { first } else { OURS }.to_owned();
+        entry
+    }
+
+    fn of_model(model: &Model) -> Self {
+        Self {
+            owner: String::new(),
+            kind: Some(model.kind),
+            context: model.context_window,
+            output: model.max_output,
+            can: model.capabilities,
+            retires: model.retires.clone(),
+        }
+    }
+
+    fn and(self, other: &Self) -> Self {
+        let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
+        Self {
+            context: self.context.max(other.context),
+            output: least(self.output, other.output),
+            can: self.can.with(other.can),
+            retires: self.retires.filter(|day| other.retires.as_ref() == Some(day)),
+            ..self
+        }
+    }
+
+    fn converses(&self) -> bool {
+        self.kind.is_none_or(|kind| kind == ModelKind::Chat)
+    }
+}
+
+/// Answers a request for the list, or for one of it.
+///
+/// # Errors
+/// 404 for a name that nothing serves, with the nearest; 400 for a page that cannot be.
+pub fn answer(
     gateway: &Gateway,
     caller: &Caller,
-    dialect: Dialect,
+    path_dialect: Dialect,
+    wanted: Option<&str>,
     headers: &HeaderMap,
+    query: Option<&str>,
     request: RequestId,
-) -> Response<ReplyBody> {
-    let names = names(gateway, caller);
-    // One path serves four vendors' SDKs: Anthropic's always says its version, Google's has a header for its key,
-    // Cohere's says its name.
-    let body = match dialect {
-        Dialect::Gemini => gemini(&names),
-        _ if headers.contains_key("anthropic-version") => anthropic(&names),
-        _ if headers.contains_key("x-goog-api-key") => gemini(&names),
-        _ if headers.get("x-fern-sdk-name").is_some_and(|name| name == "cohere") => cohere(&names),
-        _ => openai(&names),
-    };
-    let account = Account { request, target: None, attempts: 0, route: None, why: None, losses: &[] };
-    reply::json(body.to_string().into_bytes(), &account)
-}
-
-/// A name and who owns it.
-fn names(gateway: &Gateway, caller: &Caller) -> BTreeSet<(String, String)> {
+) -> Result<Response<ReplyBody>, Box<Refused>> {
+    let dialect = speaker(path_dialect, headers);
+    let refuse = |fault| Box::new(Refused { dialect, fault, allow: None });
     let rules = gateway.rules();
-    let config = &rules.config;
-    let routes = config.routes.iter().map(|route| (route.name.to_string(), "ringmain".to_owned()));
-    let models = config.providers.iter().flat_map(|provider| {
-        let models = config.catalog.models_of(&provider.kind.id);
-        models.map(|model| (format!("{}/{}", provider.name, model.name), provider.name.clone()))
-    });
     // A name that stands for a route, or for a target, is the name of the route it takes.
     let may = |name: &str| caller.key().is_none_or(|key| key.may(name, name).is_ok());
-    routes.chain(models).filter(|(name, _)| may(name)).collect()
+    let body = match wanted {
+        Some(id) => shapes::one(dialect, id, &one(&rules.config, caller, dialect, id).map_err(refuse)?),
+        None => {
+            let shows = |(name, entry): &(String, Entry)| may(name) && shapes::shows(dialect, entry);
+            let listed = all(&rules.config).into_iter().filter(shows);
+            let query = Query::of(query);
+            page::list(dialect, listed.collect(), &query).map_err(|message| refuse(refused(400, message)))?
+        }
+    };
+    let account = Account { request, target: None, attempts: 0, route: None, why: None, losses: &[] };
+    Ok(reply::json(body.to_string().into_bytes(), &account))
 }
 
-fn openai(names: &BTreeSet<(String, String)>) -> Value {
-    let model = |(id, owner): &(String, String)| json!({"id": id, "object": "model", "created": 0, "owned_by": owner});
-    json!({"object": "list", "data": names.iter().map(model).collect::<Vec<_>>()})
+/// One path serves four vendors' SDKs: Anthropic's always says its version, Google's has a header for its key, Cohere's
+/// says its name.
+fn speaker(dialect: Dialect, headers: &HeaderMap) -> Dialect {
+    match dialect {
+        Dialect::Gemini => Dialect::Gemini,
+        _ if headers.contains_key("anthropic-version") => Dialect::AnthropicMessages,
+        _ if headers.contains_key("x-goog-api-key") => Dialect::Gemini,
+        _ if headers.get("x-fern-sdk-name").is_some_and(|name| name == "cohere") => Dialect::CohereV2,
+        other => other,
+    }
 }
 
-fn anthropic(names: &BTreeSet<(String, String)>) -> Value {
-    let model = |(id, _): &(String, String)| json!({"type": "model", "id": id, "display_name": id, "created_at": "1970-01-01T00:00:00Z"});
-    let (first, last) = (names.first().map(|(id, _)| id), names.last().map(|(id, _)| id));
-    let data: Vec<_> = names.iter().map(model).collect();
-    json!({"data": data, "has_more": false, "first_id": first, "last_id": last})
+/// Everything there is a name for, by name.
+fn all(config: &Config) -> BTreeMap<String, Entry> {
+    let mut all = BTreeMap::new();
+    for provider in &config.providers {
+        let serves = |kind: ModelKind| {
+            provider.kind.endpoints.iter().any(|endpoint| {
+                !matches!(endpoint.operation, Operation::Models | Operation::Passthrough)
+                    && kind.serves(endpoint.operation)
+            })
+        };
+        for model in config.catalog.models_of(&provider.kind.id).filter(|model| serves(model.kind)) {
+            let entry = Entry { owner: provider.name.clone(), ..Entry::of_model(model) };
+            all.insert(format!("{}/{}", provider.name, model.name), entry);
+        }
+    }
+    for route in &config.routes {
+        // What the catalog has never heard of is known from the rules.
+        for target in route.targets.iter() {
+            if let Some(provider) = config.providers.get(target.provider) {
+                let name = format!("{}/{}", provider.name, target.model);
+                all.entry(name).or_insert_with(|| Entry::of(config, std::slice::from_ref(target)));
+            }
+        }
+        let entry = Entry { owner: OURS.to_owned(), ..Entry::of(config, &route.targets) };
+        all.insert(route.name.to_string(), entry);
+    }
+    all
 }
 
-fn gemini(names: &BTreeSet<(String, String)>) -> Value {
-    let methods = ["generateContent", "streamGenerateContent"];
-    let model = |(id, _): &(String, String)| json!({"name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": methods});
-    json!({"models": names.iter().map(model).collect::<Vec<_>>()})
+/// What a request for this name would find.
+fn one(config: &Config, caller: &Caller, dialect: Dialect, id: &str) -> Result<Entry, Fault> {
+    let may = |route: &str| caller.key().map_or(Ok(()), |key| key.may(route, id)).map_err(|why| refused(404, why));
+    if let Some(entry) = all(config).remove(id) {
+        return may(id).map(|()| entry);
+    }
+    let facts = RequestFacts {
+        operation: Operation::Models,
+        dialect,
+        model: id.to_owned(),
+        stream: false,
+        needs: Capabilities::NONE,
+        input_tokens: 0,
+        max_output_tokens: None,
+        timeout: None,
+        tags: Vec::new(),
+        marks: Marks::default(),
+        key: None,
+    };
+    let selection = config.select(&facts, &|_| None).map_err(|none| refused(404, none.to_string()))?;
+    may(&selection.route).map(|()| Entry::of(config, &selection.targets))
 }
 
-fn cohere(names: &BTreeSet<(String, String)>) -> Value {
-    let model = |(id, _): &(String, String)| json!({"name": id, "endpoints": ["chat"], "is_deprecated": false});
-    json!({"models": names.iter().map(model).collect::<Vec<_>>()})
+fn refused(status: u16, message: String) -> Fault {
+    let class = if status == 404 { FaultClass::Unroutable } else { FaultClass::BadRequest };
+    Fault::new(class, Origin::Caller, Phase::Before, message).with_status(status)
 }
+
+#[cfg(test)]
+mod tests;

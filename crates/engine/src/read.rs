@@ -1,19 +1,51 @@
-//! Stage 3: the whole body, up to the limit.
+//! Stage 3: the whole body, up to the limit, without the encodings it came in.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body::Body;
 use ringmain_core::{Fault, FaultClass, Origin, Phase};
+use ringmain_wire::coding::{Coding, CodingError, Decoder, KNOWN, codings};
 
 /// Silence inside a request body before the caller is given up.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Reads a request body of at most `max` bytes.
+/// Reads a request body of at most `max` bytes; the limit holds for what came and for what it says.
 ///
 /// # Errors
-/// 413 naming the setting, 408 for a caller that fell silent, 400 for one that broke off.
-pub async fn read<B>(body: B, max: u64) -> Result<Bytes, Fault>
+/// 413 naming the setting, 408 for a caller that fell silent, 400 for one that broke off or is not what its encoding says,
+/// 415 for an encoding nobody knows.
+pub async fn read<B>(body: B, headers: &HeaderMap, max: u64) -> Result<Bytes, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let Some(encodings) = headers.get(CONTENT_ENCODING) else { return collect(body, max).await };
+    let encodings = encodings.to_str().unwrap_or("?");
+    let codings =
+        codings(encodings).map_err(|unknown| refused(415, &format!("{unknown}; the gateway reads {KNOWN}")))?;
+    let bytes = collect(body, max).await?;
+    if codings.is_empty() { Ok(bytes) } else { decoded(bytes, &codings, max) }
+}
+
+/// Stops at the limit: a few kilobytes can say gigabytes.
+fn decoded(bytes: Bytes, codings: &[Coding], max: u64) -> Result<Bytes, Fault> {
+    let unreadable = |error: CodingError| refused(400, &format!("the request body is {error}"));
+    let mut decoder = Decoder::new(codings);
+    let mut all = BytesMut::with_capacity(bytes.len().saturating_mul(2).min(1024 * 1024));
+    decoder.push(bytes);
+    while let Some(piece) = decoder.next().map_err(unreadable)? {
+        if (all.len() + piece.len()) as u64 > max {
+            return Err(too_large(max));
+        }
+        all.extend_from_slice(&piece);
+    }
+    decoder.finish().map_err(unreadable)?;
+    Ok(all.freeze())
+}
+
+async fn collect<B>(body: B, max: u64) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -70,4 +102,32 @@ fn too_large(max: u64) -> Fault {
 fn refused(status: u16, message: &str) -> Fault {
     let class = if status == 413 { FaultClass::Context } else { FaultClass::BadRequest };
     Fault::new(class, Origin::Caller, Phase::Before, message).with_status(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    async fn sent(encoding: &str, body: &'static [u8], max: u64) -> Result<Bytes, Option<u16>> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
+        read(Full::new(Bytes::from_static(body)), &headers, max).await.map_err(|fault| fault.status)
+    }
+
+    /// `{}` as gzip writes it.
+    const GZIP: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
+
+    #[tokio::test]
+    async fn encodings_are_undone_within_the_limit() {
+        assert_eq!(sent("gzip", GZIP, 100).await, Ok(Bytes::from_static(b"{}")));
+        assert_eq!(sent("identity", b"{}", 100).await, Ok(Bytes::from_static(b"{}")));
+        assert_eq!(sent("gzip", GZIP, 10).await, Err(Some(413)), "what came is too large");
+        assert_eq!(sent("gzip", b"{}", 100).await, Err(Some(400)), "it is no gzip");
+        assert_eq!(sent("gzip", &GZIP[..20], 100).await, Err(Some(400)), "it was cut");
+        for unknown in ["compress", "gzip, exi", "\u{e9}"] {
+            assert_eq!(sent(unknown, GZIP, 100).await, Err(Some(415)), "{unknown}");
+        }
+    }
 }

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE,
-    TRANSFER_ENCODING,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
 use ringmain_config::OnLoss;
 use ringmain_core::{Fault, FaultClass, Loss, Origin, Phase};
 use ringmain_routing::{Reason, Stop};
@@ -15,26 +12,9 @@ use ringmain_routing::{Reason, Stop};
 use crate::attempt::{Attempts, Lost, Won};
 use crate::exchange::{Answer, Arrived, ProviderReply};
 use crate::gateway::Gateway;
+use crate::headers;
 use crate::inspect::Inspected;
 use crate::reply::{self, Account, ReplyBody};
-
-/// Headers of a provider's answer that are between it and us.
-static HOP_BY_HOP: [HeaderName; 14] = [
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    CONNECTION,
-    CONTENT_LENGTH,
-    CONTENT_ENCODING,
-    TRANSFER_ENCODING,
-    SET_COOKIE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("te"),
-    HeaderName::from_static("trailer"),
-    HeaderName::from_static("upgrade"),
-    HeaderName::from_static("alt-svc"),
-    HeaderName::from_static("strict-transport-security"),
-];
 
 /// The answer that was won.
 #[must_use]
@@ -51,7 +31,7 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
     if relayed {
-        *response.headers_mut() = passed_on(headers);
+        *response.headers_mut() = headers::to_caller(headers);
     }
     if request.facts.stream {
         reply::stream_headers(response.headers_mut(), request.framing.content_type());
@@ -128,29 +108,12 @@ fn is_providers_own(fault: &Fault) -> bool {
 fn provider_error(reply: ProviderReply, fault: &Fault, account: &Account<'_>) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::whole(reply.body));
     *response.status_mut() = reply.status;
-    *response.headers_mut() = passed_on(reply.headers);
+    *response.headers_mut() = headers::to_caller(reply.headers);
     if let Some(wait) = fault.retry_after {
         response.headers_mut().entry(http::header::RETRY_AFTER).or_insert_with(|| reply::retry_after(wait));
     }
     account.write(response.headers_mut());
     response
-}
-
-fn passed_on(mut headers: HeaderMap) -> HeaderMap {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
-    headers
 }
 
 fn fault_for_caller(gateway: &Gateway, lost: &Lost, request: &Inspected) -> Fault {

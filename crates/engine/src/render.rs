@@ -12,23 +12,28 @@ pub use quirks::Departures;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderName, HeaderValue, Method, Uri};
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
-use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Operation, Origin, Phase};
 use ringmain_dialects::continuation::{self, Form, Said};
+use ringmain_dialects::provenance::{self, Maker};
 use ringmain_dialects::{Loss, LossKind, ir, registry, shared};
 use ringmain_wire::json::{Document, Edit};
 
+use crate::headers;
 use crate::inspect::Inspected;
 use crate::operations::{self, DecodeFault, Work};
 use crate::resume::Rest;
+use crate::stored;
 use crate::target::Target;
 use quirks::Asked;
 
 /// A request body for one target.
 #[derive(Debug)]
 pub struct Rendered {
+    /// The method.
+    pub method: Method,
     /// The body in pieces that share the caller's bytes where nothing changed.
     pub parts: Vec<Bytes>,
     /// Path and query at the provider's host.
@@ -41,6 +46,8 @@ pub struct Rendered {
     pub auth: Auth,
     /// The provider may tell usage at the end of the stream though the caller did not ask for it.
     pub strip_usage: bool,
+    /// What goes along of the caller's headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
     /// What is to be done instead of sending the parts, where an operation is an exchange of its own.
@@ -56,6 +63,9 @@ pub struct Rendered {
 /// # Errors
 /// The target cannot be told this (a 400 naming the field); another one may.
 pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
+    if let Some(stored) = &request.stored {
+        return stored::render(request, target, stored);
+    }
     let facts = &request.facts;
     let (endpoint, uri) = place(request, target)?;
     let auth = target.provider.kind.auth_at(endpoint).clone();
@@ -63,17 +73,20 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         let losses = bearable(request, target, losses)?;
         let (parts, decode_fault) = (Vec::new(), operations::decode_fault(facts.operation));
         let (dialect, relayed, strip_usage, work) = (None, false, false, Some(work));
+        let (method, headers, form) = (Method::POST, Vec::new(), None);
         return Ok(Rendered {
+            method,
             parts,
             uri,
             dialect,
             relayed,
             auth,
             strip_usage,
+            headers,
             losses,
             work,
             decode_fault,
-            form: None,
+            form,
         });
     }
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
@@ -89,7 +102,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         } else {
             Cow::Borrowed(decoded)
         };
-        translated(&asked, target, endpoint)?
+        translated(request, &asked, target, endpoint)?
     };
     let strip_usage =
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
@@ -106,16 +119,22 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if relayed && request.model_in_body && named && facts.model != target.name.model {
         edits.push(Edit::set("/model", json_text(&target.name.model)));
     }
+    if relayed && facts.operation == Operation::CountTokens {
+        edits.extend(model_inside(&base, &target.name.model));
+    }
     if strip_usage && target.departures.stream_usage() == StreamUsage::OnRequest {
         edits.push(Edit::set("/stream_options/include_usage", "true"));
     }
     adapt(endpoint, &mut edits);
+    let headers::Passed { headers, edit } = headers::passed(request, target, endpoint, &base, &mut losses);
+    edits.extend(edit);
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
     let losses = bearable(request, target, losses)?;
     let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
     let work = operations::as_it_is(request, target, endpoint, &parts);
     let decode_fault = operations::decode_fault(facts.operation);
-    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault, form: None })
+    let (method, form) = (Method::POST, None);
+    Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, decode_fault, form })
 }
 
 /// What is lost, as the caller is to be told of it.
@@ -144,11 +163,13 @@ pub fn rest(request: &Inspected, target: &Target, rest: &Rest, prefill: bool) ->
         Said::Text(_) => Form::Instruction,
     };
     let asked = continuation::ask(request.decoded()?, rest.said(), rest.tokens, form);
-    let (base, mut losses) = translated(&asked, target, endpoint)?;
+    let (base, mut losses) = translated(request, &asked, target, endpoint)?;
     let begun = form == Form::Anew && request.facts.needs.contains(Capabilities::PREFILL);
     let asked = Asked { document: &base, endpoint, prefill: form == Form::Prefill || begun, relayed: false };
     let mut edits = target.departures.edits(&asked, &mut losses);
     adapt(endpoint, &mut edits);
+    let headers::Passed { headers, edit } = headers::passed(request, target, endpoint, &base, &mut losses);
+    edits.extend(edit);
     let parts = base.splice(&edits).map_err(|error| cannot(error.to_string()))?.into_parts();
     losses.retain(|loss| loss.kind != LossKind::Defaulted);
     if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
@@ -157,8 +178,8 @@ pub fn rest(request: &Inspected, target: &Target, rest: &Rest, prefill: bool) ->
     let auth = target.provider.kind.auth_at(endpoint).clone();
     let (dialect, form) = (endpoint.dialect, Some(form));
     let (work, decode_fault) = (None, operations::decode_fault(request.facts.operation));
-    let (relayed, strip_usage) = (false, false);
-    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault, form })
+    let (method, relayed, strip_usage) = (Method::POST, false, false);
+    Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, decode_fault, form })
 }
 
 /// What the endpoint wants otherwise than its dialect says.
@@ -180,6 +201,7 @@ fn place<'t>(request: &Inspected, target: &'t Target) -> Result<(&'t Endpoint, U
 }
 
 fn translated<'a>(
+    request: &Inspected,
     asked: &ir::Request,
     target: &Target,
     endpoint: &Endpoint,
@@ -191,11 +213,28 @@ fn translated<'a>(
             format!("only the provider it was made for knows it, and {} is asked in another dialect", target.name);
         return Err(cannot(format!("{field} cannot be carried: {why}")));
     }
-    let encoded = codec
-        .encode_request(asked, &target.profile)
-        .map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
+    let counts = request.facts.operation == Operation::CountTokens;
+    let mut asked = Cow::Borrowed(asked);
+    let mut lost = Vec::new();
+    if provenance::has_proofs(&asked) {
+        let maker = Maker::of(codec.dialect(), &target.name.provider, &target.name.model);
+        lost = provenance::claim(asked.to_mut(), &maker);
+    }
+    let encoded = match endpoint.dialect.and_then(registry::counting) {
+        Some(counting) if counts => counting.encode(&asked, &target.profile),
+        _ => codec.encode_request(&asked, &target.profile),
+    };
+    let encoded = encoded.map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
-    Ok((Cow::Owned(document), encoded.losses))
+    lost.extend(encoded.losses);
+    Ok((Cow::Owned(document), lost))
+}
+
+/// Gemini's envelope of a request to count repeats the model of the path.
+fn model_inside(document: &Document, model: &str) -> Option<Edit> {
+    let places = ["/generateContentRequest/model", "/generate_content_request/model"];
+    let place = places.into_iter().find(|place| document.has(place))?;
+    Some(Edit::set(place, json_text(&format!("models/{model}"))))
 }
 
 fn json_text(text: &str) -> Bytes {

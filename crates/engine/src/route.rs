@@ -36,7 +36,7 @@ impl Route {
     /// Tells the view which targets do not serve the operation in any dialect we could ask them in.
     pub fn exclude_unserved(&self, facts: &RequestFacts, view: &mut View) {
         for (at, target) in self.targets.iter().enumerate() {
-            if target.endpoint(facts.operation, facts.dialect).is_none() {
+            if !target.serves(facts.operation, facts.dialect) {
                 view.exclude(at, Reason::Unserved);
             }
         }

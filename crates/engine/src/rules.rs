@@ -93,6 +93,13 @@ impl Rules {
         }
     }
 
+    /// The way to `provider/model` past every route; `None` where there is no such provider.
+    #[must_use]
+    pub fn straight(&self, name: &str, metrics: &Metrics) -> Option<Chosen> {
+        let selection = self.config.straight(name)?;
+        Some(Chosen { route: self.make(&selection, metrics), why: selection.why })
+    }
+
     fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Chosen>> {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }

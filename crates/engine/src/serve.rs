@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::ALLOW;
+use http::header::{ACCEPT_ENCODING, ALLOW};
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use ringmain_core::{Operation, RequestId};
 use ringmain_upstream::Upstream;
+use ringmain_wire::coding::KNOWN;
 
 use crate::accept::{Refused, accept};
 use crate::attempt::Attempts;
 use crate::gateway::Gateway;
-use crate::inspect::inspect;
+use crate::inspect::{Inspected, inspect};
 use crate::read::read;
 use crate::reply::{Account, ReplyBody};
-use crate::{models, relay, reply};
+use crate::{models, relay, reply, stored};
 
 /// Serves one request of the data plane. Never fails: what goes wrong is an answer in the caller's dialect.
 pub async fn serve<B>(gateway: &Arc<Gateway>, upstream: &Upstream, request: Request<B>) -> Response<ReplyBody>
@@ -30,6 +31,9 @@ where
             gateway.refused(id, &fault);
             let account = Account { request: id, target: None, attempts: 0, route: None, why: None, losses: &[] };
             let mut response = reply::error(dialect, &fault, &account);
+            if fault.status == Some(415) {
+                response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(KNOWN));
+            }
             if let Some(allow) = allow.and_then(|method| HeaderValue::try_from(method.as_str()).ok()) {
                 response.headers_mut().insert(ALLOW, allow);
             }
@@ -56,14 +60,24 @@ where
 
     let caller = gateway.identify(&head.headers, head.uri.query()).map_err(refuse)?;
     if accepted.operation == Operation::Models {
-        return Ok(models::list(gateway, &caller, dialect, &head.headers, id));
+        let (wanted, query) = (accepted.model.as_deref(), head.uri.query());
+        return models::answer(gateway, &caller, dialect, wanted, &head.headers, query, id);
     }
-    let body = read(body, gateway.max_body()).await.map_err(refuse)?;
+    if let Some(stored) = accepted.stored {
+        let inspected = stored::inspect(gateway, &caller, id, started, stored, head.headers).map_err(refuse)?;
+        return Ok(run(gateway, upstream, inspected).await);
+    }
+    let body = read(body, &head.headers, gateway.max_body()).await.map_err(refuse)?;
     let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
+    Ok(run(gateway, upstream, inspected).await)
+}
+
+/// The stages of a request that has a route.
+async fn run(gateway: &Arc<Gateway>, upstream: &Upstream, inspected: Inspected) -> Response<ReplyBody> {
     let inspected = Arc::new(inspected);
     let mut attempts = Box::new(Attempts::none(gateway, upstream, &inspected));
-    Ok(match attempts.run().await {
+    match attempts.run().await {
         Ok(won) => relay::won(won, attempts),
         Err(stop) => relay::lost(gateway, *attempts, stop),
-    })
+    }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, Loss, Money, Tick, Timings, Usage};
+use ringmain_core::{Fault, FaultClass, Loss, Money, Operation, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnded, RequestEnded, Served, emit};
 
@@ -29,6 +29,8 @@ pub struct AttemptGuard {
     estimated: bool,
     /// What the response headers said of the key.
     pub limits: Option<Limits>,
+    /// The target was asked: false where the gateway could answer by itself.
+    pub asked: bool,
     settled: bool,
 }
 
@@ -52,6 +54,7 @@ impl AttemptGuard {
             usage: None,
             estimated: false,
             limits: None,
+            asked: true,
             settled: false,
         }
     }
@@ -85,6 +88,9 @@ impl AttemptGuard {
     /// the first token of a stream took.
     pub fn committed(&mut self, flows: bool) {
         self.timings.first_token = Some(self.elapsed());
+        if matches!(self.request.facts.operation, Operation::CountTokens | Operation::Passthrough) {
+            return;
+        }
         let limits = if flows { self.limits.take() } else { None };
         let is_stream = self.request.facts.stream;
         if !self.attempt.probe && !is_stream && limits.is_none() {
@@ -151,11 +157,19 @@ impl AttemptGuard {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        // Counting has limits, a pace and outages of its own, and so has what is stored: nothing is learned from it for
+        // conversations.
+        let (seen, limits) = match self.request.facts.operation {
+            Operation::CountTokens | Operation::Passthrough => {
+                (Seen::Cancelled { first_token: Some(self.timings.total) }, None)
+            }
+            _ => (seen, self.limits.take()),
+        };
         let observation = Observation {
             attempt: self.attempt,
             started: self.started,
             seen,
-            limits: self.limits.take(),
+            limits,
             marks: self.request.facts.marks.clone(),
         };
         let seed = self.request.seed.nth("observe", self.started.0);
@@ -165,6 +179,9 @@ impl AttemptGuard {
             Ended::Failed(fault) => (Some(*fault), false, self.cost()),
             Ended::Cancelled => (None, false, self.cost()),
         };
+        if !self.asked {
+            return;
+        }
         self.request.trace().settled(Settled {
             attempt: &self.attempt,
             started: self.started,

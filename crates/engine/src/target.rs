@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
 use ringmain_core::{Capabilities, Dialect, Operation, TargetName};
-use ringmain_dialects::TargetProfile;
+use ringmain_dialects::{TargetProfile, registry};
 use ringmain_routing::{KeyIx, TargetIx};
 use ringmain_telemetry::{Metrics, TargetMeter};
 use ringmain_upstream::Origin;
@@ -59,9 +59,14 @@ pub struct ProviderLink {
     pub absent: Absent,
 }
 
-/// Dialects that a server turned out not to have, though its kind does: many servers are compatible in part.
+/// What a server turned out not to have, though its kind does: many servers are compatible in part.
 #[derive(Debug, Default)]
-pub struct Absent(AtomicU8);
+pub struct Absent {
+    /// A bit for each dialect.
+    dialects: AtomicU8,
+    /// A way to count tokens.
+    counting: AtomicBool,
+}
 
 impl Absent {
     const fn bit(dialect: Dialect) -> u8 {
@@ -69,11 +74,11 @@ impl Absent {
     }
 
     fn has(&self, dialect: Dialect) -> bool {
-        self.0.load(Ordering::Relaxed) & Self::bit(dialect) != 0
+        self.dialects.load(Ordering::Relaxed) & Self::bit(dialect) != 0
     }
 
     fn add(&self, dialect: Dialect) {
-        self.0.fetch_or(Self::bit(dialect), Ordering::Relaxed);
+        self.dialects.fetch_or(Self::bit(dialect), Ordering::Relaxed);
     }
 }
 
@@ -190,20 +195,42 @@ impl Target {
     /// it, else the provider's preferred one that there is a codec for.
     #[must_use]
     pub fn endpoint(&self, operation: Operation, dialect: Dialect) -> Option<&Endpoint> {
+        let counts = operation == Operation::CountTokens;
+        if counts && self.provider.absent.counting.load(Ordering::Relaxed) {
+            return None;
+        }
         let endpoints = self.provider.kind.endpoints_for(operation, &self.name.model);
         let spoken = |endpoint: &&Endpoint| {
-            endpoint.dialect.is_none_or(|dialect| ringmain_dialects::registry::codec(dialect).is_some())
+            endpoint.dialect.is_none_or(|dialect| registry::codec(dialect).is_some())
+                && (!counts || endpoint.dialect.and_then(registry::counting).is_some())
                 && self.provider.dialect.is_none_or(|pinned| endpoint.dialect.is_none_or(|spoken| spoken == pinned))
                 && !endpoint.dialect.is_some_and(|dialect| self.provider.absent.has(dialect))
         };
         let same = endpoints.clone().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
         same.or_else(|| {
-            let translates = matches!(operation, Operation::Chat);
+            let translates = matches!(operation, Operation::Chat | Operation::CountTokens);
             // Embeddings without a dialect are asked for in OpenAI's shape, which Cohere's callers do not write.
             let shaped = operation != Operation::Embeddings || dialect != Dialect::CohereV2;
             let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none() && shaped;
             endpoints.filter(spoken).find(fits)
         })
+    }
+
+    /// Can it serve this operation in any way? Where it chats, tokens are counted, by us if not by its provider.
+    #[must_use]
+    pub fn serves(&self, operation: Operation, dialect: Dialect) -> bool {
+        // What is asked of a stored response is asked where responses are made.
+        if operation == Operation::Passthrough {
+            let endpoint = self.endpoint(Operation::Chat, dialect);
+            return endpoint.is_some_and(|endpoint| endpoint.dialect == Some(dialect));
+        }
+        let estimates = operation == Operation::CountTokens && self.endpoint(Operation::Chat, dialect).is_some();
+        estimates || self.endpoint(operation, dialect).is_some()
+    }
+
+    /// Its server has no way to count tokens: from now on it is not asked, for as long as these rules are in force.
+    pub(crate) fn forgo_counting(&self) {
+        self.provider.absent.counting.store(true, Ordering::Relaxed);
     }
 
     /// Its server has no endpoint of the caller's dialect: from now on it is asked in its kind's preferred one, for as

@@ -18,6 +18,7 @@ use ringmain_upstream::Origin;
 use ringmain_wire::json::{Document, Object};
 
 use crate::inspect::Inspected;
+use crate::kept::Keeping;
 use crate::route::Route;
 use crate::target::{Absent, Key, ProviderLink, Target};
 
@@ -60,6 +61,8 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
         key_optional: true,
         auth: Auth::Bearer,
         headers: Vec::new(),
+        pass_headers: Vec::new(),
+        betas: None,
         endpoints,
         quirks,
         errors: Vec::new(),
@@ -206,6 +209,10 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         why: "a test".into(),
         seed: Seed(1),
         deadline: Tick(u64::MAX),
+        keeping: Keeping::default(),
+        pin: None,
+        learns: None,
+        stored: None,
         trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
         form: None,

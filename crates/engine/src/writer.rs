@@ -13,6 +13,8 @@ use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStar
 use ringmain_wire::json_array::JsonArrayEncoder;
 
 use crate::frames::Frame;
+use crate::kept::Seal;
+use crate::pins::Learner;
 use half::Events;
 pub use half::{Gathered, Second};
 
@@ -45,9 +47,15 @@ enum Way {
         strip_usage: bool,
         framing: Framing,
         array: Option<JsonArrayEncoder>,
+        learner: Option<Box<Learner>>,
     },
     /// Another dialect, or the second half of an answer: through events.
-    Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, events: Events },
+    Translate {
+        decoder: Box<dyn StreamDecoder>,
+        encoder: Box<dyn StreamEncoder>,
+        seal: Option<Box<Seal>>,
+        events: Events,
+    },
     /// The second half of an answer, on its own for now: its events wait.
     Gather { decoder: Box<dyn StreamDecoder>, events: Vec<Event>, looked: usize },
     /// Its events have gone over to the first half.
@@ -55,16 +63,27 @@ enum Way {
 }
 
 impl Writer {
-    /// Passes events on. `strip_usage`: we asked for usage, the caller did not.
+    /// Passes events on. `strip_usage`: we asked for usage, the caller did not. `learner` remembers whom it is of.
     #[must_use]
-    pub fn relay(codec: &'static dyn Codec, strip_usage: bool, framing: Framing) -> Self {
-        Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None })
+    pub fn relay(
+        codec: &'static dyn Codec,
+        strip_usage: bool,
+        framing: Framing,
+        learner: Option<Box<Learner>>,
+    ) -> Self {
+        Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None, learner })
     }
 
-    /// Translates events. `signs`: the provider signs its thinking, and the caller sees the signature.
+    /// Translates events. `seal`: what is done with the proofs in them. `signs`: the provider signs its thinking, and the
+    /// caller sees the signature.
     #[must_use]
-    pub fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, signs: bool) -> Self {
-        Self::of(Way::Translate { decoder, encoder, events: Events::new(signs) })
+    pub fn translate(
+        decoder: Box<dyn StreamDecoder>,
+        encoder: Box<dyn StreamEncoder>,
+        seal: Option<Box<Seal>>,
+        signs: bool,
+    ) -> Self {
+        Self::of(Way::Translate { decoder, encoder, seal, events: Events::new(signs) })
     }
 
     fn of(way: Way) -> Self {
@@ -127,7 +146,8 @@ impl Writer {
         }
         let (name, data) = (frame.event(), frame.data());
         match &mut self.way {
-            Way::Relay { tap, strip_usage, framing, array, .. } => {
+            Way::Relay { tap, strip_usage, framing, array, learner, .. } => {
+                learner.iter_mut().for_each(|learner| learner.event(&data));
                 let glance = tap.event(name.as_deref(), &data);
                 self.seen.useful |= glance.useful;
                 self.seen.refused |= glance.refused;
@@ -144,10 +164,11 @@ impl Writer {
                     }
                 }
             }
-            Way::Translate { decoder, encoder, events } => {
+            Way::Translate { decoder, encoder, seal, events } => {
                 if decoder.event(name.as_deref(), &data, &mut events.list).is_err() {
                     self.skipped += 1;
                 }
+                proofs(seal, &mut events.list);
                 events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
             }
             Way::Gather { decoder, events, looked } => {
@@ -172,11 +193,12 @@ impl Writer {
                 }
                 whole
             }
-            Way::Translate { decoder, encoder, events } => {
+            Way::Translate { decoder, encoder, seal, events } => {
                 if self.seen.terminal {
                     return true;
                 }
                 let whole = decoder.end(lenient, &mut events.list).is_ok();
+                proofs(seal, &mut events.list);
                 events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
                 whole && self.error.is_none()
             }
@@ -229,6 +251,13 @@ impl Writer {
         if !bytes.is_empty() {
             out.push_back(bytes.into());
         }
+    }
+}
+
+/// What is done with the proofs in events that have just come.
+fn proofs(seal: &mut Option<Box<Seal>>, events: &mut [Event]) {
+    if let Some(seal) = seal {
+        events.iter_mut().for_each(|event| seal.event(event));
     }
 }
 

@@ -38,6 +38,7 @@ impl Vendor {
 pub(crate) enum Endpoint {
     Chat,
     Responses,
+    ResponsesCountTokens,
     Messages,
     CountTokens,
     /// Messages on Vertex AI; plain or as a stream.
@@ -86,6 +87,7 @@ impl Endpoint {
             Self::Models(vendor) => vendor,
             Self::Chat
             | Self::Responses
+            | Self::ResponsesCountTokens
             | Self::Embeddings
             | Self::Images
             | Self::Moderations
@@ -150,12 +152,13 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
 
 /// Many who speak a vendor's dialect serve it under a prefix of their own (`/openai/v1`, none, a deployment's name),
 /// so it is the end of the path that counts.
-const ENDINGS: [(&str, Endpoint); 13] = [
+const ENDINGS: [(&str, Endpoint); 14] = [
     ("/models/count-tokens:rawPredict", Endpoint::CountTokens),
     ("/computeMetadata/v1/instance/service-accounts/default/token", Endpoint::MachineToken),
     ("/token", Endpoint::Token),
     ("/chat/completions", Endpoint::Chat),
     ("/responses", Endpoint::Responses),
+    ("/responses/input_tokens", Endpoint::ResponsesCountTokens),
     ("/messages", Endpoint::Messages),
     ("/messages/count_tokens", Endpoint::CountTokens),
     ("/embeddings", Endpoint::Embeddings),
@@ -255,6 +258,7 @@ mod tests {
             ("/p/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
             ("/groq/v1/chat/completions", "groq", Endpoint::Chat, None),
             ("/v1/responses", "openai", Endpoint::Responses, None),
+            ("/v1/responses/input_tokens", "openai", Endpoint::ResponsesCountTokens, None),
             ("/p/azure/openai/v1/responses", "azure", Endpoint::Responses, None),
             ("/v1/messages", "anthropic", Endpoint::Messages, None),
             ("/p/x/v1/messages/count_tokens", "x", Endpoint::CountTokens, None),

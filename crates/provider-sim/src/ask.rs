@@ -17,7 +17,7 @@ pub(crate) use bedrock::{count_tokens as bedrock_count_tokens, parse as bedrock}
 pub(crate) use cohere::parse as cohere;
 pub(crate) use gemini::{count_tokens as gemini_count_tokens, parse as gemini};
 pub(crate) use openai::parse as openai;
-pub(crate) use responses::parse as responses;
+pub(crate) use responses::{count_tokens as responses_count_tokens, parse as responses};
 
 /// What makes one answer differ from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

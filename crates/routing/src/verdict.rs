@@ -124,6 +124,8 @@ pub enum Reason {
     /// It cannot be told this request: its dialect has no form for something in it, or the route refuses losses and there
     /// would be one. The record says which field.
     CannotCarry,
+    /// The request goes on from something that another provider has, or this one under another credential.
+    Pinned,
 }
 
 impl Reason {
@@ -135,7 +137,8 @@ impl Reason {
             | Self::ContextTooSmall { .. }
             | Self::OutOfRegion
             | Self::Unserved
-            | Self::CannotCarry => true,
+            | Self::CannotCarry
+            | Self::Pinned => true,
             Self::BreakerOpen { .. }
             | Self::HostDown { .. }
             | Self::Limited { .. }
@@ -163,7 +166,8 @@ impl Reason {
             | Self::ContextTight { .. }
             | Self::OutOfRegion
             | Self::Unserved
-            | Self::CannotCarry => None,
+            | Self::CannotCarry
+            | Self::Pinned => None,
         }
     }
 
@@ -196,6 +200,7 @@ impl Reason {
             Self::OutOfRegion => "out-of-region",
             Self::Unserved => "unserved",
             Self::CannotCarry => "cannot-carry",
+            Self::Pinned => "pinned",
         }
     }
 
@@ -238,6 +243,7 @@ impl fmt::Display for Reason {
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
             Self::Unserved => f.write_str("does not serve this operation"),
             Self::CannotCarry => f.write_str("something in the request cannot be carried to it"),
+            Self::Pinned => f.write_str("what the request goes on from is with another provider or credential"),
         }
     }
 }

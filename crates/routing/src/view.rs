@@ -169,6 +169,23 @@ impl View {
     }
 }
 
+impl View {
+    /// Tells the decision that of the credentials of the candidate at `position` only this one will do. A row without it
+    /// stays as it is. Every view of such a request needs it: credentials are chosen for each attempt.
+    pub fn only_key(&mut self, position: usize, key: KeyIx) {
+        let Some(row) = self.rows.get_mut(position) else { return };
+        let Some(keys) = self.keys.get_mut(row.first_key..row.end_key) else { return };
+        let Some(standing) = keys.iter().find(|known| known.key == key).map(|known| known.standing) else { return };
+        for other in keys.iter_mut().filter(|known| known.key != key) {
+            other.standing = Standing::Out(Reason::Pinned);
+        }
+        // What is known of the candidate already may be worse than its place and the key.
+        if !matches!(row.standing, Standing::Out(reason) if reason.is_lasting()) {
+            row.standing = row.place.and(standing);
+        }
+    }
+}
+
 /// Copies what is known of the candidates of `policy`, and of them for the request of these `facts`; without facts, as for
 /// a request that needs nothing in particular.
 #[must_use]

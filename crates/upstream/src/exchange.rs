@@ -8,11 +8,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, response};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, Request, Response, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use ringmain_wire::coding::{CodingError, Decoder, codings};
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
@@ -100,11 +102,24 @@ impl Upstream {
         })
         .await
         .map_err(|error| SendError::new(Stage::Exchange, error))?;
-        let (head, incoming) = response.into_parts();
+        let (mut head, incoming) = response.into_parts();
         let connection = finished.is_none().then_some(connection);
-        let body = AnswerBody { incoming, connection, pool: Arc::clone(&self.pool), origin: Arc::clone(origin) };
+        let decoder = decoder(&mut head.headers)?;
+        let (pool, origin) = (Arc::clone(&self.pool), Arc::clone(origin));
+        let body = AnswerBody { incoming, connection, pool, origin, decoder };
         Ok(Exchange { head, body, reused })
     }
+}
+
+/// Undoes the encodings that a server chose though none was asked for. The headers then are those of the body as read.
+fn decoder(headers: &mut HeaderMap) -> Result<Option<Box<Decoder>>, SendError> {
+    let Some(encodings) = headers.remove(CONTENT_ENCODING) else { return Ok(None) };
+    let codings = codings(encodings.to_str().unwrap_or("?")).map_err(|error| SendError::new(Stage::Body, error))?;
+    if codings.is_empty() {
+        return Ok(None);
+    }
+    headers.remove(CONTENT_LENGTH);
+    Ok(Some(Box::new(Decoder::new(&codings))))
 }
 
 /// The connection was closed by the other side before a byte of an answer.
@@ -128,6 +143,8 @@ pub struct AnswerBody {
     connection: Option<Box<Connection>>,
     pool: Arc<Pool>,
     origin: Arc<Origin>,
+    /// For an answer that came encoded.
+    decoder: Option<Box<Decoder>>,
 }
 
 impl fmt::Debug for AnswerBody {
@@ -137,11 +154,42 @@ impl fmt::Debug for AnswerBody {
 }
 
 impl AnswerBody {
-    /// The next bytes; `None` at the end, when the connection goes back to the pool.
+    /// The next bytes, decoded; `None` at the end, when the connection goes back to the pool.
     ///
     /// # Errors
-    /// The connection broke before the end.
+    /// The connection broke before the end, or the bytes are not what their encoding says.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        let Some(mut decoder) = self.decoder.take() else { return self.poll_raw(cx) };
+        loop {
+            match decoder.next() {
+                Ok(Some(piece)) => {
+                    self.decoder = Some(decoder);
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(self.unreadable(error)))),
+            }
+            match self.poll_raw(cx) {
+                Poll::Pending => {
+                    self.decoder = Some(decoder);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(bytes))) => decoder.push(bytes),
+                Poll::Ready(None) => {
+                    return Poll::Ready(decoder.finish().err().map(|error| Err(self.unreadable(error))));
+                }
+                broken @ Poll::Ready(Some(Err(_))) => return broken,
+            }
+        }
+    }
+
+    /// The rest of such a body says nothing.
+    fn unreadable(&mut self, error: CodingError) -> SendError {
+        self.connection = None;
+        SendError::new(Stage::Body, error)
+    }
+
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
         loop {
             let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(frame) => frame,

@@ -47,6 +47,8 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
         key_optional: raw.key_optional,
         auth: auth(raw.auth),
         headers: raw.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+        pass_headers: raw.pass_headers.into_iter().map(|name| name.to_ascii_lowercase()).collect(),
+        betas: raw.betas,
         endpoints: raw.endpoints.into_iter().filter_map(|raw| endpoint(scope, raw)).collect(),
         quirks: scope.quirks(raw.quirks),
         errors: raw.errors.into_iter().filter_map(|raw| error_rule(scope, raw)).collect(),
@@ -87,7 +89,7 @@ fn base_url(scope: &mut Scope<'_>, url: Text) -> String {
 }
 
 fn path(scope: &mut Scope<'_>, path: Text) -> String {
-    let words = ["{model}", "{model_segment}", "{project}", "{region}"];
+    let words = ["{model}", "{model_segment}", "{base_model_segment}", "{project}", "{region}"];
     let plain = words.iter().fold(path.value.clone(), |path, word| path.replace(word, ""));
     if !path.value.starts_with('/') || plain.contains(['{', '}', '#', ' ']) {
         let message =

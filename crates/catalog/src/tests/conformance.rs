@@ -49,6 +49,7 @@ fn providers_can_be_reached() {
         for (name, value) in &provider.headers {
             assert!(http_token(name) && !value.is_empty(), "{id}: {name}");
         }
+        assert!(provider.pass_headers.iter().all(|name| http_token(name)), "{id}");
         assert!(provider.unavailable.as_ref().is_none_or(|why| !why.is_empty() && !why.contains('\n')), "{id}");
         endpoints_are_right(provider);
     }

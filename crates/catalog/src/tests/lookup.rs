@@ -78,6 +78,11 @@ fn paths() {
     );
     assert_eq!(path("bedrock", chat, "amazon.nova-lite-v1:0", true), "/model/amazon.nova-lite-v1%3A0/converse-stream");
     assert_eq!(path("bedrock", chat, "arn:aws:x/y", false), "/model/arn%3Aaws%3Ax%2Fy/converse");
+    let count = Operation::CountTokens;
+    assert_eq!(
+        path("bedrock", count, "us.anthropic.claude-x-v1:0", false),
+        "/model/anthropic.claude-x-v1%3A0/count-tokens"
+    );
     assert_eq!(path("bedrock", chat, "..", false), "/model/%2E%2E/converse");
     // A caller's model name cannot leave its place in the path.
     assert_eq!(

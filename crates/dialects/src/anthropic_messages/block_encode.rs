@@ -77,7 +77,12 @@ fn encode(context: &mut Context<'_>, role: Role, block: &Block, path: &str) -> R
             Some(tool_result(context, id, content, *is_error, path)?)
         }
         BlockKind::Reasoning { text, signature, redacted } => {
-            let value = reasoning(context.own, text, signature.as_deref(), redacted.as_deref());
+            let value = reasoning(
+                context.own || context.request.signatures.are_targets(),
+                text,
+                signature.as_deref(),
+                redacted.as_deref(),
+            );
             if value.is_none() {
                 context.dropped(path);
             }
@@ -146,9 +151,9 @@ fn tool_result(
     Ok(Value::Object(value))
 }
 
-/// Thinking goes back only with the proof that it is the model's own.
-fn reasoning(own: bool, text: &str, signature: Option<&str>, redacted: Option<&str>) -> Option<Value> {
-    let ours = |token: &&str| own || is_plausible(token);
+/// Thinking goes back only with the proof that it is the model's own. `proven`: whose a proof is, is known.
+fn reasoning(proven: bool, text: &str, signature: Option<&str>, redacted: Option<&str>) -> Option<Value> {
+    let ours = |token: &&str| proven || is_plausible(token);
     if let Some(signature) = signature.filter(ours) {
         return Some(json!({ "type": "thinking", "thinking": text, "signature": signature }));
     }

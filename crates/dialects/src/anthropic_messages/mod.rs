@@ -7,6 +7,7 @@
 mod block_decode;
 mod block_encode;
 mod conversation;
+mod count;
 mod fault;
 mod inspect;
 mod request_decode;
@@ -39,6 +40,11 @@ use crate::shared::told::told;
 
 /// This folder's dialect.
 const OWN: Dialect = Dialect::AnthropicMessages;
+
+/// Does a request hold a tool loop that the API would refuse to go on with, as a model elsewhere began it?
+pub(crate) fn holds_foreign(body: &[u8]) -> bool {
+    thinking::is_stuck(body)
+}
 
 /// Anthropic Messages, also as other hosts speak it.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,5 +1,10 @@
 //! How much the model is to think: a token budget for older models, an effort for newer ones.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::conversation::Conversation;
@@ -67,6 +72,11 @@ impl Thinking {
 pub(super) fn plan(context: &mut Context<'_>, conversation: &Conversation) -> Thinking {
     let Some(reasoning) = &context.request.reasoning else { return Thinking::default() };
     if context.own {
+        // A tool loop that a model elsewhere began, whose proofs were taken out, cannot be continued by thinking.
+        if conversation.lacks_thinking() && reasoning.budget_tokens.is_some_and(|tokens| tokens > 0) {
+            context.dropped("thinking");
+            return Thinking::default();
+        }
         return own(reasoning);
     }
     let known = context.profile.capabilities;
@@ -93,6 +103,41 @@ pub(super) fn plan(context: &mut Context<'_>, conversation: &Conversation) -> Th
         return Thinking::default();
     }
     budgeted(context, reasoning)
+}
+
+/// Would the API refuse to go on: does it think with a budget, in a tool loop whose last call does not begin with its
+/// thinking? Such a call was made by a model elsewhere. Looks for words first: most bodies are not opened.
+pub(super) fn is_stuck(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        messages: Vec<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        content: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+    }
+    let says = |word: &str| memmem::find(body, word.as_bytes()).is_some();
+    if !says("\"budget_tokens\"") || !says("\"tool_result\"") {
+        return false;
+    }
+    let Ok(Request { messages }) = serde_json::from_slice(body) else { return false };
+    let kinds = |message: &RawValue| -> Vec<String> {
+        let blocks = serde_json::from_str::<Message<'_>>(message.get());
+        let blocks = blocks.and_then(|message| serde_json::from_str::<Vec<Head<'_>>>(message.content.get()));
+        blocks.into_iter().flatten().map(|head| head.kind.into_owned()).collect()
+    };
+    let [.., asked, results] = messages.as_slice() else { return false };
+    let asked = kinds(asked);
+    kinds(results).iter().any(|kind| kind == "tool_result")
+        && asked.iter().any(|kind| kind == "tool_use")
+        && !asked.first().is_some_and(|kind| matches!(kind.as_str(), "thinking" | "redacted_thinking"))
 }
 
 /// The caller wrote this dialect: what it said, as it said it.
@@ -145,4 +190,28 @@ fn budgeted(context: &mut Context<'_>, reasoning: &Reasoning) -> Thinking {
     // Shown is what a budget gives anyway, and older hosts do not know the field.
     let visible = reasoning.visible.filter(|visible| !visible);
     Thinking { mode: Some(Mode::Budget(tokens)), effort: None, visible }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_another_model_began() {
+        let body = |first: &str, thinking: &str| {
+            format!(
+                r#"{{"thinking":{thinking},"messages":[{{"role":"user","content":"hi"}},{{"role":"assistant","content":[{first}{{"type":"tool_use","id":"c","name":"f","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"c","content":"1"}}]}}]}}"#
+            )
+        };
+        let budget = r#"{"type":"enabled","budget_tokens":2000}"#;
+        assert!(is_stuck(body("", budget).as_bytes()));
+        assert!(is_stuck(body(r#"{"type":"text","text":"x"},"#, budget).as_bytes()));
+        for own in
+            [r#"{"type":"thinking","thinking":"x","signature":"s"},"#, r#"{"type":"redacted_thinking","data":"s"},"#]
+        {
+            assert!(!is_stuck(body(own, budget).as_bytes()), "{own}");
+        }
+        assert!(!is_stuck(body("", r#"{"type":"adaptive"}"#).as_bytes()));
+        assert!(!is_stuck(br#"{"budget_tokens":1,"tool_result":1}"#));
+    }
 }

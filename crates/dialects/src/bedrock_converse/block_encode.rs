@@ -189,6 +189,7 @@ fn tool_result(
 
 /// Thinking goes back only with the proof that it is the model's own.
 fn reasoning(context: &mut Context<'_>, text: &str, signature: Option<&str>, redacted: Option<&str>) -> Option<Value> {
+    let proven = context.own || context.request.signatures.are_targets();
     let content = match (signature, redacted) {
         (signature, None) if context.own => {
             let mut value = json!({ "text": text });
@@ -197,10 +198,10 @@ fn reasoning(context: &mut Context<'_>, text: &str, signature: Option<&str>, red
             }
             json!({ "reasoningText": value })
         }
-        (Some(signature), _) if context.own || is_plausible(signature) => {
+        (Some(signature), _) if proven || is_plausible(signature) => {
             json!({ "reasoningText": { "text": text, "signature": signature } })
         }
-        (_, Some(token)) if context.own || is_plausible(token) => json!({ "redactedContent": blob_of_token(token) }),
+        (_, Some(token)) if proven || is_plausible(token) => json!({ "redactedContent": blob_of_token(token) }),
         _ => return None,
     };
     Some(union("reasoningContent", content))

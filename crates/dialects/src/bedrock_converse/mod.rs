@@ -8,6 +8,7 @@
 mod block_decode;
 mod block_encode;
 mod conversation;
+mod count;
 mod family;
 mod fault;
 mod inspect;

@@ -83,6 +83,12 @@ impl Thinking {
 pub(super) fn plan(context: &mut Context<'_>, conversation: &Conversation) -> Thinking {
     let Some(reasoning) = &context.request.reasoning else { return Thinking::default() };
     if context.own {
+        // Proofs of others were taken out of a tool loop that can then not be continued by thinking.
+        let broken = context.request.signatures.lack_some() && conversation.lacks_thinking();
+        if broken && reasoning.budget_tokens.is_some_and(|tokens| tokens > 0) {
+            context.dropped("thinking");
+            return Thinking::default();
+        }
         return own(context.family, reasoning);
     }
     if reasoning.effort == Some(Effort::None) || reasoning.budget_tokens == Some(0) {

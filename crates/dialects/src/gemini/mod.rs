@@ -8,6 +8,7 @@
 //!
 //! Ids of function calls are optional here and demanded elsewhere: see [`parts::made_up_id`].
 
+mod count;
 mod fault;
 mod finish;
 mod inspect;

@@ -14,7 +14,7 @@ pub mod words;
 
 pub use content::{Block, BlockKind, CacheMark, Media, MediaSource, Role, Turn};
 pub use event::{BlockHead, Delta, Event};
-pub use request::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
+pub use request::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Signatures, Tool, ToolChoice};
 pub use response::{Finish, Response};
 pub use words::{Named, Place, Words};
 

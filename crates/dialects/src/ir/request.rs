@@ -38,10 +38,39 @@ pub struct Request {
     /// Fields that point to what only the provider they were written for remembers (`previous_response_id`). A target of
     /// another dialect would answer without it, so it is not asked.
     pub remembered: Vec<String>,
+    /// Whose the proofs in its reasoning and calls are.
+    pub signatures: Signatures,
     /// What this representation has no word for.
     pub extras: Vec<Extra>,
     /// What the caller called things.
     pub named: Named,
+}
+
+/// Whose the proofs in a request are. See [`crate::provenance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Signatures {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// Only such are left as the target takes.
+    Targets {
+        /// Others were taken out.
+        lacking: bool,
+    },
+}
+
+impl Signatures {
+    /// Is each of them one that the target takes?
+    #[must_use]
+    pub const fn are_targets(self) -> bool {
+        matches!(self, Self::Targets { .. })
+    }
+
+    /// Were some taken out?
+    #[must_use]
+    pub const fn lack_some(self) -> bool {
+        matches!(self, Self::Targets { lacking: true })
+    }
 }
 
 impl Request {
@@ -63,6 +92,7 @@ impl Request {
             include_usage: false,
             end_user: None,
             remembered: Vec::new(),
+            signatures: Signatures::default(),
             extras: Vec::new(),
             named: Named::default(),
         }

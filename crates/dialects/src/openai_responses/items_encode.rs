@@ -48,13 +48,17 @@ struct Out<'a> {
     losses: &'a mut Vec<Loss>,
     /// The caller wrote in this dialect.
     own: bool,
+    /// Whose a seal is, is known: the target takes each that is left.
+    proven: bool,
     /// What is being written, for losses.
     at: Whereabouts,
 }
 
 impl<'a> Out<'a> {
     fn new(request: &Request, losses: &'a mut Vec<Loss>) -> Self {
-        Self { items: Vec::new(), losses, own: request.dialect == OWN, at: Whereabouts::default() }
+        let own = request.dialect == OWN;
+        let proven = own || request.signatures.are_targets();
+        Self { items: Vec::new(), losses, own, proven, at: Whereabouts::default() }
     }
 
     fn dropped(&mut self, what: &str) {
@@ -219,7 +223,7 @@ impl<'a> Out<'a> {
             // Proven by another vendor's token: nothing a provider of this dialect would take.
             BlockKind::Reasoning { signature: Some(_), redacted: None, .. } => self.lost(),
             BlockKind::Reasoning { text, redacted, .. } => {
-                let sealed = redacted.as_deref().filter(|content| self.own || content.starts_with(SEALED));
+                let sealed = redacted.as_deref().filter(|content| self.proven || content.starts_with(SEALED));
                 let text = Some(text).filter(|text| !text.is_empty());
                 // Thinking without its seal proves nothing, and only the caller's own dialect may have a use for it.
                 if sealed.is_none() && !(self.own && text.is_some()) {

@@ -6,6 +6,7 @@
 //! What this dialect cannot say: stop texts, a seed, penalties, a failed tool, audio; each is a loss or a refusal by name.
 //! `previous_response_id` and its like point to what only their provider remembers: see `Request::remembered`.
 
+mod count;
 mod fault;
 mod finish;
 mod inspect;

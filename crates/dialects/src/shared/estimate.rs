@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use crate::ir::{Block, BlockKind, Media, MediaSource, OutputFormat, Request, Tool};
+
 /// Bytes of English text in a token, as the common tokenizers cut it.
 const BYTES_PER_TOKEN: u64 = 4;
 /// A JSON string longer than this without a space is data (base64), not text.
@@ -26,6 +28,73 @@ pub fn tokens(json: &[u8]) -> u64 {
         rest = body.get(length + 1..).unwrap_or_default();
     }
     (text + rest.len() as u64) / BYTES_PER_TOKEN + data * TOKENS_PER_DATA
+}
+
+/// What a turn costs beyond what it says: who speaks, and where it ends.
+const TOKENS_PER_TURN: u64 = 4;
+
+/// Estimates the tokens of a whole request: its words at four bytes a token, each picture, sound or document at
+/// [`TOKENS_PER_DATA`]. Of ordinary text it is within a third of what providers count; of documents it knows nothing.
+#[must_use]
+pub fn of_request(request: &Request) -> u64 {
+    let mut sum = Sum::default();
+    sum.blocks(&request.system);
+    for turn in &request.turns {
+        sum.blocks(&turn.blocks);
+        sum.data += TOKENS_PER_TURN;
+    }
+    for tool in &request.tools {
+        match tool {
+            Tool::Function { name, description, parameters, .. } => {
+                sum.text(name);
+                sum.text(description.as_deref().unwrap_or_default());
+                sum.bytes += parameters.as_ref().map_or(0, |schema| schema.to_string().len());
+            }
+            Tool::Opaque { value, .. } => sum.bytes += value.to_string().len(),
+        }
+        sum.data += TOKENS_PER_TURN;
+    }
+    if let OutputFormat::JsonSchema { schema, .. } = &request.output {
+        sum.bytes += schema.to_string().len();
+    }
+    (sum.bytes as u64).div_ceil(BYTES_PER_TOKEN) + sum.data
+}
+
+#[derive(Default)]
+struct Sum {
+    bytes: usize,
+    /// Tokens that are not text.
+    data: u64,
+}
+
+impl Sum {
+    fn text(&mut self, text: &str) {
+        self.bytes += text.len();
+    }
+
+    fn blocks(&mut self, blocks: &[Block]) {
+        for block in blocks {
+            match &block.kind {
+                BlockKind::Text { text, .. } | BlockKind::Refusal { text } | BlockKind::Reasoning { text, .. } => {
+                    self.text(text);
+                }
+                BlockKind::Image(media) | BlockKind::Document(media) | BlockKind::Audio(media) => self.media(media),
+                BlockKind::ToolCall { name, arguments, .. } => {
+                    self.text(name);
+                    self.text(arguments);
+                }
+                BlockKind::ToolResult { content, .. } => self.blocks(content),
+                BlockKind::Opaque { value, .. } => self.data += tokens(value.to_string().as_bytes()),
+            }
+        }
+    }
+
+    fn media(&mut self, media: &Media) {
+        match &media.source {
+            MediaSource::Text(text) => self.text(text),
+            MediaSource::Url(_) | MediaSource::Base64(_) | MediaSource::File { .. } => self.data += TOKENS_PER_DATA,
+        }
+    }
 }
 
 /// The length of a string body up to its closing quote.

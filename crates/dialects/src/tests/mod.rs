@@ -1,5 +1,6 @@
 //! What the codecs' tests share: recorded traffic, and streams without a network.
 
+mod counting;
 mod every_pair;
 
 use std::path::PathBuf;

@@ -20,6 +20,7 @@ use crate::classify;
 use crate::exchange::{AGENT, Job};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
+use crate::kept::Keeping;
 use crate::render;
 use crate::route::Route;
 use crate::secret::Secret;
@@ -109,6 +110,7 @@ impl Question {
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
             signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
             secret: Secret(key.and_then(|key| key.secret.clone())),
+            key: key.map(|key| key.label.clone()).unwrap_or_default(),
             rendered,
             now: now.wall,
         };
@@ -146,6 +148,10 @@ fn request(route: &Arc<Route>, model: &str, now: Now) -> Option<Inspected> {
         why: "a heartbeat".into(),
         seed: Seed(0),
         deadline: now.mono + TOKEN_WITHIN,
+        keeping: Keeping::default(),
+        pin: None,
+        learns: None,
+        stored: None,
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form: None,

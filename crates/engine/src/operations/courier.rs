@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Request};
 use ringmain_core::{FaultClass, WallTime};
 use ringmain_operations::talk::{Call, Payload, Reply, Talk, To, Turn};
@@ -12,7 +12,7 @@ use ringmain_routing::Limits;
 use ringmain_upstream::{Exchange, Origin, RequestBody, Upstream};
 
 use crate::classify;
-use crate::exchange::{AGENT, ANSWER_MAX, Failed, JSON, Job, ProviderReply, collect, forwarded, read_error};
+use crate::exchange::{AGENT, ANSWER_MAX, Failed, IDENTITY, JSON, Job, ProviderReply, collect, read_error};
 use crate::limits;
 use crate::secret::Secret;
 use crate::sign::{Proof, Signer};
@@ -64,7 +64,7 @@ impl Courier {
             now: job.now,
             // The id is drawn from the process's seed: no caller can know it beforehand.
             boundary: format!("ringmain-{}", request.id),
-            forwarded: if relayed { forwarded(&request.headers) } else { Vec::new() },
+            forwarded: job.rendered.headers.clone(),
             relayed,
             decode_fault,
             limits: Mutex::default(),
@@ -231,6 +231,7 @@ impl Inner {
             headers.insert(CONTENT_TYPE, content_type.clone());
         }
         headers.insert(ACCEPT, HeaderValue::from_static(call.accept));
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
         headers.insert(USER_AGENT, AGENT);
         for (name, value) in self.target.provider.headers.iter().chain(&self.forwarded) {
             headers.insert(name.clone(), value.clone());

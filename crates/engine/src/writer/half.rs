@@ -167,7 +167,8 @@ impl Writer {
         let mut events = Events { list: events, so_far, signs: second.signs, splice, spliced: Vec::new() };
         (self.seen, self.skipped, self.error) = (Seen::default(), skipped, error);
         events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
-        self.way = Way::Translate { decoder, encoder, events };
+        // An answer whose thinking is proven is not gone on with: the second half has no proofs that matter.
+        self.way = Way::Translate { decoder, encoder, seal: None, events };
     }
 
     /// Bytes of a second half that had been said before and were taken out.

@@ -34,6 +34,11 @@ struct Item {
     encrypted_content: Option<String>,
 }
 
+/// The `input_tokens` of a count request: what [`parse`] finds for the same conversation.
+pub(crate) fn count_tokens(body: &[u8]) -> Result<(String, u64), Invalid> {
+    parse(body, true).map(|ask| (ask.model, ask.input_tokens))
+}
+
 /// `hides_reasoning`: OpenAI itself shows a summary only where it is asked for.
 pub(crate) fn parse(body: &[u8], hides_reasoning: bool) -> Result<Ask, Invalid> {
     let request: Request = serde_json::from_slice(body)?;

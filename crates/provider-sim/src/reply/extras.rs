@@ -20,6 +20,11 @@ pub(crate) fn count_tokens(tokens: u64) -> Value {
     json!({"input_tokens": tokens})
 }
 
+/// A Responses count.
+pub(crate) fn responses_count_tokens(tokens: u64) -> Value {
+    json!({"object": "response.input_tokens", "input_tokens": tokens})
+}
+
 /// A Converse count.
 pub(crate) fn bedrock_count_tokens(count: u64) -> Value {
     json!({ "inputTokens": count })

@@ -141,7 +141,8 @@ impl Writer<'_> {
                 }
                 // A signature that another provider made would be refused, and there is no telling them apart.
                 let mut signature = signature.as_deref();
-                if !is_native(self.request) && signature.take().is_some() {
+                let is_known = is_native(self.request) || self.request.signatures.are_targets();
+                if !is_known && signature.take().is_some() {
                     self.losses.push(Loss::dropped(format!("{path}.signature")));
                 }
                 response_encode::reasoning(parts, text, signature);

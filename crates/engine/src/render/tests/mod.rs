@@ -1,6 +1,7 @@
 //! Rendered bodies, byte for byte.
 
 mod bodies;
+mod counts;
 mod messages;
 mod targets;
 mod vertex;
