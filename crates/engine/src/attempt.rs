@@ -144,6 +144,9 @@ impl Attempts<'_> {
             for (at, _) in &self.unfit {
                 view.exclude(*at, Reason::Unserved);
             }
+            for at in &self.request.over_budget {
+                view.exclude(*at, Reason::OverBudget);
+            }
         }
         let facts = &self.request.facts;
         let (seed, deadline) = (self.request.seed, self.request.deadline);

@@ -10,6 +10,7 @@ use ringmain_core::{Operation, RequestId};
 use ringmain_upstream::Upstream;
 
 use crate::accept::{Refused, accept};
+use crate::admit::admit;
 use crate::attempt::attempt;
 use crate::gateway::Gateway;
 use crate::inspect::inspect;
@@ -60,9 +61,14 @@ where
         return Ok(models::list(gateway, &caller, dialect, &head.headers, id));
     }
     let body = read(body, gateway.max_body()).await.map_err(refuse)?;
-    let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
+    let mut inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
+    let admitted = admit(gateway, caller.key().map(|key| &**key), &mut inspected);
     let inspected = Arc::new(inspected);
-    let mut guard = RequestGuard::begin(gateway, &inspected);
+    let grant = match admitted {
+        Ok(grant) => grant,
+        Err(fault) => return Ok(relay::refused(&fault, &inspected, RequestGuard::begin(gateway, &inspected, None))),
+    };
+    let mut guard = RequestGuard::begin(gateway, &inspected, grant);
     Ok(match attempt(gateway, upstream, &inspected, &mut guard).await {
         Ok(won) => relay::won(won, &inspected, guard),
         Err(lost) => relay::lost(gateway, *lost, &inspected, guard),

@@ -36,6 +36,10 @@ pub struct Settled<'a> {
     pub usage: Option<Usage>,
     /// What that cost.
     pub cost: Option<Money>,
+    /// By which price, in words.
+    pub price: Option<&'a Arc<str>>,
+    /// What a prompt cache saved of it.
+    pub saved: Option<Money>,
     /// How it failed, if it did.
     pub fault: Option<&'a Fault>,
     /// It brought the whole answer.
@@ -50,8 +54,8 @@ impl Trace {
 
     /// An attempt began.
     pub fn began(&mut self, tried: Tried) {
-        let (first_token, usage, cost) = (None, None, None);
-        self.attempts.push(Attempt { tried, seen_by: None, first_token, usage, cost, served: false });
+        let (first_token, usage, cost, price, saved) = (None, None, None, None, None);
+        self.attempts.push(Attempt { tried, seen_by: None, first_token, usage, cost, price, saved, served: false });
     }
 
     /// The attempt at `index` failed, and the decisions from here on see it.
@@ -73,6 +77,7 @@ impl Trace {
         let Some(made) = self.attempts.iter_mut().rev().find(is_it) else { return };
         made.first_token = end.timings.first_token;
         (made.usage, made.cost, made.served) = (end.usage, end.cost, end.served);
+        (made.price, made.saved) = (end.price.cloned(), end.saved);
         // What a decision has seen of it stays as it was seen.
         if made.seen_by.is_none() {
             made.tried.ended = Some(end.ended);

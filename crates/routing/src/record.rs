@@ -104,6 +104,12 @@ pub struct Attempt {
     /// What that cost; `None` where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+    /// The price that was used, in words; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Arc<str>>,
+    /// What the provider's prompt cache saved; negative where writing it cost more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<Money>,
     /// It brought the answer.
     #[serde(default)]
     pub served: bool,

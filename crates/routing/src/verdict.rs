@@ -119,6 +119,8 @@ pub enum Reason {
     },
     /// It is in none of the regions the route allows.
     OutOfRegion,
+    /// What it may cost at most does not fit into what is left of the caller's budget; a cheaper candidate does.
+    OverBudget,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
 }
@@ -135,6 +137,7 @@ impl Reason {
             | Self::Capped { .. }
             | Self::Benched { .. }
             | Self::Busy
+            | Self::OverBudget
             | Self::ContextTight { .. }
             | Self::Probing => false,
         }
@@ -150,6 +153,7 @@ impl Reason {
             | Self::Capped { until }
             | Self::Benched { until, .. } => Some(until),
             Self::Busy
+            | Self::OverBudget
             | Self::Probing
             | Self::MissingCapability(_)
             | Self::ContextTooSmall { .. }
@@ -186,6 +190,7 @@ impl Reason {
             Self::Busy => "busy",
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
+            Self::OverBudget => "over-budget",
             Self::Unserved => "unserved",
         }
     }
@@ -227,6 +232,7 @@ impl fmt::Display for Reason {
                 write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
             }
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
+            Self::OverBudget => f.write_str("may cost more than is left of the caller's budget"),
             Self::Unserved => f.write_str("does not serve this operation"),
         }
     }

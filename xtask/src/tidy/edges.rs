@@ -33,6 +33,17 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-telemetry",
         ],
     ),
+    (
+        "ringmain-admin",
+        &[
+            "ringmain-core",
+            "ringmain-catalog",
+            "ringmain-routing",
+            "ringmain-config",
+            "ringmain-state",
+            "ringmain-engine",
+        ],
+    ),
     ("ringmain-provider-sim", &["ringmain-core", "ringmain-wire"]),
     ("ringmain-sim", &["ringmain-core", "ringmain-catalog", "ringmain-routing", "ringmain-config"]),
     (
@@ -48,6 +59,7 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-upstream",
             "ringmain-telemetry",
             "ringmain-engine",
+            "ringmain-admin",
             "ringmain-provider-sim",
             "ringmain-sim",
         ],
