@@ -88,12 +88,12 @@ pub struct Attempts {
 impl Attempts {
     /// None so far.
     #[must_use]
-    pub fn none(gateway: &Arc<Gateway>, upstream: &Upstream, request: &Arc<Inspected>) -> Self {
+    pub fn none(gateway: &Arc<Gateway>, upstream: &Upstream, request: &Arc<Inspected>, guard: RequestGuard) -> Self {
         Self {
             gateway: Arc::clone(gateway),
             upstream: upstream.clone(),
             request: Arc::clone(request),
-            guard: RequestGuard::begin(gateway, request),
+            guard,
             plan: None,
             tried: Vec::new(),
             replies: Vec::new(),
@@ -181,6 +181,9 @@ impl Attempts {
             self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
                 view.exclude(*at, Reason::CannotCarry);
+            }
+            for at in &self.request.over_budget {
+                view.exclude(*at, Reason::OverBudget);
             }
         }
         let facts = &self.request.facts;

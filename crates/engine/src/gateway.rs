@@ -1,5 +1,6 @@
 //! What every request shares: the rules in force, health, clocks, ids, metrics.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,13 +9,15 @@ use http::HeaderMap;
 use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
+use ringmain_state::quota::LimitId;
+use ringmain_state::{KeySet, QuotaStore, memory};
 use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
 use crate::identify::{Door, identify};
 use crate::kept::Kept;
-use crate::keys::{Caller, Keys};
+use crate::keys::{Caller, Held, Keys};
 use crate::pins::Pins;
 use crate::records::Records;
 use crate::route::{Chosen, Route};
@@ -37,6 +40,9 @@ pub struct Gateway {
     pub kept: Arc<Kept>,
     /// Who made what a request may go on from.
     pub pins: Arc<Pins>,
+    quotas: Arc<dyn QuotaStore>,
+    /// The limits that began with what the ledger says.
+    seeded: Mutex<HashSet<LimitId>>,
     rules: ArcSwap<Rules>,
     health: Mutex<Health>,
     requests: AtomicU64,
@@ -59,6 +65,8 @@ impl Gateway {
             keys,
             kept: Arc::default(),
             pins: Arc::default(),
+            quotas: Arc::new(memory::Quotas::default()),
+            seeded: Mutex::default(),
             health: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -108,6 +116,36 @@ impl Gateway {
         self.rules.load().config.server.max_body
     }
 
+    /// The store holds these keys and groups from now on.
+    pub fn learn_keys(&self, stored: KeySet) {
+        self.keys.learn(stored, &self.rules.load().config);
+        self.remember_use();
+    }
+
+    /// Limits that are new to this process begin with what the ledger says of them. Reads a disk: not for the request path.
+    pub fn remember_use(&self) {
+        let Some(store) = self.records.store() else { return };
+        let now = self.clock.now().wall;
+        let ring = self.keys.ring();
+        let mut seeded = self.seeded.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in ring.keys().flat_map(|key| key.limits.iter().map(Held::id)) {
+            let Some(period) = id.limit.per.filter(|_| !seeded.contains(&id)) else { continue };
+            match store.analytics.used(&id.scope, id.limit.of, period.begin(now), now) {
+                Ok(used) => {
+                    self.quotas.seed(&id, &used, now);
+                    seeded.insert(id);
+                }
+                Err(error) => tracing::error!(%error, "what was used before is not known: limits begin anew"),
+            }
+        }
+    }
+
+    /// What keys and groups have used.
+    #[must_use]
+    pub fn quotas(&self) -> &dyn QuotaStore {
+        &*self.quotas
+    }
+
     /// Who asks.
     ///
     /// # Errors
@@ -116,7 +154,11 @@ impl Gateway {
         let (rules, ring) = (self.rules.load(), self.keys.ring());
         let secret = rules.config.server.admin_secret.as_ref().map(ExposeSecret::expose_secret);
         let open = rules.config.server.listen.ip().is_loopback();
-        identify(headers, query, &Door { ring: &ring, secret, open, now: self.clock.now().wall })
+        identify(
+            headers,
+            query,
+            &Door { ring: &ring, secret, open, unread: self.keys.is_unread(), now: self.clock.now().wall },
+        )
     }
 
     /// The route of a request.
@@ -166,6 +208,12 @@ impl Gateway {
                 emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
                 target.meter.busy(row.in_flight);
             }
+        }
+        if let Some(store) = self.records.store() {
+            let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            self.metrics.ledger_behind.set(count(store.sink.behind()));
+            self.metrics.ledger_lost.set(count(store.sink.lost()));
+            self.metrics.ledger_down.set(i64::from(store.sink.is_down()));
         }
         self.metrics.expose()
     }

@@ -1,6 +1,8 @@
 //! Stage 2: who asks. Once there are virtual keys, every caller shows one (or the admin secret). Without any there are two
 //! cases: a gateway on loopback serves any caller, one that listens beyond it serves callers who show the admin secret.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, WallTime};
@@ -21,6 +23,8 @@ pub struct Door<'a> {
     pub secret: Option<&'a str>,
     /// Without keys, is anybody served?
     pub open: bool,
+    /// There are keys that could not be read yet.
+    pub unread: bool,
     /// The date, for keys that expire.
     pub now: WallTime,
 }
@@ -30,7 +34,7 @@ pub struct Door<'a> {
 /// # Errors
 /// 401 that says what is missing.
 pub fn identify(headers: &HeaderMap, query: Option<&str>, door: &Door<'_>) -> Result<Caller, Fault> {
-    if !door.ring.is_in_use() && door.open {
+    if !door.ring.is_in_use() && door.open && !door.unread {
         return Ok(Caller::Anyone);
     }
     let mut message = match (door.ring.is_in_use(), is_signed(headers)) {
@@ -48,6 +52,12 @@ pub fn identify(headers: &HeaderMap, query: Option<&str>, door: &Door<'_>) -> Re
             Known::No if door.secret.is_some_and(|secret| same(shown, secret.as_bytes())) => return Ok(Caller::Admin),
             Known::No => {}
         }
+    }
+    if door.unread {
+        let message = "the virtual keys cannot be read: `state.database` does not open";
+        let mut fault = Fault::new(FaultClass::Exhausted, Origin::Gateway, Phase::Before, message).with_status(503);
+        fault.retry_after = Some(Duration::from_secs(1));
+        return Err(fault);
     }
     Err(Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(401))
 }
@@ -131,8 +141,10 @@ keys: [{ name: written, key: '${OPENAI_API_KEY}', limits: ['1 at once'], group: 
     #[test]
     fn every_sdk_has_its_place() {
         let ring = Keyring::default();
-        let door = |secret, open| Door { ring: &ring, secret, open, now: WallTime(5) };
+        let door = |secret, open| Door { ring: &ring, secret, open, unread: false, now: WallTime(5) };
         assert!(identify(&HeaderMap::new(), None, &door(None, true)).is_ok());
+        let unread = Door { unread: true, ..door(None, true) };
+        assert_eq!(identify(&HeaderMap::new(), None, &unread).unwrap_err().status, Some(503), "nobody knows who may");
         assert!(identify(&HeaderMap::new(), None, &door(None, false)).is_err());
         for (name, value) in [("authorization", "Bearer s3"), ("x-api-key", "s3"), ("x-goog-api-key", "s3")] {
             assert!(identify(&headers(name, value), None, &door(Some("s3"), false)).is_ok(), "{name}");
@@ -151,7 +163,7 @@ keys: [{ name: written, key: '${OPENAI_API_KEY}', limits: ['1 at once'], group: 
         let later = VirtualKey { expires: Some(WallTime(6)), ..key("new") };
         let stored = KeySet { keys: vec![expired, revoked, later, key("good")], groups: Vec::new() };
         let ring = Keyring::of(&config(), &stored);
-        let door = Door { ring: &ring, secret: Some("s3"), open: true, now: WallTime(5) };
+        let door = Door { ring: &ring, secret: Some("s3"), open: true, unread: false, now: WallTime(5) };
         let ask = |shown: &str| identify(&headers("x-api-key", shown), None, &door);
         for (shown, says) in [("old", "expired"), ("gone", "revoked"), ("none", "wants a key")] {
             let refused = ask(shown).unwrap_err();

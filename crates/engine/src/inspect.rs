@@ -52,6 +52,8 @@ pub struct Inspected {
     pub route: Arc<Route>,
     /// Why that one, in words.
     pub why: Arc<str>,
+    /// Candidates that may cost more than the caller's budget has left.
+    pub over_budget: Vec<usize>,
     /// The chance it has.
     pub seed: Seed,
     /// The end of its time.
@@ -138,6 +140,7 @@ pub fn inspect(
         framing: accepted.framing,
         route,
         why,
+        over_budget: Vec::new(),
         seed: Seed::of_request(gateway.seed, id.0),
         deadline,
         keeping,

@@ -1,12 +1,14 @@
 //! The virtual keys in force: a snapshot that callers are looked up in, made anew when the rules or the store change.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use ringmain_config::{Config, Names, Shown};
 use ringmain_core::{KeyName, Limit, WallTime};
 use ringmain_state::keys::around;
+use ringmain_state::quota::LimitId;
 use ringmain_state::{Grants, KeyHash, KeySet};
 use secrecy::ExposeSecret;
 
@@ -38,6 +40,14 @@ pub struct Held {
     pub whose: Arc<str>,
     /// How much.
     pub limit: Limit,
+}
+
+impl Held {
+    /// The limit as stores know it.
+    #[must_use]
+    pub fn id(&self) -> LimitId {
+        LimitId { scope: Arc::clone(&self.scope), limit: self.limit }
+    }
 }
 
 /// What one level, a group or the key itself, allows.
@@ -161,7 +171,9 @@ fn name(id: &str, name: &str, group: Option<&str>) -> KeyName {
     KeyName { id: id.into(), name: name.into(), group: group.map(Into::into) }
 }
 
-fn grants(written: &ringmain_config::Grants) -> Grants {
+/// What the configuration grants, as stores know it.
+#[must_use]
+pub fn grants(written: &ringmain_config::Grants) -> Grants {
     let ringmain_config::Grants { group, routes, models, tags, limits, on_exhausted } = written.clone();
     Grants { group, routes, models, tags, limits, on_exhausted }
 }
@@ -189,6 +201,14 @@ fn active(
     ActiveKey { name, tags: tags.into_iter().collect(), limits, on_exhausted, expires, revoked, levels }
 }
 
+/// Can these be names or globs?
+///
+/// # Errors
+/// The first that cannot, and why.
+pub fn check_globs(globs: &[String]) -> Result<(), (String, String)> {
+    Names::new(globs).map(|_| ())
+}
+
 /// Stored globs were checked when they were written; one that is none after all lets nobody through.
 fn names(globs: &[String]) -> Option<Names> {
     (!globs.is_empty()).then(|| Names::new(globs).unwrap_or_default())
@@ -198,6 +218,8 @@ fn names(globs: &[String]) -> Option<Names> {
 #[derive(Debug, Default)]
 pub struct Keys {
     ring: ArcSwap<Keyring>,
+    /// There is a store, and nobody has read it yet.
+    unread: AtomicBool,
     stored: Mutex<Arc<KeySet>>,
 }
 
@@ -206,6 +228,17 @@ impl Keys {
     #[must_use]
     pub fn ring(&self) -> arc_swap::Guard<Arc<Keyring>> {
         self.ring.load()
+    }
+
+    /// There is a store that cannot be read: until it is, nobody is let in for want of keys.
+    pub fn are_unread(&self) {
+        self.unread.store(true, Ordering::Release);
+    }
+
+    /// Is there a store that was never read?
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Acquire)
     }
 
     /// What was last read from the store.
@@ -219,6 +252,7 @@ impl Keys {
         let mut last = self.last();
         *last = Arc::new(stored);
         self.ring.store(Arc::new(Keyring::of(config, &last)));
+        self.unread.store(false, Ordering::Release);
     }
 
     /// The configuration is this one from now on.

@@ -7,6 +7,7 @@
 //! thread, holds no lock across an await, and spawns nothing: dropping it stops everything it had begun.
 
 pub mod accept;
+pub mod admit;
 pub mod attempt;
 pub mod classify;
 pub mod clock;

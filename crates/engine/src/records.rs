@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use ringmain_core::RequestId;
 use ringmain_routing::Record;
-use ringmain_state::{RecordQuery, RecordSink, StateError, memory};
+use ringmain_state::analytics::{Line, Question, Search};
+use ringmain_state::{Analytics, RecordQuery, RecordSink, StateError, memory};
 
 /// The requests that can be asked about without a store, at most; about 2 KB each.
 const LATEST: usize = 2000;
@@ -24,6 +25,8 @@ pub struct Store {
     pub sink: Arc<dyn RecordSink>,
     /// Finds them again.
     pub query: Arc<dyn RecordQuery>,
+    /// Sums them up.
+    pub analytics: Arc<dyn Analytics>,
 }
 
 impl Default for Records {
@@ -62,6 +65,34 @@ impl Records {
     #[must_use]
     pub fn latest(&self, most: usize) -> Vec<Arc<Record>> {
         self.latest.latest(most).unwrap_or_default()
+    }
+
+    /// Sums over a window: of the store's, or of the latest in memory. May read from a disk.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn ask(&self, question: &Question) -> Result<Vec<Line>, StateError> {
+        match &*self.store.load() {
+            Some(store) => store.analytics.ask(question),
+            None => self.latest.ask(question),
+        }
+    }
+
+    /// The ids of requests that fit, newest first. May read from a disk.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn search(&self, search: &Search) -> Result<Vec<RequestId>, StateError> {
+        match &*self.store.load() {
+            Some(store) => store.analytics.search(search),
+            None => self.latest.search(search),
+        }
+    }
+
+    /// The store, if there is one.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<Store>> {
+        self.store.load_full()
     }
 
     /// Records the store could not keep.

@@ -100,6 +100,17 @@ pub fn lost(gateway: &Gateway, attempts: Attempts, stop: Stop) -> Response<Reply
     response
 }
 
+/// No target was asked: there is no room for the request.
+#[must_use]
+pub fn refused(fault: &Fault, request: &Inspected, mut guard: RequestGuard) -> Response<ReplyBody> {
+    let route = Some(&request.route.header);
+    let account = Account { request: request.id, target: None, attempts: 0, route, why: None, losses: &[] };
+    let response = reply::error(request.facts.dialect, fault, &account);
+    guard.answering();
+    guard.ended(Some(fault));
+    response
+}
+
 /// The provider's error is the caller's business: it goes on as it came.
 fn is_providers_own(fault: &Fault) -> bool {
     fault.origin == Origin::Provider && !matches!(fault.class, FaultClass::Auth | FaultClass::Billing)

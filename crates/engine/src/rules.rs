@@ -58,6 +58,13 @@ impl Rules {
         })
     }
 
+    /// The route of this name, as if it had been asked for by it.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Chosen> {
+        let at = self.config.routes.iter().position(|route| *route.name == *name)?;
+        Some(Chosen { route: self.routes.get(at).cloned()?, why: self.config.route_selection(at)?.why })
+    }
+
     /// The route of a request.
     ///
     /// # Errors

@@ -11,11 +11,14 @@ use ringmain_upstream::Upstream;
 use ringmain_wire::coding::KNOWN;
 
 use crate::accept::{Refused, accept};
+use crate::admit::admit;
 use crate::attempt::Attempts;
 use crate::gateway::Gateway;
 use crate::inspect::{Inspected, inspect};
+use crate::keys::Caller;
 use crate::read::read;
 use crate::reply::{Account, ReplyBody};
+use crate::settle::RequestGuard;
 use crate::{models, relay, reply, stored};
 
 /// Serves one request of the data plane. Never fails: what goes wrong is an answer in the caller's dialect.
@@ -65,17 +68,28 @@ where
     }
     if let Some(stored) = accepted.stored {
         let inspected = stored::inspect(gateway, &caller, id, started, stored, head.headers).map_err(refuse)?;
-        return Ok(run(gateway, upstream, inspected).await);
+        return Ok(run(gateway, upstream, &caller, inspected).await);
     }
     let body = read(body, &head.headers, gateway.max_body()).await.map_err(refuse)?;
     let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
-    Ok(run(gateway, upstream, inspected).await)
+    Ok(run(gateway, upstream, &caller, inspected).await)
 }
 
 /// The stages of a request that has a route.
-async fn run(gateway: &Arc<Gateway>, upstream: &Upstream, inspected: Inspected) -> Response<ReplyBody> {
+async fn run(
+    gateway: &Arc<Gateway>,
+    upstream: &Upstream,
+    caller: &Caller,
+    mut inspected: Inspected,
+) -> Response<ReplyBody> {
+    let admitted = admit(gateway, caller.key().map(|key| &**key), &mut inspected);
     let inspected = Arc::new(inspected);
-    let mut attempts = Box::new(Attempts::none(gateway, upstream, &inspected));
+    let grant = match admitted {
+        Ok(grant) => grant,
+        Err(fault) => return relay::refused(&fault, &inspected, RequestGuard::begin(gateway, &inspected, None)),
+    };
+    let guard = RequestGuard::begin(gateway, &inspected, grant);
+    let mut attempts = Box::new(Attempts::none(gateway, upstream, &inspected, guard));
     match attempts.run().await {
         Ok(won) => relay::won(won, attempts),
         Err(stop) => relay::lost(gateway, *attempts, stop),

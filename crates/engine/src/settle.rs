@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use ringmain_core::{Fault, FaultClass, Loss, Money, Operation, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
+use ringmain_state::quota::Grant;
 use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnded, RequestEnded, Served, emit};
 
+use crate::admit;
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::target::Target;
@@ -134,6 +136,14 @@ impl AttemptGuard {
         self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)))
     }
 
+    /// What the same tokens cost without a prompt cache, less what they did cost.
+    fn saved(&self, cost: Option<Money>) -> Option<Money> {
+        let usage = self.usage.filter(|usage| usage.cache_read + usage.cache_write + usage.cache_write_1h > 0)?;
+        let plain = Usage { cache_read: 0, cache_write: 0, cache_write_1h: 0, ..usage };
+        let plain = self.target.price().and_then(|price| price.cost(&plain))?;
+        cost.map(|cost| Money(plain.0 - cost.0))
+    }
+
     /// It brought a whole answer.
     pub fn served(&mut self) {
         let cost = self.cost();
@@ -190,6 +200,8 @@ impl AttemptGuard {
             usage: self.usage,
             estimated: self.estimated,
             cost,
+            price: cost.and(self.target.price_in_words.as_ref()),
+            saved: self.saved(cost),
             fault,
             served,
         });
@@ -223,6 +235,8 @@ impl Drop for AttemptGuard {
 pub struct RequestGuard {
     gateway: Arc<Gateway>,
     request: Arc<Inspected>,
+    /// What it holds of the limits of its key.
+    grant: Option<Grant>,
     /// Upstream attempts made.
     pub attempts: u32,
     /// One of them was made beside one that was slower than usual.
@@ -239,10 +253,11 @@ pub struct RequestGuard {
 impl RequestGuard {
     /// Begins.
     #[must_use]
-    pub fn begin(gateway: &Arc<Gateway>, request: &Arc<Inspected>) -> Self {
+    pub fn begin(gateway: &Arc<Gateway>, request: &Arc<Inspected>, grant: Option<Grant>) -> Self {
         Self {
             gateway: Arc::clone(gateway),
             request: Arc::clone(request),
+            grant,
             attempts: 0,
             hedged: false,
             target: None,
@@ -275,6 +290,9 @@ impl RequestGuard {
         }
         let now = self.gateway.clock.now();
         let record = self.request.trace().record(&self.request, now, fault);
+        if let Some(grant) = self.grant.take() {
+            self.gateway.quotas().settle(grant, admit::used(&record), now.wall);
+        }
         self.gateway.records.record(&Arc::new(record));
         let total = self.elapsed();
         let target = self.target.as_ref().map(|target| target.name.to_string());

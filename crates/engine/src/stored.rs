@@ -140,6 +140,7 @@ pub(crate) fn inspect(
         framing: Framing::Sse,
         route: chosen.route,
         why: chosen.why,
+        over_budget: Vec::new(),
         seed: Seed::of_request(gateway.seed, id.0),
         deadline,
         keeping: Keeping::default(),
@@ -148,6 +149,8 @@ pub(crate) fn inspect(
         stored: Some(stored),
         trace: Mutex::default(),
         decoded: OnceLock::new(),
+        form: None,
+        asked: OnceLock::new(),
     })
 }
 

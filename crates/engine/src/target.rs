@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
-use ringmain_core::{Capabilities, Dialect, Operation, TargetName};
+use ringmain_core::{Capabilities, Dialect, Money, Operation, TargetName};
 use ringmain_dialects::{TargetProfile, registry};
 use ringmain_routing::{KeyIx, TargetIx};
 use ringmain_telemetry::{Metrics, TargetMeter};
@@ -26,6 +26,8 @@ pub struct Target {
     pub header: HeaderValue,
     /// What the catalog knows of the model.
     pub model: Option<Model>,
+    /// What it costs, in words, to be written down with what was used.
+    pub price_in_words: Option<Arc<str>>,
     /// What an encoder must know of it.
     pub profile: TargetProfile,
     /// A stream of it may end without its end mark and be whole.
@@ -156,6 +158,30 @@ impl Key {
     }
 }
 
+/// `in $2.5, out $10, cache read $1.25 per million tokens`
+fn in_words(price: &Price) -> Arc<str> {
+    let dollars = |money: Money| format!("${}", money.as_dollars());
+    let mut parts = Vec::new();
+    if let Some(tokens) = &price.tokens {
+        parts.push(format!("in {}, out {}", dollars(tokens.input), dollars(tokens.output)));
+        let kinds = [
+            ("cache read", tokens.cache_read),
+            ("cache write", tokens.cache_write),
+            ("1h cache write", tokens.cache_write_1h),
+            ("audio in", tokens.audio_input),
+            ("audio out", tokens.audio_output),
+        ];
+        parts.extend(kinds.into_iter().filter_map(|(kind, price)| Some(format!("{kind} {}", dollars(price?)))));
+        if let Some(long) = &tokens.long {
+            parts.push(format!("above {}: in {}, out {}", long.above, dollars(long.input), dollars(long.output)));
+        }
+        parts.push("per million tokens".to_owned());
+    }
+    let others = [("image", price.per_image), ("minute", price.per_minute), ("request", price.per_request)];
+    parts.extend(others.into_iter().filter_map(|(unit, price)| Some(format!("{} per {unit}", dollars(price?)))));
+    parts.join(", ").into()
+}
+
 /// `None` where there is none, or where the secret cannot stand in a header.
 fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match auth {
@@ -184,6 +210,7 @@ impl Target {
             ends_without_done: provider.kind.quirks_for(model.as_ref()).ends_without_done(),
             departures: Departures::of(&provider.kind, model.as_ref()),
             meter: metrics.target(&text),
+            price_in_words: model.as_ref().and_then(|model| model.price.as_ref()).map(in_words),
             profile,
             model,
             name,

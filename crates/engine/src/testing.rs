@@ -207,6 +207,7 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         framing: Framing::Sse,
         route: Arc::new(route(Vec::new(), OnLoss::Warn)),
         why: "a test".into(),
+        over_budget: Vec::new(),
         seed: Seed(1),
         deadline: Tick(u64::MAX),
         keeping: Keeping::default(),

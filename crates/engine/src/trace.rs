@@ -40,6 +40,10 @@ pub struct Settled<'a> {
     pub estimated: bool,
     /// What that cost.
     pub cost: Option<Money>,
+    /// By which price, in words.
+    pub price: Option<&'a Arc<str>>,
+    /// What a prompt cache saved of it.
+    pub saved: Option<Money>,
     /// How it failed, if it did.
     pub fault: Option<&'a Fault>,
     /// It brought the whole answer.
@@ -95,6 +99,7 @@ impl Trace {
         made.first_token = end.timings.first_token;
         (made.usage, made.cost, made.served) = (end.usage, end.cost, end.served);
         made.estimated = end.estimated;
+        (made.price, made.saved) = (end.price.cloned(), end.saved);
         // What a decision has seen of it stays as it was seen.
         if made.seen_by.is_none() {
             made.tried.ended = Some(end.ended);

@@ -141,6 +141,12 @@ pub struct Attempt {
     /// Nobody said what it used: it is an estimate.
     #[serde(default, skip_serializing_if = "is_false")]
     pub estimated: bool,
+    /// The price that was used, in words; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Arc<str>>,
+    /// What the provider's prompt cache saved; negative where writing it cost more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<Money>,
     /// It brought the answer, or the last part of it.
     #[serde(default)]
     pub served: bool,
@@ -173,6 +179,8 @@ impl Attempt {
             first_token: None,
             usage: None,
             cost: None,
+            price: None,
+            saved: None,
             estimated: false,
             served: false,
             resumes: None,

@@ -119,6 +119,8 @@ pub enum Reason {
     },
     /// It is in none of the regions the route allows.
     OutOfRegion,
+    /// What it may cost at most does not fit into what is left of the caller's budget; a cheaper candidate does.
+    OverBudget,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
     /// It cannot be told this request: its dialect has no form for something in it, or the route refuses losses and there
@@ -145,6 +147,7 @@ impl Reason {
             | Self::Capped { .. }
             | Self::Benched { .. }
             | Self::Busy
+            | Self::OverBudget
             | Self::ContextTight { .. }
             | Self::Probing => false,
         }
@@ -160,6 +163,7 @@ impl Reason {
             | Self::Capped { until }
             | Self::Benched { until, .. } => Some(until),
             Self::Busy
+            | Self::OverBudget
             | Self::Probing
             | Self::MissingCapability(_)
             | Self::ContextTooSmall { .. }
@@ -198,6 +202,7 @@ impl Reason {
             Self::Busy => "busy",
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
+            Self::OverBudget => "over-budget",
             Self::Unserved => "unserved",
             Self::CannotCarry => "cannot-carry",
             Self::Pinned => "pinned",
@@ -241,6 +246,7 @@ impl fmt::Display for Reason {
                 write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
             }
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
+            Self::OverBudget => f.write_str("may cost more than is left of the caller's budget"),
             Self::Unserved => f.write_str("does not serve this operation"),
             Self::CannotCarry => f.write_str("something in the request cannot be carried to it"),
             Self::Pinned => f.write_str("what the request goes on from is with another provider or credential"),

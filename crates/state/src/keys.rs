@@ -116,6 +116,18 @@ pub struct VirtualKey {
     pub grants: Grants,
 }
 
+impl VirtualKey {
+    /// In a word: `in force`, `expired` or `revoked`.
+    #[must_use]
+    pub fn standing(&self, now: WallTime) -> &'static str {
+        match (self.revoked, self.expires) {
+            (Some(_), _) => "revoked",
+            (None, Some(expires)) if now >= expires => "expired",
+            (None, _) => "in force",
+        }
+    }
+}
+
 /// What a key or a group may do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -2,12 +2,23 @@
 //!
 //! Nothing here may make a request wait: writing is handing over, and what cannot be kept is counted, not waited for.
 
+pub mod analytics;
+pub mod audit;
+pub mod histogram;
+mod journal;
+mod journaled;
 pub mod keys;
+pub mod ledger;
 pub mod memory;
+pub mod quota;
 pub mod records;
 pub mod sqlite;
+pub mod sums;
 
+pub use analytics::Analytics;
+pub use audit::{AuditEntry, AuditLog, MemoryAudit};
 pub use keys::{Grants, Group, KeyHash, KeySet, KeyStore, NewKey, VirtualKey};
+pub use quota::QuotaStore;
 pub use records::{RecordQuery, RecordSink, StateError};
 
 /// A key in force has this name already.

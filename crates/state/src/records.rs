@@ -13,6 +13,16 @@ pub trait RecordSink: fmt::Debug + Send + Sync {
 
     /// Records that could not be kept since the start.
     fn lost(&self) -> u64;
+
+    /// Records that were handed over and are not in the store yet.
+    fn behind(&self) -> u64 {
+        0
+    }
+
+    /// The store refused what it was last given.
+    fn is_down(&self) -> bool {
+        false
+    }
 }
 
 /// Looks records up.

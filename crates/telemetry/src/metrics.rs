@@ -94,6 +94,12 @@ pub struct Metrics {
     reloads: Family<ByResult, Counter>,
     /// Requests between their first byte and their end.
     pub in_flight: Gauge,
+    /// Records that the ledger's store does not have yet.
+    pub ledger_behind: Gauge,
+    /// Records that could not be kept.
+    pub ledger_lost: Gauge,
+    /// 1 while the ledger's store refuses records.
+    pub ledger_down: Gauge,
     targets: AtomicUsize,
 }
 
@@ -127,6 +133,9 @@ impl Metrics {
             heartbeats: Family::default(),
             reloads: Family::default(),
             in_flight: Gauge::default(),
+            ledger_behind: Gauge::default(),
+            ledger_lost: Gauge::default(),
+            ledger_down: Gauge::default(),
             targets: AtomicUsize::new(0),
         };
         metrics.register();
@@ -140,6 +149,10 @@ impl Metrics {
         let hedges = "Second attempts beside one that was slower than usual, by whether they won";
         registry.register("hedges", hedges, self.hedges.clone());
         registry.register("requests_in_flight", "Requests begun and not ended", self.in_flight.clone());
+        let behind = "Records that the ledger's store does not have yet";
+        registry.register("ledger_behind_records", behind, self.ledger_behind.clone());
+        registry.register("ledger_lost_records", "Records that could not be kept", self.ledger_lost.clone());
+        registry.register("ledger_down", "1 while the ledger's store refuses records", self.ledger_down.clone());
         registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
         registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
         registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());

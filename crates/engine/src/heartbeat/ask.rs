@@ -146,6 +146,7 @@ fn request(route: &Arc<Route>, model: &str, now: Now) -> Option<Inspected> {
         framing: Framing::Sse,
         route: Arc::clone(route),
         why: "a heartbeat".into(),
+        over_budget: Vec::new(),
         seed: Seed(0),
         deadline: now.mono + TOKEN_WITHIN,
         keeping: Keeping::default(),

@@ -86,7 +86,7 @@ fn list(arguments: &ListKeys) -> anyhow::Result<ExitCode> {
     for key in &set.keys {
         let limits: Vec<String> = key.grants.limits.iter().map(ToString::to_string).collect();
         let group = key.grants.group.as_deref().unwrap_or("-");
-        let (name, hint, standing, id) = (&key.name, &key.hint, standing(key, now), &key.id);
+        let (name, hint, standing, id) = (&key.name, &key.hint, key.standing(now), &key.id);
         let _ = writeln!(out, "{name:24} {group:24} …{hint:7} {standing:10} {id:20} {}", limits.join(", "));
     }
     say(out.trim_end());
@@ -109,7 +109,7 @@ pub(crate) fn described(key: &VirtualKey, now: WallTime) -> Value {
         "id": key.id,
         "name": key.name,
         "ends_in": key.hint,
-        "standing": standing(key, now),
+        "standing": key.standing(now),
         "created": key.created.to_string(),
         "expires": key.expires.map(|time| time.to_string()),
         "revoked": key.revoked.map(|time| time.to_string()),
@@ -120,14 +120,6 @@ pub(crate) fn described(key: &VirtualKey, now: WallTime) -> Value {
         "limits": key.grants.limits,
         "on_exhausted": key.grants.on_exhausted.as_ref().map(|route| format!("route:{route}")),
     })
-}
-
-fn standing(key: &VirtualKey, now: WallTime) -> &'static str {
-    match (key.revoked, key.expires) {
-        (Some(_), _) => "revoked",
-        (None, Some(expires)) if now >= expires => "expired",
-        (None, _) => "in force",
-    }
 }
 
 /// The database that is named, or that the configuration names.

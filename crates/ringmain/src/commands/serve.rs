@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use ringmain_admin::Admin;
 use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
 use ringmain_engine::records::Store;
 use ringmain_engine::{Gateway, heartbeat};
-use ringmain_state::{KeySet, KeyStore, sqlite};
+use ringmain_state::{KeySet, KeyStore, MemoryAudit, sqlite};
 use ringmain_telemetry::{ConfigReloaded, emit, log};
 use ringmain_upstream::{Dial, NetDialer, Proxies, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,7 +68,7 @@ async fn serve(
     config: Config,
     proxies: Proxies,
     file: Option<RulesFile>,
-    stored: Option<(Arc<dyn KeyStore>, KeySet)>,
+    stored: Option<(Arc<sqlite::Keys>, KeySet)>,
 ) -> anyhow::Result<ExitCode> {
     let (listen, admin_address) = (config.server.listen, config.server.admin);
     let grace = config.server.drain;
@@ -89,14 +90,20 @@ async fn serve(
     let state = config.state.clone();
     let gateway = Arc::new(Gateway::new(config, seed));
     keep_records(&gateway, &state);
+    let mut plane = Admin { gateway: Arc::clone(&gateway), keys: None, audit: Arc::new(MemoryAudit::default()) };
     if let Some((store, set)) = stored {
-        gateway.keys.learn(set, &gateway.rules().config);
+        gateway.learn_keys(set);
+        (plane.keys, plane.audit) = (Some(Arc::clone(&store) as _), Arc::clone(&store) as _);
         tokio::spawn(follow_keys(store, Arc::clone(&gateway)));
+    } else if let Some(file) = state.database.clone() {
+        gateway.keys.are_unread();
+        tokio::spawn(wait_for_keys(file, Arc::clone(&gateway)));
     }
+    gateway.remember_use();
     let (stage, drain) = Drain::new();
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
-    tokio::spawn(admin::serve(admin, Arc::clone(&gateway), drain.clone()));
+    tokio::spawn(admin::serve(admin, Arc::new(plane), drain.clone()));
     tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
     if let Some(file) = file {
         tokio::spawn(follow(file, Arc::clone(&gateway)));
@@ -123,7 +130,11 @@ async fn serve(
 fn keep_records(gateway: &Gateway, state: &State) {
     let Some(file) = &state.database else { return };
     match sqlite::Records::open(file, state.keep).map(Arc::new) {
-        Ok(records) => gateway.records.keep_in(Store { sink: Arc::clone(&records) as _, query: records }),
+        Ok(records) => gateway.records.keep_in(Store {
+            sink: Arc::clone(&records) as _,
+            query: Arc::clone(&records) as _,
+            analytics: records,
+        }),
         Err(error) => {
             tracing::error!(file = %file.display(), %error, "state.database cannot be used: requests are kept in memory alone");
         }
@@ -131,18 +142,29 @@ fn keep_records(gateway: &Gateway, state: &State) {
 }
 
 /// The virtual keys of the database, if there is one. Where it cannot be read, none of its keys lets anybody in.
-fn stored_keys(state: &State) -> Option<(Arc<dyn KeyStore>, KeySet)> {
+fn stored_keys(state: &State) -> Option<(Arc<sqlite::Keys>, KeySet)> {
     let file = state.database.as_ref()?;
-    let read = sqlite::Keys::open(file).and_then(|keys| keys.load().map(|set| (Arc::new(keys) as _, set)));
+    let read = sqlite::Keys::open(file).and_then(|keys| keys.load().map(|set| (Arc::new(keys), set)));
     read.inspect_err(|error| {
         tracing::error!(file = %file.display(), %error, "state.database cannot be used: its virtual keys are not known");
     })
     .ok()
 }
 
+/// Opens the database of keys, once it can be, and follows it.
+async fn wait_for_keys(file: PathBuf, gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(KEYS_EVERY).await;
+        let file = file.clone();
+        if let Ok(Ok(store)) = tokio::task::spawn_blocking(move || sqlite::Keys::open(&file)).await {
+            return follow_keys(Arc::new(store), gateway).await;
+        }
+    }
+}
+
 /// Follows the keys of the database: what is made or revoked holds here within [`KEYS_EVERY`]. While it cannot be read,
 /// the keys last known hold.
-async fn follow_keys(store: Arc<dyn KeyStore>, gateway: Arc<Gateway>) {
+async fn follow_keys(store: Arc<sqlite::Keys>, gateway: Arc<Gateway>) {
     let mut known = None;
     let mut trouble = false;
     loop {
@@ -155,7 +177,11 @@ async fn follow_keys(store: Arc<dyn KeyStore>, gateway: Arc<Gateway>) {
             Ok(Ok(changed)) => {
                 if let Some((revision, set)) = changed {
                     known = Some(revision);
-                    gateway.keys.learn(set, &gateway.rules().config);
+                    let gateway = Arc::clone(&gateway);
+                    let learned = tokio::task::spawn_blocking(move || gateway.learn_keys(set));
+                    if learned.await.is_err() {
+                        tracing::error!("taking in virtual keys had a fault");
+                    }
                 }
                 trouble = false;
             }
@@ -251,6 +277,7 @@ fn reload(file: &RulesFile, gateway: &Gateway) {
                 tracing::warn!("server.listen and server.admin change at the next start, not at a reload");
             }
             gateway.reload(config);
+            gateway.remember_use();
             emit(&ConfigReloaded { metrics: &gateway.metrics, errors: None });
         }
         None => emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(errors.max(1)) }),

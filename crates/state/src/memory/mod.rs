@@ -1,7 +1,10 @@
 //! Everything in this process. A full implementation: what the others are compared with.
 
+mod analytics;
 mod keys;
+mod quotas;
 mod records;
 
 pub use keys::Keys;
+pub use quotas::Quotas;
 pub use records::Records;

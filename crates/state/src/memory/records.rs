@@ -28,6 +28,12 @@ impl Records {
         Self { most: most.max(1), ring: Mutex::default() }
     }
 
+    /// Every record, oldest first.
+    pub(super) fn all(&self) -> Vec<Arc<Record>> {
+        let ring = self.ring();
+        ring.order.iter().filter_map(|id| ring.by_id.get(id).cloned()).collect()
+    }
+
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,10 +70,7 @@ impl RecordQuery for Records {
     }
 
     fn since(&self, since: WallTime, each: &mut dyn FnMut(Arc<Record>) -> bool) -> Result<(), StateError> {
-        let ring = self.ring();
-        let all: Vec<_> = ring.order.iter().filter_map(|id| ring.by_id.get(id).cloned()).collect();
-        drop(ring);
-        let mut wanted: Vec<_> = all.into_iter().filter(|record| record.at >= since).collect();
+        let mut wanted: Vec<_> = self.all().into_iter().filter(|record| record.at >= since).collect();
         wanted.sort_by_key(|record| record.at);
         for record in wanted {
             if !each(record) {

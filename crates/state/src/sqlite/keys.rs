@@ -7,6 +7,7 @@ use ringmain_core::WallTime;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
 use super::open;
+use crate::audit::{AuditEntry, AuditLog};
 use crate::keys::{Group, KeyHash, KeySet, KeyStore, VirtualKey};
 use crate::{StateError, name_taken};
 
@@ -102,6 +103,28 @@ impl KeyStore for Keys {
 
     fn remove_group(&self, path: &str) -> Result<bool, StateError> {
         Ok(self.connection().execute("DELETE FROM groups WHERE path = ?1", [path])? > 0)
+    }
+}
+
+impl AuditLog for Keys {
+    fn append(&self, entry: &AuditEntry) -> Result<(), StateError> {
+        self.connection().execute(
+            "INSERT INTO audit (at_ms, actor, action, subject, status) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![stored(entry.at), entry.actor, entry.action, entry.subject, entry.status],
+        )?;
+        Ok(())
+    }
+
+    fn latest(&self, most: usize) -> Result<Vec<AuditEntry>, StateError> {
+        let connection = self.connection();
+        let mut rows = connection
+            .prepare_cached("SELECT at_ms, actor, action, subject, status FROM audit ORDER BY rowid DESC LIMIT ?1")?;
+        let entries = rows.query_map([i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+            let at = WallTime(row.get::<_, i64>(0)?.cast_unsigned());
+            let (actor, action, subject, status) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok(AuditEntry { at, actor, action, subject, status })
+        })?;
+        Ok(entries.collect::<Result<_, _>>()?)
     }
 }
 

@@ -1,12 +1,15 @@
 //! One file on this machine, through SQLite in WAL mode: readers never wait for the writer, nor it for them.
 
+mod analytics;
 mod keys;
+mod ledger;
 mod records;
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 
 use crate::StateError;
 
@@ -23,6 +26,11 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StateError> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A power cut may cost the last moments, never the file.
     connection.pragma_update(None, "synchronous", "normal")?;
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("times_add", 2, pure, |arguments| {
+        let (one, other) = (arguments.get_raw(0).as_blob()?, arguments.get_raw(1).as_blob()?);
+        Ok(ledger::times_add(one, other))
+    })?;
     connection.execute_batch(include_str!("schema.sql"))?;
     Ok(connection)
 }

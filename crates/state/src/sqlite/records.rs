@@ -1,54 +1,39 @@
-//! Records in a table, written in batches by a thread of their own.
+//! Records in a file: handed over to a journal and two threads, read with a connection of its own.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use ringmain_core::{RequestId, WallTime};
+use ringmain_core::{Metered, RequestId, WallTime};
 use ringmain_routing::Record;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::open;
+use super::ledger::Writer;
+use super::{analytics, open};
+use crate::analytics::{Analytics, Line, Question, Search};
+use crate::journaled::Journaled;
 use crate::{RecordQuery, RecordSink, StateError};
 
-/// Records that wait for the writer, at most; beyond it they are lost and counted.
-const WAITING_MAX: usize = 8192;
-/// A batch is written when it is this large, or this old.
-const BATCH_MAX: usize = 512;
-const BATCH_AGE: Duration = Duration::from_millis(100);
-/// How long the writer leaves a database alone that refused a batch.
-const AFTER_REFUSAL: Duration = Duration::from_secs(1);
-/// How often old records are taken out.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How many at once, so that a sweep never holds the writer for long.
-const SWEEP_MAX: i64 = 5000;
-
-/// Records in a file. Writing never waits; reading has a connection of its own.
+/// Records, the ledger and its sums in a file.
 #[derive(Debug)]
 pub struct Records {
-    waiting: Option<SyncSender<Arc<Record>>>,
-    writer: Option<JoinHandle<()>>,
-    lost: Arc<AtomicU64>,
+    journaled: Option<Journaled>,
     reader: Mutex<Connection>,
 }
 
 impl Records {
-    /// Opens the file, made if it is not there. Records older than `keep` are taken out.
+    /// Opens the file, made if it is not there, and beside it the journal, a folder `….spill`. Records older than `keep`
+    /// are taken out.
     ///
     /// # Errors
     /// It cannot be opened, or is not a database of ours.
     pub fn open(path: &Path, keep: Duration) -> Result<Self, StateError> {
-        let connection = open(path)?;
+        let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let writer = Writer::open(path, keep_ms)?;
         let reader = Mutex::new(open(path)?);
-        let lost = Arc::new(AtomicU64::new(0));
-        let (waiting, records) = sync_channel(WAITING_MAX);
-        let writer = Writer { path: path.to_owned(), connection, keep, lost: Arc::clone(&lost), swept: Instant::now() };
-        let thread = std::thread::Builder::new().name("records".to_owned());
-        let writer = thread.spawn(move || writer.run(&records))?;
-        Ok(Self { waiting: Some(waiting), writer: Some(writer), lost, reader })
+        let journaled = Journaled::start(&journal_of(path), writer)?;
+        Ok(Self { journaled: Some(journaled), reader })
     }
 
     /// Opens the file to read it: what another process writes can be looked at.
@@ -57,36 +42,38 @@ impl Records {
     /// It is not there, or is not a database of ours.
     pub fn read(path: &Path) -> Result<Self, StateError> {
         std::fs::metadata(path)?;
-        Ok(Self { waiting: None, writer: None, lost: Arc::default(), reader: Mutex::new(open(path)?) })
+        Ok(Self { journaled: None, reader: Mutex::new(open(path)?) })
     }
 
-    fn reader(&self) -> std::sync::MutexGuard<'_, Connection> {
+    fn reader(&self) -> MutexGuard<'_, Connection> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Records {
-    fn drop(&mut self) {
-        // The writer writes what waits, and ends.
-        self.waiting = None;
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer of records had panicked");
-        }
-    }
+/// The folder beside a database that records wait in.
+fn journal_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".spill");
+    path.with_file_name(name)
 }
 
 impl RecordSink for Records {
     fn record(&self, record: &Arc<Record>) {
-        let kept = self.waiting.as_ref().is_some_and(|waiting| waiting.try_send(Arc::clone(record)).is_ok());
-        if !kept {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if let Some(journaled) = &self.journaled {
+            journaled.record(record);
         }
     }
 
     fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.journaled.as_ref().map_or(0, |journaled| journaled.gauges.lost.load(Ordering::Relaxed))
+    }
+
+    fn behind(&self) -> u64 {
+        self.journaled.as_ref().map_or(0, |journaled| journaled.gauges.behind.load(Ordering::Relaxed))
+    }
+
+    fn is_down(&self) -> bool {
+        self.journaled.as_ref().is_some_and(|journaled| journaled.gauges.down.load(Ordering::Relaxed))
     }
 }
 
@@ -118,84 +105,22 @@ impl RecordQuery for Records {
     }
 }
 
-/// The writing side.
-struct Writer {
-    path: PathBuf,
-    connection: Connection,
-    keep: Duration,
-    lost: Arc<AtomicU64>,
-    swept: Instant,
-}
-
-impl Writer {
-    /// Until nobody hands anything over.
-    fn run(mut self, records: &Receiver<Arc<Record>>) {
-        while let Ok(first) = records.recv() {
-            let (batch, is_last) = gather(first, records);
-            let mut written = self.write(&batch);
-            if written.is_err() && !is_last {
-                // A full or locked disk may be a matter of moments; what comes meanwhile waits, and then is counted.
-                std::thread::sleep(AFTER_REFUSAL);
-                written = open(&self.path).and_then(|connection| {
-                    self.connection = connection;
-                    self.write(&batch)
-                });
-            }
-            if let Err(error) = written {
-                self.lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                tracing::error!(%error, records = batch.len(), "records could not be written");
-            }
-            self.sweep(&batch);
-            if is_last {
-                return;
-            }
-        }
+impl Analytics for Records {
+    fn ask(&self, question: &Question) -> Result<Vec<Line>, StateError> {
+        analytics::ask(&self.reader(), question)
     }
 
-    fn write(&mut self, batch: &[Arc<Record>]) -> Result<(), StateError> {
-        let transaction = self.connection.transaction()?;
-        {
-            let mut insert = transaction
-                .prepare_cached("INSERT OR REPLACE INTO records (id, at_ms, route, doc) VALUES (?1, ?2, ?3, ?4)")?;
-            for record in batch {
-                let doc = serde_json::to_string(&**record)?;
-                let at = i64::try_from(record.at.0).unwrap_or(i64::MAX);
-                insert.execute(params![record.id.0.to_be_bytes(), at, &*record.route, doc])?;
-            }
-        }
-        transaction.commit()?;
-        Ok(())
+    fn search(&self, search: &Search) -> Result<Vec<RequestId>, StateError> {
+        analytics::search(&self.reader(), search)
     }
 
-    /// Takes out what is older than `keep`, by the time of the newest.
-    fn sweep(&mut self, batch: &[Arc<Record>]) {
-        if self.swept.elapsed() < SWEEP_EVERY {
-            return;
-        }
-        self.swept = Instant::now();
-        let newest = batch.iter().map(|record| record.at.0).max().unwrap_or_default();
-        let keep = u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX);
-        let before = i64::try_from(newest.saturating_sub(keep)).unwrap_or(i64::MAX);
-        let swept = self.connection.execute(
-            "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)",
-            params![before, SWEEP_MAX],
-        );
-        if let Err(error) = swept {
-            tracing::warn!(%error, "old records could not be taken out");
-        }
+    fn used(
+        &self,
+        scope: &str,
+        of: Metered,
+        since: WallTime,
+        now: WallTime,
+    ) -> Result<Vec<(WallTime, u64)>, StateError> {
+        analytics::used(&self.reader(), scope, of, since, now)
     }
-}
-
-/// What is there, up to a batch; and whether nothing more will come.
-fn gather(first: Arc<Record>, records: &Receiver<Arc<Record>>) -> (Vec<Arc<Record>>, bool) {
-    let mut batch = vec![first];
-    let until = Instant::now() + BATCH_AGE;
-    while batch.len() < BATCH_MAX {
-        match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(record) => batch.push(record),
-            Err(RecvTimeoutError::Timeout) => break,
-            Err(RecvTimeoutError::Disconnected) => return (batch, true),
-        }
-    }
-    (batch, false)
 }

@@ -39,3 +39,107 @@ CREATE TRIGGER IF NOT EXISTS groups_changed AFTER UPDATE ON groups
     BEGIN UPDATE keys_revision SET revision = revision + 1; END;
 CREATE TRIGGER IF NOT EXISTS groups_removed AFTER DELETE ON groups
     BEGIN UPDATE keys_revision SET revision = revision + 1; END;
+
+-- The ledger: one row for each request. Times in microseconds, money in billionths of a dollar; a cost that is not known is
+-- null. `fault` is the class of the failure, null for a whole answer; `tags` is `|name=value|…|`.
+CREATE TABLE IF NOT EXISTS requests (
+    id             BLOB PRIMARY KEY,
+    at_ms          INTEGER NOT NULL,
+    route          TEXT NOT NULL,
+    why            TEXT NOT NULL,
+    operation      TEXT NOT NULL,
+    dialect        TEXT NOT NULL,
+    model          TEXT NOT NULL,
+    stream         INTEGER NOT NULL,
+    key_id         TEXT,
+    key_path       TEXT,
+    tags           TEXT NOT NULL,
+    target         TEXT,
+    fault          TEXT,
+    attempts       INTEGER NOT NULL,
+    failovers      INTEGER NOT NULL,
+    first_token_us INTEGER,
+    per_token_us   INTEGER,
+    total_us       INTEGER,
+    input          INTEGER NOT NULL,
+    cache_read     INTEGER NOT NULL,
+    cache_write    INTEGER NOT NULL,
+    cache_write_1h INTEGER NOT NULL,
+    output         INTEGER NOT NULL,
+    reasoning      INTEGER NOT NULL,
+    audio_input    INTEGER NOT NULL,
+    audio_output   INTEGER NOT NULL,
+    cost_nano      INTEGER,
+    unpriced       INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS requests_by_time ON requests (at_ms);
+
+-- And one for each attempt. What the provider did not tell is null; `price` is the price that was used, in words.
+CREATE TABLE IF NOT EXISTS attempts (
+    request        BLOB NOT NULL,
+    number         INTEGER NOT NULL,
+    at_ms          INTEGER NOT NULL,
+    target         TEXT NOT NULL,
+    credential     TEXT NOT NULL,
+    hedge          INTEGER NOT NULL,
+    served         INTEGER NOT NULL,
+    fault          TEXT,
+    first_token_us INTEGER,
+    total_us       INTEGER,
+    input          INTEGER,
+    cache_read     INTEGER,
+    cache_write    INTEGER,
+    cache_write_1h INTEGER,
+    output         INTEGER,
+    reasoning      INTEGER,
+    audio_input    INTEGER,
+    audio_output   INTEGER,
+    cost_nano      INTEGER,
+    price          TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS attempts_by_request ON attempts (request, number);
+CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (at_ms);
+
+-- Sums over the ledger. `grain` is 0 for minutes, 1 for hours, 2 for days; `slice` is empty, or a tag whose requests alone
+-- are summed. Requests count at the target that served or was tried last, use and money where it was made. The last three
+-- are histograms.
+CREATE TABLE IF NOT EXISTS sums (
+    grain           INTEGER NOT NULL,
+    at_ms           INTEGER NOT NULL,
+    slice           TEXT NOT NULL,
+    route           TEXT NOT NULL,
+    target          TEXT NOT NULL,
+    key_id          TEXT NOT NULL,
+    key_path        TEXT NOT NULL,
+    requests        INTEGER NOT NULL,
+    served          INTEGER NOT NULL,
+    limited         INTEGER NOT NULL,
+    cancelled       INTEGER NOT NULL,
+    failovers       INTEGER NOT NULL,
+    attempts        INTEGER NOT NULL,
+    attempts_failed INTEGER NOT NULL,
+    input           INTEGER NOT NULL,
+    cache_read      INTEGER NOT NULL,
+    cache_write     INTEGER NOT NULL,
+    cache_write_1h  INTEGER NOT NULL,
+    output          INTEGER NOT NULL,
+    reasoning       INTEGER NOT NULL,
+    audio_input     INTEGER NOT NULL,
+    audio_output    INTEGER NOT NULL,
+    cost_nano       INTEGER NOT NULL,
+    unpriced        INTEGER NOT NULL,
+    saved_nano      INTEGER NOT NULL,
+    first_token     BLOB NOT NULL,
+    per_token       BLOB NOT NULL,
+    total           BLOB NOT NULL,
+    PRIMARY KEY (grain, at_ms, slice, route, target, key_id)
+) WITHOUT ROWID;
+
+-- Who changed what, and how that was answered.
+CREATE TABLE IF NOT EXISTS audit (
+    at_ms   INTEGER NOT NULL,
+    actor   TEXT NOT NULL,
+    action  TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    status  INTEGER NOT NULL
+);

@@ -1,4 +1,6 @@
 //! One suite over every backend.
 
+mod analytics;
 mod keys;
+mod quotas;
 mod records;

@@ -7,7 +7,7 @@ use ringmain_routing::Record;
 
 use crate::{RecordQuery, RecordSink, memory, sqlite};
 
-fn record(id: u128, at: u64) -> Arc<Record> {
+pub(super) fn record(id: u128, at: u64) -> Arc<Record> {
     Arc::new(Record {
         version: ringmain_routing::record::VERSION,
         id: RequestId(id),

@@ -1,0 +1,83 @@
+//! What is served: every path once. The document of the API is held to this table by a test.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::{Method, StatusCode};
+
+use crate::answer::{Answer, Problem};
+use crate::{Ask, analytics, groups, health, keys, limits, openapi, requests};
+
+type Served<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'r>>;
+
+/// One path and method.
+pub(crate) struct Entry {
+    pub(crate) method: Method,
+    /// `{…}` at its end stands for the rest of the path.
+    pub(crate) path: &'static str,
+    pub(crate) serve: fn(Ask<'_>) -> Served<'_>,
+}
+
+macro_rules! entries {
+    ($($method:ident $path:literal => $serve:path,)*) => {
+        pub(crate) static TABLE: &[Entry] = &[$(
+            Entry { method: Method::$method, path: $path, serve: |ask| Box::pin($serve(ask)) },
+        )*];
+    };
+}
+
+entries! {
+    GET "/" => openapi::welcome,
+    GET "/metrics" => health::metrics,
+    GET "/api/openapi.json" => openapi::document,
+    GET "/api/requests" => requests::list,
+    GET "/api/requests/{id}" => requests::one,
+    GET "/api/analytics" => analytics::ask,
+    GET "/api/endpoints" => health::endpoints,
+    GET "/api/store" => health::store,
+    GET "/api/limits" => limits::list,
+    GET "/api/keys" => keys::list,
+    POST "/api/keys" => keys::create,
+    DELETE "/api/keys/{id}" => keys::revoke,
+    GET "/api/groups" => groups::list,
+    PUT "/api/groups/{path}" => groups::put,
+    DELETE "/api/groups/{path}" => groups::remove,
+    GET "/api/audit" => groups::audit,
+}
+
+/// The entry of a request, and what its path says after it.
+pub(crate) fn find(method: &Method, path: &str) -> Result<(&'static Entry, String), Problem> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let fitting: Vec<_> = TABLE.iter().filter_map(|entry| Some((entry, rest_of(entry.path, path)?))).collect();
+    if fitting.is_empty() {
+        let message = "nothing is served here; /api/openapi.json says what is";
+        return Err(Problem::missing(message));
+    }
+    let found = fitting.into_iter().find(|(entry, _)| entry.method == *method);
+    found.ok_or_else(|| Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}")))
+}
+
+fn rest_of(pattern: &str, path: &str) -> Option<String> {
+    let Some((fixed, _)) = pattern.split_once('{') else {
+        return (path == pattern || path.strip_suffix('/') == Some(pattern)).then(String::new);
+    };
+    path.strip_prefix(fixed).filter(|rest| !rest.is_empty()).map(decode)
+}
+
+/// Percent-decoding; what does not decode stays.
+pub(crate) fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = match rest {
+            [b'%', high, low, ..] => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                digit(high).zip(digit(low)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
+        rest = if escaped.is_some() { &rest[3..] } else { tail };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}

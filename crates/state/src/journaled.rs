@@ -1,0 +1,338 @@
+//! Records on their way to a store: one thread writes them into a journal, another gives them to the store. Neither is
+//! ever waited for.
+//!
+//! ```text
+//! record() -> queue (8,192) -> journal, at most 50 ms later -> store
+//! ```
+//! While the store keeps up, batches go on in memory and the journal is only written; when it is slow or gone, they are
+//! read from the journal once it is back. What is lost is counted: records that find the queue full, or the journal.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ringmain_core::WallTime;
+use ringmain_routing::Record;
+
+use crate::StateError;
+use crate::journal::{Journal, Position, Reader};
+
+/// Records that wait for the journal, at most; beyond it they are lost and counted.
+const WAITING_MAX: usize = 8192;
+/// A batch is written when it is this large, or this old.
+const BATCH_MAX: usize = 512;
+const BATCH_AGE: Duration = Duration::from_millis(50);
+/// Batches that go on in memory, at most; beyond it they are read from the journal.
+const AHEAD_MAX: usize = 16;
+/// How long a store is left alone that refused a batch.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// How often old rows are taken out, and for how long a process that starts waits for what an earlier one left.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
+const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+
+/// A record, and its text.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) record: Arc<Record>,
+    pub(crate) doc: String,
+}
+
+/// What takes records in the end.
+pub(crate) trait Store: Send + 'static {
+    /// Takes all of them, or none. A record that was taken before changes nothing.
+    fn write(&mut self, lines: &[Line]) -> Result<(), StateError>;
+
+    /// After a refusal: a new connection.
+    fn reopen(&mut self) -> Result<(), StateError>;
+
+    /// Takes out some of what is older than it is kept.
+    fn sweep(&mut self, newest: WallTime) -> Result<(), StateError>;
+}
+
+/// What can be told of the way.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    pub(crate) lost: AtomicU64,
+    /// Records that are not in the store yet.
+    pub(crate) behind: AtomicU64,
+    /// The store refused the last batch.
+    pub(crate) down: AtomicBool,
+}
+
+/// Some records, and where they are in the journal; nowhere if it could not take them.
+struct Batch {
+    lines: Vec<Line>,
+    place: Option<(Position, Position)>,
+}
+
+/// The way in. Dropped, it waits until the store has everything, or refuses.
+#[derive(Debug)]
+pub(crate) struct Journaled {
+    queue: Option<SyncSender<Arc<Record>>>,
+    threads: Vec<JoinHandle<()>>,
+    pub(crate) gauges: Arc<Gauges>,
+}
+
+impl Journaled {
+    /// Starts the two threads, once the store has what was left in `place`, or refuses it, or five seconds are over.
+    pub(crate) fn start(place: &Path, store: impl Store) -> Result<Self, StateError> {
+        let (journal, begin) = Journal::open(place)?;
+        let gauges = Arc::new(Gauges::default());
+        let end = Arc::new(Mutex::new(journal.end()));
+        let reader = Reader::new(journal.folder(), begin);
+        let shipped = Arc::new(Mutex::new(begin));
+        let mut shipper = Shipper {
+            store,
+            reader,
+            end: Arc::clone(&end),
+            shipped: Arc::clone(&shipped),
+            gauges: Arc::clone(&gauges),
+            swept: Instant::now(),
+            newest: WallTime::default(),
+        };
+        shipper.catch_up(Some(Instant::now() + CATCH_UP_MAX));
+        let (queue, records) = sync_channel(WAITING_MAX);
+        let (ahead, batches) = sync_channel(AHEAD_MAX);
+        let writer = Writer { journal, end, shipped, gauges: Arc::clone(&gauges) };
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let threads = vec![
+            thread("journal").spawn(move || writer.run(&records, &ahead))?,
+            thread("ledger").spawn(move || shipper.run(&batches))?,
+        ];
+        Ok(Self { queue: Some(queue), threads, gauges })
+    }
+
+    pub(crate) fn record(&self, record: &Arc<Record>) {
+        let kept = self.queue.as_ref().is_some_and(|queue| queue.try_send(Arc::clone(record)).is_ok());
+        if kept { &self.gauges.behind } else { &self.gauges.lost }.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Journaled {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread that wrote records had panicked");
+            }
+        }
+    }
+}
+
+fn lock(position: &Mutex<Position>) -> std::sync::MutexGuard<'_, Position> {
+    position.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread that writes the journal.
+struct Writer {
+    journal: Journal,
+    end: Arc<Mutex<Position>>,
+    shipped: Arc<Mutex<Position>>,
+    gauges: Arc<Gauges>,
+}
+
+impl Writer {
+    fn run(mut self, records: &Receiver<Arc<Record>>, ahead: &SyncSender<Batch>) {
+        while let Ok(first) = records.recv() {
+            let gathered = gather(first, records);
+            let batch = self.journal(&gathered);
+            let count = batch.lines.len() as u64;
+            match ahead.try_send(batch) {
+                Ok(()) => {}
+                // It is in the journal, and is read from there.
+                Err(TrySendError::Full(Batch { place: Some(_), .. })) => {}
+                Err(_) => {
+                    self.gauges.lost.fetch_add(count, Ordering::Relaxed);
+                    self.gauges.behind.fetch_sub(count, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn journal(&mut self, records: &[Arc<Record>]) -> Batch {
+        let mut lines = Vec::with_capacity(records.len());
+        let mut bytes = Vec::new();
+        for record in records {
+            match serde_json::to_string(&**record) {
+                Ok(doc) => {
+                    bytes.extend_from_slice(doc.as_bytes());
+                    bytes.push(b'\n');
+                    lines.push(Line { record: Arc::clone(record), doc });
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a record cannot be written down");
+                    self.gauges.lost.fetch_add(1, Ordering::Relaxed);
+                    self.gauges.behind.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+        }
+        let shipped = *lock(&self.shipped);
+        let place = match self.journal.append(&bytes, shipped) {
+            Ok(end) => {
+                *lock(&self.end) = end;
+                let begin = Position { offset: end.offset - bytes.len() as u64, ..end };
+                Some((begin, end))
+            }
+            Err(error) => {
+                tracing::error!(%error, records = lines.len(), "the journal cannot be written");
+                None
+            }
+        };
+        Batch { lines, place }
+    }
+}
+
+/// What is there, up to a batch.
+fn gather(first: Arc<Record>, records: &Receiver<Arc<Record>>) -> Vec<Arc<Record>> {
+    let mut batch = vec![first];
+    let until = Instant::now() + BATCH_AGE;
+    while batch.len() < BATCH_MAX {
+        match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(record) => batch.push(record),
+            Err(_) => break,
+        }
+    }
+    batch
+}
+
+/// The thread that gives records to the store.
+struct Shipper<S> {
+    store: S,
+    reader: Reader,
+    end: Arc<Mutex<Position>>,
+    shipped: Arc<Mutex<Position>>,
+    gauges: Arc<Gauges>,
+    swept: Instant,
+    newest: WallTime,
+}
+
+impl<S: Store> Shipper<S> {
+    fn run(mut self, batches: &Receiver<Batch>) {
+        loop {
+            match batches.recv_timeout(AFTER_REFUSAL) {
+                Ok(batch) => self.take(&batch),
+                Err(RecvTimeoutError::Timeout) => self.catch_up(None),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.sweep();
+        }
+        self.catch_up(Some(Instant::now() + CATCH_UP_MAX));
+        let end = *lock(&self.end);
+        if self.reader.at >= end {
+            self.reader.finished(end);
+        }
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        match batch.place {
+            // The usual case: nothing was left out before it.
+            Some((begin, end)) if self.follows(begin) => {
+                if self.write(&batch.lines) {
+                    self.reader.shipped(end);
+                    *lock(&self.shipped) = end;
+                }
+            }
+            Some((begin, _)) if begin < self.reader.at => {}
+            Some(_) => self.catch_up(None),
+            None => {
+                if !self.write(&batch.lines) {
+                    let count = batch.lines.len() as u64;
+                    self.gauges.lost.fetch_add(count, Ordering::Relaxed);
+                    self.gauges.behind.fetch_sub(count, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Does it begin where the store's part of the journal ends? A new file begins where the one before ended.
+    fn follows(&self, begin: Position) -> bool {
+        let at = self.reader.at;
+        begin == at
+            || begin.offset == 0
+                && begin.segment == at.segment + 1
+                && self
+                    .reader
+                    .read(Position { segment: at.segment, offset: u64::MAX }, 1)
+                    .is_ok_and(|(lines, _)| lines.is_empty())
+    }
+
+    /// Gives the store what is in the journal, until it has all, refuses, or the time is over.
+    fn catch_up(&mut self, until: Option<Instant>) {
+        loop {
+            let end = *lock(&self.end);
+            if self.reader.at >= end || until.is_some_and(|until| Instant::now() >= until) {
+                return;
+            }
+            let (texts, at) = match self.reader.read(end, BATCH_MAX) {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!(%error, "the journal cannot be read");
+                    return;
+                }
+            };
+            let lines: Vec<Line> = texts.into_iter().filter_map(|doc| self.line(doc)).collect();
+            if !lines.is_empty() && !self.write(&lines) {
+                return;
+            }
+            self.reader.shipped(at);
+            *lock(&self.shipped) = at;
+            if lines.is_empty() && at < end {
+                // A torn line is all that is left of a file.
+                let next = Position { segment: at.segment + 1, offset: 0 };
+                if next > end {
+                    return;
+                }
+                self.reader.shipped(next);
+            }
+        }
+    }
+
+    fn line(&self, doc: String) -> Option<Line> {
+        match serde_json::from_str(&doc) {
+            Ok(record) => Some(Line { record: Arc::new(record), doc }),
+            Err(error) => {
+                tracing::error!(%error, "a line of the journal is no record");
+                self.gauges.lost.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    fn write(&mut self, lines: &[Line]) -> bool {
+        let mut written = self.store.write(lines);
+        if written.is_err() && self.store.reopen().is_ok() {
+            written = self.store.write(lines);
+        }
+        let was_down = self.gauges.down.swap(written.is_err(), Ordering::Relaxed);
+        match written {
+            Ok(()) => {
+                let behind = self.gauges.behind.load(Ordering::Relaxed);
+                self.gauges.behind.fetch_sub((lines.len() as u64).min(behind), Ordering::Relaxed);
+                self.newest = lines.iter().map(|line| line.record.at).max().unwrap_or_default().max(self.newest);
+                if was_down {
+                    tracing::info!("the ledger's store takes records again");
+                }
+                true
+            }
+            Err(error) => {
+                if !was_down {
+                    tracing::error!(%error, "the ledger's store refuses records: they wait in the journal");
+                }
+                false
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        if self.swept.elapsed() < SWEEP_EVERY || self.gauges.down.load(Ordering::Relaxed) {
+            return;
+        }
+        self.swept = Instant::now();
+        if let Err(error) = self.store.sweep(self.newest) {
+            tracing::warn!(%error, "old records could not be taken out");
+        }
+    }
+}

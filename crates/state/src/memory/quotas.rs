@@ -1,0 +1,175 @@
+//! Counters in this process, under one lock that is held for a few additions.
+//!
+//! A calendar's period is one sum. A rolling period is a row of buckets, sixty or so, each of which counts until its end
+//! has left the period: never less than what was used, and at most one bucket more.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ringmain_core::{Metered, Period, WallTime};
+
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
+
+/// Buckets of a rolling period, about.
+const BUCKETS: u64 = 60;
+/// When a place among those that run may be free: nobody knows.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Every counter.
+#[derive(Debug, Default)]
+pub struct Quotas(Mutex<HashMap<LimitId, Counter>>);
+
+#[derive(Debug, Default)]
+struct Counter {
+    /// Beginnings of buckets in milliseconds, oldest first, and what was used in each.
+    used: VecDeque<(u64, u64)>,
+    sum: u64,
+    reserved: u64,
+}
+
+/// How long a bucket is, in milliseconds; `None`: as long as the calendar's period.
+fn bucket(period: Period) -> Option<u64> {
+    match period {
+        Period::Calendar(_) => None,
+        Period::Rolling(length) => {
+            let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+            Some((millis / BUCKETS).max(1000).min(millis))
+        }
+    }
+}
+
+/// When the bucket that holds `at` begins, and when what is in it is forgotten.
+fn bucket_at(period: Period, at: WallTime) -> (u64, u64) {
+    match (period, bucket(period)) {
+        (Period::Rolling(length), Some(width)) => {
+            let begin = at.0 / width * width;
+            (begin, begin + width + u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+        }
+        (Period::Calendar(part), _) => {
+            let (begin, end) = part.around(at);
+            (begin.0, end.0)
+        }
+        (Period::Rolling(_), None) => (at.0, at.0),
+    }
+}
+
+impl Counter {
+    fn forget(&mut self, period: Option<Period>, now: WallTime) {
+        let Some(period) = period else { return };
+        while let Some((begin, used)) = self.used.front().copied()
+            && bucket_at(period, WallTime(begin)).1 <= now.0
+        {
+            self.used.pop_front();
+            self.sum = self.sum.saturating_sub(used);
+        }
+    }
+
+    fn add(&mut self, period: Option<Period>, amount: u64, at: WallTime) {
+        let Some(period) = period.filter(|_| amount > 0) else { return };
+        let (begin, _) = bucket_at(period, at);
+        self.sum = self.sum.saturating_add(amount);
+        // Nearly always the last one; clocks may step back, and what is seeded comes in any order.
+        match self.used.binary_search_by_key(&begin, |(begin, _)| *begin) {
+            Ok(at) => {
+                if let Some((_, used)) = self.used.get_mut(at) {
+                    *used = used.saturating_add(amount);
+                }
+            }
+            Err(at) => self.used.insert(at, (begin, amount)),
+        }
+    }
+
+    /// When there will be room for `amount`.
+    fn returns(&self, id: &LimitId, amount: u64, now: WallTime) -> Option<Duration> {
+        let Some(period) = id.limit.per else { return Some(SOON) };
+        if amount > id.limit.most {
+            return None;
+        }
+        let mut over = (self.sum.saturating_add(self.reserved).saturating_add(amount)).saturating_sub(id.limit.most);
+        for (begin, used) in &self.used {
+            over = over.saturating_sub(*used);
+            if over == 0 {
+                let free = bucket_at(period, WallTime(*begin)).1;
+                return Some(Duration::from_millis(free.saturating_sub(now.0)));
+            }
+        }
+        // The rest is reserved by requests that run.
+        Some(SOON)
+    }
+}
+
+impl Quotas {
+    fn counters(&self) -> MutexGuard<'_, HashMap<LimitId, Counter>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Requests count when they begin; what runs is never counted as used.
+const fn is_counted_at_once(metered: Metered) -> bool {
+    matches!(metered, Metered::Requests)
+}
+
+impl QuotaStore for Quotas {
+    fn reserve(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+        let mut counters = self.counters();
+        for (at, id) in limits.iter().enumerate() {
+            let counter = counters.entry(id.clone()).or_default();
+            counter.forget(id.limit.per, now);
+            let amount = ask.of(id.limit.of);
+            if counter.sum.saturating_add(counter.reserved).saturating_add(amount) > id.limit.most {
+                return Err(Exhausted { at, returns: counter.returns(id, amount, now) });
+            }
+        }
+        take(&mut counters, limits, ask, now);
+        Ok(Grant { limits: limits.to_vec(), reserved: ask })
+    }
+
+    fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
+        take(&mut self.counters(), limits, ask, now);
+        Grant { limits: limits.to_vec(), reserved: ask }
+    }
+
+    fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
+        let mut counters = self.counters();
+        for id in &grant.limits {
+            let of = id.limit.of;
+            let Some(counter) = counters.get_mut(id).filter(|_| !is_counted_at_once(of)) else { continue };
+            counter.reserved = counter.reserved.saturating_sub(grant.reserved.of(of));
+            if of != Metered::Concurrency {
+                counter.forget(id.limit.per, now);
+                counter.add(id.limit.per, used.of(of), now);
+            }
+        }
+    }
+
+    fn seed(&self, limit: &LimitId, used: &[(WallTime, u64)], now: WallTime) {
+        let mut counters = self.counters();
+        let counter = counters.entry(limit.clone()).or_default();
+        let begin = limit.limit.per.map_or(now, |period| period.begin(now));
+        for (at, amount) in used.iter().filter(|(at, _)| *at >= begin) {
+            counter.add(limit.limit.per, *amount, *at);
+        }
+        counter.forget(limit.limit.per, now);
+    }
+
+    fn standing(&self, limit: &LimitId, now: WallTime) -> Standing {
+        let mut counters = self.counters();
+        let Some(counter) = counters.get_mut(limit) else { return Standing::default() };
+        counter.forget(limit.limit.per, now);
+        Standing { used: counter.sum, reserved: counter.reserved }
+    }
+}
+
+fn take(counters: &mut HashMap<LimitId, Counter>, limits: &[LimitId], ask: Amounts, now: WallTime) {
+    for id in limits {
+        let counter = counters.entry(id.clone()).or_default();
+        let amount = ask.of(id.limit.of);
+        if is_counted_at_once(id.limit.of) {
+            counter.forget(id.limit.per, now);
+            counter.add(id.limit.per, amount, now);
+        } else {
+            counter.reserved = counter.reserved.saturating_add(amount);
+        }
+    }
+}

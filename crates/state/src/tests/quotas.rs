@@ -1,0 +1,121 @@
+//! Every store of quotas, held to the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringmain_core::{WallTime, calendar::parse_date};
+
+use crate::memory;
+use crate::quota::{Amounts, Grant, LimitId, QuotaStore, Standing};
+
+fn stores() -> Vec<(&'static str, Arc<dyn QuotaStore>)> {
+    vec![("memory", Arc::new(memory::Quotas::default()))]
+}
+
+fn limit(scope: &str, text: &str) -> LimitId {
+    LimitId { scope: scope.into(), limit: text.parse().unwrap() }
+}
+
+const fn tokens(tokens: u64) -> Amounts {
+    Amounts { tokens, nanos: 0 }
+}
+
+const fn nanos(nanos: u64) -> Amounts {
+    Amounts { tokens: 0, nanos }
+}
+
+fn noon(second: u64) -> WallTime {
+    WallTime(parse_date("2026-11-29T12:00:00Z").unwrap().0 + second * 1000)
+}
+
+#[test]
+fn a_calendar_limit_is_free_again_when_the_next_period_begins() {
+    for (name, store) in stores() {
+        let limits = [limit("key:a", "2 requests/minute")];
+        let mut grants: Vec<Grant> = Vec::new();
+        for second in [3, 50] {
+            grants.push(store.reserve(&limits, Amounts::default(), noon(second)).unwrap());
+        }
+        let full = store.reserve(&limits, Amounts::default(), noon(51)).unwrap_err();
+        assert_eq!((full.at, full.returns), (0, Some(Duration::from_secs(9))), "{name}");
+        for grant in grants {
+            store.settle(grant, Amounts::default(), noon(52));
+        }
+        assert!(store.reserve(&limits, Amounts::default(), noon(53)).is_err(), "{name}: an ended request counts too");
+        store.settle(store.reserve(&limits, Amounts::default(), noon(60)).unwrap(), Amounts::default(), noon(61));
+        assert_eq!(store.standing(&limits[0], noon(62)), Standing { used: 1, reserved: 0 }, "{name}");
+    }
+}
+
+#[test]
+fn a_rolling_limit_comes_back_bit_by_bit() {
+    for (name, store) in stores() {
+        let limits = [limit("key:a", "100 tokens/60s")];
+        for (second, used) in [(0, 60), (30, 40)] {
+            let grant = store.reserve(&limits, tokens(used), noon(second)).unwrap();
+            store.settle(grant, tokens(used), noon(second));
+        }
+        let full = store.reserve(&limits, tokens(10), noon(40)).unwrap_err();
+        assert_eq!(full.returns, Some(Duration::from_secs(21)), "{name}: when the first bucket has left");
+        assert!(store.reserve(&limits, tokens(61), noon(61)).is_err(), "{name}: 40 still count");
+        assert_eq!(store.reserve(&limits, tokens(101), noon(62)).unwrap_err().returns, None, "{name}: never fits");
+        let grant = store.reserve(&limits, tokens(60), noon(61)).unwrap();
+        store.settle(grant, tokens(60), noon(61));
+    }
+}
+
+#[test]
+fn what_is_reserved_counts_until_it_is_settled() {
+    for (name, store) in stores() {
+        let limits = [limit("group:acme", "$1/month"), limit("key:a", "2 at once")];
+        let half = store.reserve(&limits, nanos(500_000_000), noon(0)).unwrap();
+        let other = store.reserve(&limits, nanos(400_000_000), noon(0)).unwrap();
+        let full = store.reserve(&limits, nanos(200_000_000), noon(0)).unwrap_err();
+        assert_eq!((full.at, full.returns), (0, Some(Duration::from_secs(1))), "{name}: the first without room");
+        let full = store.reserve(&limits, nanos(1), noon(0)).unwrap_err();
+        assert_eq!((full.at, full.returns), (1, Some(Duration::from_secs(1))), "{name}");
+        assert_eq!(store.standing(&limits[0], noon(0)), Standing { used: 0, reserved: 900_000_000 }, "{name}");
+        store.settle(half, nanos(1_000_000), noon(1));
+        store.settle(other, nanos(600_000_000), noon(1));
+        assert_eq!(store.standing(&limits[0], noon(1)), Standing { used: 601_000_000, reserved: 0 }, "{name}");
+        let over = store.reserve(&limits, nanos(400_000_000), noon(2)).unwrap_err();
+        let december = parse_date("2026-12-01").unwrap().0 - noon(2).0;
+        assert_eq!(over.returns, Some(Duration::from_millis(december)), "{name}");
+        let forced = store.force(&limits, nanos(400_000_000), noon(2));
+        store.settle(forced, nanos(400_000_000), noon(2));
+        assert_eq!(store.standing(&limits[0], noon(3)).used, 1_001_000_000, "{name}: counted all the same");
+    }
+}
+
+#[test]
+fn a_store_begins_with_what_was_used_before() {
+    for (name, store) in stores() {
+        let month = limit("key:a", "$1/month");
+        let november = [(parse_date("2026-10-31").unwrap(), 5), (noon(0), 7), (parse_date("2026-11-01").unwrap(), 8)];
+        store.seed(&month, &november, noon(5));
+        assert_eq!(store.standing(&month, noon(5)).used, 15, "{name}: this month's alone");
+        let day = limit("key:a", "100 tokens/24h");
+        store.seed(&day, &[(noon(0), 1), (WallTime(noon(0).0 - 3_600_000), 2), (WallTime(0), 9)], noon(5));
+        assert_eq!(store.standing(&day, noon(5)).used, 3, "{name}");
+        assert_eq!(store.standing(&limit("key:b", "$1/month"), noon(5)), Standing::default(), "{name}");
+    }
+}
+
+/// A hundred at once on a limit that holds for ten.
+#[test]
+fn at_one_time_no_more_is_reserved_than_there_is() {
+    for (name, store) in stores() {
+        let limits = [limit("group:acme", "$1/day"), limit("key:a", "50 requests/day")];
+        let taken = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..100).map(|_| scope.spawn(|| store.reserve(&limits, nanos(100_000_000), noon(0)))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect::<Vec<_>>()
+        });
+        assert_eq!(taken.len(), 10, "{name}");
+        assert_eq!(store.standing(&limits[1], noon(0)).used, 10, "{name}: who was refused counts nowhere");
+        for grant in taken {
+            store.settle(grant, nanos(50_000_000), noon(1));
+        }
+        assert_eq!(store.standing(&limits[0], noon(1)), Standing { used: 500_000_000, reserved: 0 }, "{name}");
+    }
+}
