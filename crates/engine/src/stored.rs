@@ -148,6 +148,8 @@ pub(crate) fn inspect(
         stored: Some(stored),
         trace: Mutex::default(),
         decoded: OnceLock::new(),
+        form: None,
+        asked: OnceLock::new(),
     })
 }
 
