@@ -33,6 +33,12 @@ pub fn failed(words: impl Into<String>) -> Fault {
     before_commit(FaultClass::Server, words)
 }
 
+/// An error that came with a success: it has no status but that of its class.
+#[must_use]
+pub fn inside(fault: Fault) -> Fault {
+    Fault { status: None, ..fault }
+}
+
 /// A JSON document.
 ///
 /// # Errors

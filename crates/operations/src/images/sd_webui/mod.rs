@@ -90,7 +90,7 @@ impl Codec for SdWebui {
 fn read(reply: &Reply, n: usize) -> Result<Made, Fault> {
     let document = fault::json(&reply.body)?;
     if document.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(SdWebui.decode_fault(500, &reply.headers, &reply.body));
+        return Err(fault::inside(SdWebui.decode_fault(500, &reply.headers, &reply.body)));
     }
     let images: Vec<&str> = document["images"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     // Some versions put a grid of all before them.

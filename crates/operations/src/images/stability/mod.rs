@@ -169,7 +169,7 @@ fn read(reply: &Reply) -> Result<Made, Fault> {
     }
     let document = fault::json(&reply.body)?;
     if document.get("errors").is_some_and(|errors| !errors.is_null()) {
-        return Err(Stability.decode_fault(500, &reply.headers, &reply.body));
+        return Err(fault::inside(Stability.decode_fault(500, &reply.headers, &reply.body)));
     }
     finished(document["finish_reason"].as_str())?;
     let image = document["image"].as_str().filter(|text| !text.is_empty()).ok_or_else(fault::empty)?;
