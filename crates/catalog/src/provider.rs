@@ -1,6 +1,6 @@
 //! One kind of provider: where it is, how it is authorised, what it serves under which paths.
 
-use ringmain_core::{Capabilities, Dialect, FaultClass, FaultScope, Operation};
+use ringmain_core::{Capabilities, Dialect, FaultClass, FaultScope, Operation, Shape};
 
 use crate::{Model, Quirks};
 
@@ -64,8 +64,11 @@ pub enum Auth {
 pub struct Endpoint {
     /// What is asked there.
     pub operation: Operation,
-    /// The dialect spoken there. `None` for an operation that has one shape only: OpenAI's, or the provider's listing.
+    /// The dialect spoken there, where callers of one dialect write it too. `None` for an operation that is asked in a
+    /// shape of its own.
     pub dialect: Option<Dialect>,
+    /// Whose shape that is.
+    pub shape: Shape,
     /// The path under the base URL, perhaps with a query; `{model}` stands for the model's name, `{model_segment}` for the
     /// same as one segment of the path, whose slashes are escaped too.
     pub path: String,

@@ -57,6 +57,7 @@ pub(crate) enum RawAuth {
 pub(crate) struct RawEndpoint {
     pub(crate) operation: Text,
     pub(crate) dialect: Option<Text>,
+    pub(crate) shape: Option<Text>,
     pub(crate) path: Text,
     pub(crate) stream_path: Option<Text>,
     pub(crate) auth: Option<RawAuth>,
@@ -201,9 +202,18 @@ pub(crate) struct RawPrice {
     pub(crate) audio_output: Option<f64>,
     pub(crate) long: Option<RawLong>,
     pub(crate) per_image: Option<f64>,
+    pub(crate) images: Vec<RawImagePrice>,
     pub(crate) per_minute: Option<f64>,
     pub(crate) per_million_characters: Option<f64>,
     pub(crate) per_request: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawImagePrice {
+    pub(crate) size: Option<String>,
+    pub(crate) quality: Option<Text>,
+    pub(crate) each: f64,
 }
 
 #[derive(Deserialize)]

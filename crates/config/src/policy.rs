@@ -91,6 +91,7 @@ impl Config {
     ) -> Candidate {
         let model = self.catalog.model(&provider.kind.id, &target.model);
         let thinks = model.is_some_and(|model| model.reasons_by_default);
+        let paints = model.is_some_and(|model| model.kind == ringmain_catalog::ModelKind::Image);
         Candidate {
             target: topology.target(&provider.name, &target.model),
             name: format!("{}/{}", provider.name, target.model),
@@ -108,7 +109,11 @@ impl Config {
             price: model.and_then(|model| model.price.clone()),
             caps: target.caps,
             out_of_region: settings.is_out_of_region(provider),
-            race_after: (thinks && settings.race_after_is_default).then_some(Settings::RACE_AFTER_REASONING),
+            race_after: match settings.race_after_is_default {
+                true if thinks => Some(Settings::RACE_AFTER_REASONING),
+                true if paints => Some(Settings::RACE_AFTER_IMAGE),
+                _ => None,
+            },
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Settings {
 impl Settings {
     /// The race clock of a model that reasons by default, where nobody wrote another.
     pub const RACE_AFTER_REASONING: Duration = Duration::from_secs(60);
+    /// The same of a model that makes images, which takes its time for the whole of one.
+    pub const RACE_AFTER_IMAGE: Duration = Duration::from_secs(20);
 
     /// What `balance` comes to for these targets.
     #[must_use]

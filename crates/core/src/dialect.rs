@@ -120,6 +120,18 @@ impl Operation {
         Self::Passthrough,
     ];
 
+    /// Does it make images?
+    #[must_use]
+    pub const fn is_of_images(self) -> bool {
+        matches!(self, Self::Images | Self::ImageEdits)
+    }
+
+    /// May it be asked for with a form, which holds files?
+    #[must_use]
+    pub const fn takes_forms(self) -> bool {
+        matches!(self, Self::ImageEdits | Self::Transcription)
+    }
+
     /// The name used in configuration (`match: { operation: … }`), catalog files, logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

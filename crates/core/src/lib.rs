@@ -12,6 +12,7 @@ pub mod money;
 pub mod outcome;
 pub mod price;
 pub mod seed;
+pub mod shape;
 pub mod time;
 pub mod usage;
 
@@ -22,7 +23,8 @@ pub use id::{RequestId, TargetName};
 pub use limit::{Limit, Metered, Period};
 pub use money::Money;
 pub use outcome::{Outcome, Timings};
-pub use price::{LongContext, Price, TokenPrices};
+pub use price::{ImagePrice, LongContext, Price, TokenPrices};
 pub use seed::Seed;
+pub use shape::Shape;
 pub use time::{Now, Tick, WallTime};
-pub use usage::Usage;
+pub use usage::{Quality, Units, Usage};

@@ -1,6 +1,6 @@
 //! What a model costs, exactly.
 
-use crate::{Money, Usage};
+use crate::{Money, Quality, Units, Usage};
 
 /// A model's list price. What is not known is `None`, never zero: a caller must be able to tell "free" from "unpriced".
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,12 +9,33 @@ pub struct Price {
     pub tokens: Option<TokenPrices>,
     /// For each generated image of the default size and quality.
     pub per_image: Option<Money>,
+    /// For each generated image of these sizes and qualities; the first that fits holds.
+    pub images: Vec<ImagePrice>,
     /// For each minute of audio.
     pub per_minute: Option<Money>,
     /// For each million characters of text (speech).
     pub per_million_characters: Option<Money>,
     /// For each request, on top of its tokens (search fees, rerank units).
     pub per_request: Option<Money>,
+}
+
+/// What one image of a size and quality costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImagePrice {
+    /// Width and height in pixels, either way round; any where `None`.
+    pub size: Option<(u32, u32)>,
+    /// Any where `None`.
+    pub quality: Option<Quality>,
+    /// For each.
+    pub each: Money,
+}
+
+impl ImagePrice {
+    fn fits(&self, units: &Units) -> bool {
+        let made = (units.width, units.height);
+        self.size.is_none_or(|(width, height)| made == (width, height) || made == (height, width))
+            && self.quality.is_none_or(|quality| quality == units.quality)
+    }
 }
 
 /// Prices in dollars per million tokens. A kind without a price of its own costs what it is a part of costs.
@@ -56,11 +77,36 @@ pub struct LongContext {
 }
 
 impl Price {
-    /// What one request with this usage costs. `None` where the model is not billed by the token.
+    /// What one request with this usage costs. `None` where no price fits what is counted.
+    ///
+    /// A model with prices for tokens and for images is billed by the token where tokens are counted. `per_request` is
+    /// for each search where searches are counted.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<Money> {
-        let tokens = self.tokens?.cost(usage);
-        Some(tokens + self.per_request.unwrap_or(Money::ZERO))
+        let units = &usage.units;
+        let tokens = self.tokens.filter(|_| usage.total() > 0 || units.is_none()).map(|price| price.cost(usage));
+        let images = match units.images {
+            0 => None,
+            _ if tokens.is_some() => None,
+            count => self.of_image(units).map(|each| Money(each.0 * i128::from(count))),
+        };
+        let audio = self.per_minute.filter(|_| units.audio_ms > 0 && tokens.is_none());
+        let audio = audio.map(|minute| Money(minute.0 * i128::from(units.audio_ms) / 60_000));
+        let text = self.per_million_characters.filter(|_| units.characters > 0 && tokens.is_none());
+        let text = text.map(|million| million.per_million(units.characters));
+        let found = [tokens, images, audio, text].into_iter().flatten().reduce(|sum, part| sum + part);
+        let times = i128::from(units.searches.max(1));
+        match (found, self.per_request) {
+            (found, Some(each)) if found.is_some() || units.searches > 0 => {
+                Some(found.unwrap_or(Money::ZERO) + Money(each.0 * times))
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// What one image of this size and quality costs.
+    fn of_image(&self, units: &Units) -> Option<Money> {
+        self.images.iter().find(|price| price.fits(units)).map(|price| price.each).or(self.per_image)
     }
 
     /// What one request for this many images costs, at the default size and quality. `None` where that is not known.

@@ -39,6 +39,7 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/rerank" | "/v2/rerank" => cohere(Operation::Rerank),
         "/v1/embeddings" => openai(Operation::Embeddings),
         "/v1/images/generations" => openai(Operation::Images),
+        "/v1/images/edits" => openai(Operation::ImageEdits),
         "/v1/moderations" => openai(Operation::Moderation),
         "/v1/models" => openai(Operation::Models),
         "/v1beta/models" => plain(Operation::Models, Dialect::Gemini),
@@ -124,9 +125,8 @@ fn unescape(text: &str) -> String {
 }
 
 /// Paths of the data plane that are promised and not served yet.
-const LATER: [(&str, Dialect); 7] = [
+const LATER: [(&str, Dialect); 6] = [
     ("/v1/responses/", Dialect::OpenAiResponses),
-    ("/v1/images/edits", Dialect::OpenAiChat),
     ("/v1/audio/", Dialect::OpenAiChat),
     ("/model/", Dialect::BedrockConverse),
     ("/providers/", Dialect::OpenAiChat),

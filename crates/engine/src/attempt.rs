@@ -17,6 +17,7 @@ use crate::exchange::{Answer, Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
+use crate::secret::Secret;
 use crate::settle::{AttemptGuard, RequestGuard};
 
 /// An answer won, with the attempt that brought it.
@@ -183,7 +184,7 @@ impl Attempts<'_> {
             target: Arc::clone(&target),
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
             signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
-            secret: key.and_then(|key| key.secret.clone()),
+            secret: Secret(key.and_then(|key| key.secret.clone())),
             rendered,
             now: now.wall,
         };

@@ -31,7 +31,12 @@ pub fn of_answer(
     body: &[u8],
     now: WallTime,
 ) -> Fault {
-    let mut fault = codec.decode_fault(status, headers, body);
+    judge(codec.decode_fault(status, headers, body), provider, status, headers, now)
+}
+
+/// The same of a fault that is decoded already.
+#[must_use]
+pub fn judge(mut fault: Fault, provider: &Provider, status: u16, headers: &HeaderMap, now: WallTime) -> Fault {
     // Of the few statuses that say exactly one thing, the status is believed before the words of the body.
     let class = match (status, fault.class) {
         (402, _) => FaultClass::Billing,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use memchr::memmem;
+use ringmain_config::OnLoss;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal};
@@ -17,13 +17,15 @@ use crate::classify;
 use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
+use crate::operations::{Courier, Work};
 use crate::render::{Rendered, render};
+use crate::secret::Secret;
 use crate::sign::Signer;
 use crate::target::Target;
 use crate::writer::Writer;
 
 /// The largest plain answer; a batch of pictures in base64 fits.
-const ANSWER_MAX: usize = 256 * 1024 * 1024;
+pub(crate) const ANSWER_MAX: usize = 256 * 1024 * 1024;
 /// What is read of an error answer.
 const ERROR_MAX: usize = 64 * 1024;
 /// How long an error answer's body may take.
@@ -37,8 +39,7 @@ static FORWARDED: [HeaderName; 6] = [
     HeaderName::from_static("http-referer"),
     HeaderName::from_static("x-title"),
 ];
-const REDACTED: &str = "[redacted]";
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Who we say we are.
 pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("ringmain/", env!("CARGO_PKG_VERSION")));
 
@@ -107,7 +108,7 @@ pub struct Job {
     /// What signs the request, where it must be signed.
     pub signer: Option<Arc<Signer>>,
     /// The credential's text, to be taken out of what a provider says of it.
-    pub secret: Option<Arc<str>>,
+    pub secret: Secret,
     /// The date, for what headers say.
     pub now: WallTime,
 }
@@ -143,6 +144,9 @@ impl Job {
     }
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
+        if let Some(work) = self.rendered.work.take() {
+            return self.perform(work).await;
+        }
         let connect = self.request.route.policy.timeouts.connect;
         let pair = match &self.signer {
             Some(signer) => Some(signer.credentials(&self.upstream, self.now).await?),
@@ -163,13 +167,27 @@ impl Job {
             self.plain(&head, body).await
         };
         let body = answer.map_err(|mut fault| {
-            if let Some(secret) = &self.secret {
-                fault.message = fault.message.replace(&**secret, REDACTED);
-            }
+            fault.message = self.secret.out_of(&fault.message);
             let fault = classify::refine(fault, &self.target.provider.kind, &head.headers, self.now);
             Failed { fault, reply: None, limits }
         })?;
         Ok(Arrived { status: head.status, headers: head.headers, body, relayed, losses, limits })
+    }
+
+    /// An operation that is an exchange of its own.
+    async fn perform(&mut self, work: Work) -> Result<Arrived, Failed> {
+        let courier = Courier::of(self, self.rendered.relayed, self.rendered.decode_fault);
+        let performed = work.perform(&courier, &self.request).await?;
+        let mut losses = std::mem::take(&mut self.rendered.losses);
+        losses.extend(performed.losses.into_iter().filter(|_| self.request.route.on_loss != OnLoss::Allow));
+        Ok(Arrived {
+            status: StatusCode::OK,
+            headers: courier.take_headers(),
+            body: Answer::Plain(performed.body, performed.usage),
+            relayed: performed.relayed,
+            losses,
+            limits: courier.limits(),
+        })
     }
 
     /// The request for the provider. A caller's own credential never goes along.
@@ -189,11 +207,7 @@ impl Job {
             headers.insert(name.clone(), value.clone());
         }
         if rendered.relayed {
-            for name in &FORWARDED {
-                if let Some(value) = request.headers.get(name) {
-                    headers.insert(name.clone(), value.clone());
-                }
-            }
+            headers.extend(forwarded(&request.headers));
         }
         if let Some((name, value)) = &self.credential {
             headers.insert(name.clone(), value.clone());
@@ -222,8 +236,7 @@ impl Job {
         mut body: AnswerBody,
         limits: Option<Limits>,
     ) -> Failed {
-        let read = tokio::time::timeout(ERROR_PATIENCE, collect(&mut body, ERROR_MAX)).await;
-        let bytes = self.without_key(read.ok().and_then(Result::ok).unwrap_or_default());
+        let bytes = self.secret.out_of_bytes(read_error(&mut body).await);
         let fault = match self.codec() {
             // A redirect would carry the credential elsewhere: it is not followed, and no answer either.
             _ if !status.is_client_error() && !status.is_server_error() => {
@@ -238,28 +251,8 @@ impl Job {
         // A page from something in front of the provider is not the provider's words.
         let json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
         let same = self.rendered.relayed && json && fault.class != FaultClass::Protocol;
-        let headers = self.headers_without_key(headers);
+        let headers = self.secret.out_of_headers(headers);
         Failed { fault, reply: same.then_some(ProviderReply { status, headers, body: bytes }), limits }
-    }
-
-    /// Some providers repeat the key they refuse.
-    fn without_key(&self, bytes: Bytes) -> Bytes {
-        let Some(secret) = &self.secret else { return bytes };
-        if memmem::find(&bytes, secret.as_bytes()).is_none() {
-            return bytes;
-        }
-        String::from_utf8_lossy(&bytes).replace(&**secret, REDACTED).into_bytes().into()
-    }
-
-    fn headers_without_key(&self, mut headers: HeaderMap) -> HeaderMap {
-        if let Some(secret) = &self.secret {
-            for value in headers.values_mut() {
-                if memmem::find(value.as_bytes(), secret.as_bytes()).is_some() {
-                    *value = HeaderValue::from_static(REDACTED);
-                }
-            }
-        }
-        headers
     }
 
     async fn stream(&self, body: AnswerBody) -> Result<Answer, Fault> {
@@ -369,8 +362,19 @@ impl Job {
     }
 }
 
+/// The caller's headers that are the provider's business.
+pub(crate) fn forwarded(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    FORWARDED.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+}
+
+/// What an error answer says, as far as it comes.
+pub(crate) async fn read_error(body: &mut AnswerBody) -> Bytes {
+    let read = tokio::time::timeout(ERROR_PATIENCE, collect(body, ERROR_MAX)).await;
+    read.ok().and_then(Result::ok).unwrap_or_default()
+}
+
 /// Reads a body of at most `max` bytes.
-async fn collect(body: &mut AnswerBody, max: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn collect(body: &mut AnswerBody, max: usize) -> Result<Bytes, Fault> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(chunk) = body.next().await {

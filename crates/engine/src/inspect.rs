@@ -4,22 +4,27 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use ringmain_core::{
     Capabilities, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Seed, Tick,
 };
 use ringmain_dialects::{BodyFacts, Codec, Framing, Malformed, ir, registry, shared};
 use ringmain_wire::json::{self, Document, Object};
+use ringmain_wire::multipart::{self, Form};
 
 use crate::accept::Accepted;
 use crate::gateway::Gateway;
 use crate::keys::Caller;
 use crate::marks::marks;
+use crate::operations::{self, Asked};
 use crate::route::{Chosen, Route};
 use crate::trace::Trace;
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-ringmain-timeout");
 static TAG: HeaderName = HeaderName::from_static("x-ringmain-tag");
+/// The built-in route of image models.
+const IMAGE_ROUTE: &str = "image";
 
 /// A request that is understood and has a route.
 #[derive(Debug)]
@@ -52,6 +57,10 @@ pub struct Inspected {
     pub trace: Mutex<Trace>,
     /// The decoded request, made once if any target needs a translation.
     pub decoded: OnceLock<Result<ir::Request, Malformed>>,
+    /// The request came as a form; the document then holds its texts.
+    pub form: Option<Form>,
+    /// The decoded request of another operation than chat, made once.
+    pub asked: OnceLock<Option<Result<Asked, Malformed>>>,
 }
 
 /// Reads the facts and finds the route.
@@ -68,10 +77,15 @@ pub fn inspect(
     headers: HeaderMap,
     body: &Bytes,
 ) -> Result<Inspected, Fault> {
+    let form = form(accepted.operation, &headers, body).map_err(bad_request)?;
+    let texts = form.as_ref().map(texts);
+    let body = texts.as_ref().unwrap_or(body);
     let object = Object::parse(body).map_err(|error| bad_request(format!("the request body is {error}")))?;
     let read = facts_of_body(&accepted, &object).map_err(|malformed| bad_request(malformed.to_string()))?;
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
+    // OpenAI's images have a default model: here it is the route of that name.
+    let model = model.or_else(|| accepted.operation.is_of_images().then(|| IMAGE_ROUTE.to_owned()));
     let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
     let mut facts = RequestFacts {
         operation: accepted.operation,
@@ -110,6 +124,8 @@ pub fn inspect(
         deadline,
         trace: Mutex::default(),
         decoded: OnceLock::new(),
+        form,
+        asked: OnceLock::new(),
     })
 }
 
@@ -137,6 +153,35 @@ impl Inspected {
         };
         self.decoded.get_or_init(decode).as_ref().map_err(|malformed| bad_request(malformed.to_string()))
     }
+
+    /// The request of an operation that is translated, decoded at the first call. `None`: another operation.
+    ///
+    /// # Errors
+    /// It is not such a request.
+    pub fn asked(&self) -> Result<Option<&Asked>, Fault> {
+        let decode = || operations::decode(self.facts.operation, self.document.body(), self.form.as_ref());
+        match self.asked.get_or_init(decode) {
+            None => Ok(None),
+            Some(Ok(asked)) => Ok(Some(asked)),
+            Some(Err(malformed)) => Err(bad_request(malformed.to_string())),
+        }
+    }
+}
+
+/// The body as a form, where it is one and the operation takes one.
+fn form(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Result<Option<Form>, String> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Some(boundary) = kind.and_then(multipart::boundary) else { return Ok(None) };
+    if !operation.takes_forms() {
+        return Err(format!("{operation} is asked for with JSON, not a form"));
+    }
+    Form::parse(body, boundary).map(Some).map_err(|bad| format!("the request body is no form: {bad}"))
+}
+
+/// The texts of a form as a JSON object.
+fn texts(form: &Form) -> Bytes {
+    let texts = form.parts.iter().filter_map(|part| Some((part.name.clone(), part.as_text()?.into())));
+    serde_json::Value::Object(texts.collect()).to_string().into()
 }
 
 fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, Malformed> {
@@ -153,7 +198,8 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
     };
     let content = ["input", "prompt", "texts", "query", "documents"].into_iter().filter_map(|field| object.get(field));
     let input_tokens = content.map(|raw| shared::estimate::tokens(raw.get().as_bytes())).sum();
-    let stream = object.get("stream").and_then(json::as_bool).unwrap_or(false);
+    // In a form it is a word.
+    let stream = object.get("stream").is_some_and(|raw| matches!(raw.get(), "true" | "\"true\""));
     Ok(BodyFacts { model, stream, input_tokens, needs: Capabilities::NONE, ..BodyFacts::default() })
 }
 

@@ -20,6 +20,7 @@ use ringmain_dialects::{Loss, LossKind, registry};
 use ringmain_wire::json::{Document, Edit};
 
 use crate::inspect::Inspected;
+use crate::operations::{self, DecodeFault, Work};
 use crate::target::Target;
 use quirks::Asked;
 
@@ -40,6 +41,10 @@ pub struct Rendered {
     pub strip_usage: bool,
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
+    /// What is to be done instead of sending the parts, where an operation is an exchange of its own.
+    pub work: Option<Work>,
+    /// What an error answer means there.
+    pub decode_fault: DecodeFault,
 }
 
 /// Renders the request for `target`.
@@ -53,6 +58,23 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
     let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
     let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
+    let auth = target.provider.kind.auth_at(endpoint).clone();
+    if let Some((work, losses)) = operations::plan(request, target, endpoint)? {
+        let losses = bearable(request, target, losses)?;
+        let (parts, decode_fault) = (Vec::new(), operations::decode_fault(facts.operation));
+        let (dialect, relayed, strip_usage) = (None, false, false);
+        return Ok(Rendered {
+            parts,
+            uri,
+            dialect,
+            relayed,
+            auth,
+            strip_usage,
+            losses,
+            work: Some(work),
+            decode_fault,
+        });
+    }
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
     // What earlier answers hold of models elsewhere, a provider of the caller's own dialect would refuse.
     let foreign = endpoint.dialect.is_some_and(|dialect| registry::holds_foreign(dialect, request.document.body()));
@@ -72,6 +94,15 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         edits.push(Edit::set("/stream_options/include_usage", "true"));
     }
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
+    let losses = bearable(request, target, losses)?;
+    let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
+    let work = operations::as_it_is(request, target, endpoint, &parts);
+    let decode_fault = operations::decode_fault(facts.operation);
+    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault })
+}
+
+/// What is lost, as the caller is to be told of it.
+fn bearable(request: &Inspected, target: &Target, mut losses: Vec<Loss>) -> Result<Vec<Loss>, Fault> {
     losses.retain(|loss| loss.kind != LossKind::Defaulted);
     if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
         let fields: Vec<_> = losses.iter().map(|loss| loss.field.as_str()).collect();
@@ -80,8 +111,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if request.route.on_loss == OnLoss::Allow {
         losses.clear();
     }
-    let auth = target.provider.kind.auth_at(endpoint).clone();
-    Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, relayed, auth, strip_usage, losses })
+    Ok(losses)
 }
 
 fn translated<'a>(
@@ -114,6 +144,6 @@ fn json_text(text: &str) -> Bytes {
     serde_json::Value::from(text).to_string().into()
 }
 
-fn cannot(message: String) -> Fault {
+pub(crate) fn cannot(message: String) -> Fault {
     Fault::new(FaultClass::BadRequest, Origin::Gateway, Phase::Before, message).with_status(400)
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use ringmain_catalog::{Auth, Catalog, Endpoint, Model, Pools, Provider, Quirks};
 use ringmain_config::OnLoss;
-use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick};
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Shape, Tick};
 use ringmain_dialects::{BodyFacts, Framing, registry};
 use ringmain_routing::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget,
@@ -34,12 +34,14 @@ pub(crate) fn chat(dialect: Dialect) -> Endpoint {
         Dialect::BedrockConverse => ("/model/{model}/converse", None),
         Dialect::CohereV2 => ("/v2/chat", None),
     };
-    Endpoint { operation: Operation::Chat, dialect: Some(dialect), path: path.to_owned(), stream_path, auth: None }
+    let (operation, path, shape) = (Operation::Chat, path.to_owned(), Shape::OpenAi);
+    Endpoint { operation, dialect: Some(dialect), shape, path, stream_path, auth: None }
 }
 
 /// An endpoint for an operation of one shape.
 pub(crate) fn other(operation: Operation) -> Endpoint {
-    Endpoint { operation, dialect: None, path: format!("/{operation}"), stream_path: None, auth: None }
+    let (path, shape) = (format!("/{operation}"), Shape::OpenAi);
+    Endpoint { operation, dialect: None, shape, path, stream_path: None, auth: None }
 }
 
 /// A kind of provider that is in no catalog.
@@ -201,5 +203,7 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         deadline: Tick(u64::MAX),
         trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
+        form: None,
+        asked: OnceLock::new(),
     }
 }

@@ -2,6 +2,8 @@
 
 use http::HeaderMap;
 
+use crate::media::Media;
+
 /// The vendor whose shapes an endpoint speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Vendor {
@@ -50,22 +52,37 @@ pub(crate) enum Endpoint {
     Embeddings,
     Images,
     Moderations,
+    Media(Media),
     Models(Vendor),
     /// Nothing this simulator plays by itself; a recording may still match it.
     Unknown,
 }
 
 impl Endpoint {
+    /// The label of a request that names none.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Media(media) => media.label(),
+            _ => self.vendor().as_str(),
+        }
+    }
+
     pub(crate) const fn vendor(self) -> Vendor {
         match self {
             Self::Messages | Self::CountTokens => Vendor::Anthropic,
             Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
+            Self::Media(Media::Invoke) => Vendor::Bedrock,
+            Self::Media(Media::Predict | Media::GeminiImage) => Vendor::Gemini,
             Self::Models(vendor) => vendor,
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Images | Self::Moderations | Self::Unknown => {
-                Vendor::OpenAi
-            }
+            Self::Chat
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Images
+            | Self::Moderations
+            | Self::Media(_)
+            | Self::Unknown => Vendor::OpenAi,
         }
     }
 }
@@ -85,7 +102,7 @@ pub(crate) struct Target<'a> {
 pub(crate) fn locate<'a>(path: &'a str, headers: &HeaderMap) -> Target<'a> {
     let (label, rest) = split_label(path);
     let (endpoint, model) = endpoint(rest, headers);
-    Target { label: label.unwrap_or_else(|| endpoint.vendor().as_str()), path: rest, endpoint, model }
+    Target { label: label.unwrap_or_else(|| endpoint.label()), path: rest, endpoint, model }
 }
 
 fn split_label(path: &str) -> (Option<&str>, &str) {
@@ -97,7 +114,8 @@ fn split_label(path: &str) -> (Option<&str>, &str) {
             None => (Some(rest), "/"),
         };
     }
-    let versioned = ["v1/", "v1beta/", "v2/", "model/"].iter().any(|version| rest.starts_with(version));
+    let versioned =
+        ["v1/", "v1beta/", "v2/", "v2beta/", "model/", "sdapi/"].iter().any(|version| rest.starts_with(version));
     if versioned && !first.is_empty() { (Some(first), &path[first.len() + 1..]) } else { (None, path) }
 }
 
@@ -122,6 +140,9 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
     }
     if path.ends_with("/models") {
         return (Endpoint::Models(lister(path, headers)), None);
+    }
+    if let Some((media, model)) = crate::media::locate(path) {
+        return (Endpoint::Media(media), model);
     }
     gemini(path)
         .or_else(|| bedrock(path))

@@ -33,8 +33,15 @@ pub(crate) fn control(state: &State, method: &Method, path: &str, body: &[u8]) -
         return behavior(state, method, &percent_decode(label), body);
     }
     if let Some(seed) = path.strip_prefix("image/").and_then(|name| name.strip_suffix(".png")) {
+        let (name, is_cut) = seed.strip_suffix("-cut").map_or((seed, false), |name| (name, true));
+        let (seed, size) = name.split_once('-').unwrap_or((name, "16x16"));
+        let (width, height) = size.split_once('x').unwrap_or_default();
         let seed = u64::from_str_radix(seed, 16).unwrap_or(0);
-        return answer(StatusCode::OK, "image/png", png(seed));
+        let mut image = png(seed, (width.parse().unwrap_or(16), height.parse().unwrap_or(16)));
+        if is_cut {
+            image.truncate(image.len() / 2);
+        }
+        return answer(StatusCode::OK, "image/png", image);
     }
     match (path, method) {
         ("log", &Method::GET) => reply(StatusCode::OK, &json!({"entries": state.log.entries()})),

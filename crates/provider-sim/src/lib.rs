@@ -21,6 +21,7 @@ mod control;
 mod error;
 mod fault;
 mod log;
+mod media;
 mod memory;
 mod recordings;
 mod reply;

@@ -19,10 +19,10 @@ use crate::text::{answer_words, reasoning_words};
 pub(crate) use cache::Templates;
 pub(crate) use extras::{
     bedrock_count_tokens, cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations,
-    rerank,
+    rerank, spoil_images,
 };
 pub(crate) use message::{event, exception};
-pub(crate) use png::square as png;
+pub(crate) use png::rectangle as png;
 pub(crate) use template::{Kind, Reply, Template};
 
 /// How a chat answer is to end.

@@ -22,6 +22,7 @@ use crate::control::control;
 use crate::error::{Refusal, bedrock_exception, quota_headers, rate_limited, refusal};
 use crate::fault::{ErrorKind, Fault, RetryAfter};
 use crate::log::{Ended, LogEntry, Receipt};
+use crate::media;
 use crate::recordings::Recording;
 use crate::reply::{self, Ending, Shape};
 use crate::server::{Conn, State};
@@ -43,6 +44,7 @@ struct Asked {
 enum What {
     Chat(Box<Ask>),
     Json(Value),
+    Media(Box<media::Ask>),
     /// Nothing that is played here.
     Nothing,
 }
@@ -154,7 +156,7 @@ fn note(state: &State, head: &Parts, target: &Target<'_>, asked: Option<&Asked>,
     })
 }
 
-fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked {
+fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked {
     let in_path = target.model.map(percent_decode);
     let named = |result: Result<(String, Value), Invalid>| match result {
         Ok((model, json)) => Asked { model: Some(model), stream: false, what: Ok(What::Json(json)) },
@@ -171,6 +173,12 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked 
         Endpoint::Messages => chat(ask::anthropic(body)),
         Endpoint::CountTokens => {
             named(ask::anthropic_count_tokens(body).map(|(model, count)| (model, reply::count_tokens(count))))
+        }
+        Endpoint::Generate if media::wants_image(body) => {
+            match media::read(media::Media::GeminiImage, head, target.path, in_path.clone(), body) {
+                Ok(ask) => Asked { model: in_path, stream: false, what: Ok(What::Media(Box::new(ask))) },
+                Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
+            }
         }
         Endpoint::Generate => chat(ask::gemini(body, model(), false, false)),
         Endpoint::StreamGenerate => {
@@ -193,6 +201,13 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &[u8]) -> Asked 
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
             named(reply::images(body, host))
         }
+        Endpoint::Media(media) => match media::read(media, head, target.path, in_path.clone(), body) {
+            Ok(ask) => {
+                let model = Some(ask.model.clone()).filter(|model| !model.is_empty());
+                Asked { model, stream: false, what: Ok(What::Media(Box::new(ask))) }
+            }
+            Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
+        },
         Endpoint::Moderations => named(reply::moderations(body, state.id())),
         Endpoint::Models(vendor) => Asked { model: None, stream: false, what: Ok(What::Json(reply::models(vendor))) },
         Endpoint::Unknown => Asked { model: None, stream: false, what: Ok(What::Nothing) },
@@ -212,7 +227,7 @@ impl Turn<'_> {
         let vendor = self.target.endpoint.vendor();
         let id = self.state.id();
         if let Some((refusal, status)) = self.refusal(vendor, id) {
-            return refused(refusal, self.chosen.quota, vendor, status, receipt);
+            return self.refuse(refusal, self.chosen.quota, status, receipt);
         }
         match self.chosen.behavior.fault {
             Some(Fault::HeadersThenSilence) => {
@@ -232,19 +247,33 @@ impl Turn<'_> {
         }
         match std::mem::replace(&mut self.asked.what, Ok(What::Nothing)) {
             Err(Invalid(why)) => {
-                refused(refusal(ErrorKind::BadRequest, vendor, "", Some(&why), id), None, vendor, 400, receipt)
+                self.refuse(refusal(ErrorKind::BadRequest, vendor, "", Some(&why), id), None, 400, receipt)
             }
             Ok(What::Nothing) => {
                 let why = format!("nothing is played at {}", self.target.path);
                 let model = self.asked.model.as_deref().unwrap_or_default();
-                refused(refusal(ErrorKind::ModelNotFound, vendor, model, Some(&why), id), None, vendor, 404, receipt)
+                self.refuse(refusal(ErrorKind::ModelNotFound, vendor, model, Some(&why), id), None, 404, receipt)
             }
-            Ok(What::Json(json)) => {
+            Ok(What::Json(mut json)) => {
                 self.pace(0).await;
+                if self.chosen.behavior.fault == Some(Fault::SpoiltImage) {
+                    reply::spoil_images(&mut json);
+                }
                 self.plain(json.to_string().into(), "application/json", id, receipt)
             }
+            Ok(What::Media(ask)) => self.media(&ask, head, id, receipt).await,
             Ok(What::Chat(ask)) => self.chat(*ask, id, receipt).await,
         }
+    }
+
+    /// A refusal in the words of the API that is asked.
+    fn refuse(&self, refusal: Refusal, quota: Option<Quota>, status: u16, receipt: Receipt) -> Response<SimBody> {
+        let vendor = self.target.endpoint.vendor();
+        let Endpoint::Media(media) = self.target.endpoint else {
+            return refused(refusal, quota, vendor, status, receipt);
+        };
+        let (status, body) = media.error(status, refusal.body, refusal.id);
+        refused(Refusal { body, ..refusal }, quota, vendor, status, receipt)
     }
 
     /// The refusal this request gets, and its status.
@@ -290,6 +319,21 @@ impl Turn<'_> {
         if !time.is_zero() {
             tokio::time::sleep(time).await;
         }
+    }
+
+    async fn media(&self, ask: &media::Ask, head: &Parts, id: u64, receipt: Receipt) -> Response<SimBody> {
+        let behavior = &self.chosen.behavior;
+        if !ask.is_job() {
+            self.pace(0).await;
+        }
+        let (bytes, kind) = ask.answer(&media::Here {
+            host: head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1"),
+            label: self.target.label,
+            now: self.state.log.elapsed(),
+            delay: behavior.first_token_delay,
+            fault: behavior.fault.as_ref(),
+        });
+        self.plain(bytes, kind, id, receipt)
     }
 
     async fn chat(&self, ask: Ask, id: u64, receipt: Receipt) -> Response<SimBody> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::address::is_public;
 use crate::dns::Resolver;
 use crate::error::{SendError, Stage};
 use crate::origin::Origin;
@@ -47,6 +49,7 @@ impl NetDialer {
             .resolve(origin.host(), origin.port())
             .await
             .map_err(|error| SendError::new(Stage::Dns, error))?;
+        let addresses = if origin.is_public() { public(addresses)? } else { addresses };
         let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| SendError::new(Stage::Connect, error))?;
         stream.set_nodelay(true).map_err(|error| SendError::new(Stage::Connect, error))?;
         if !origin.is_secure() {
@@ -60,6 +63,17 @@ impl NetDialer {
             .map_err(|error: io::Error| SendError::new(Stage::Tls, error))?;
         Ok(Box::new(stream))
     }
+}
+
+/// What is left of these addresses where only public ones may be dialled. They are what is dialled then, so that a name
+/// cannot mean another address a moment later.
+fn public(addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, SendError> {
+    let left: Vec<_> = addresses.into_iter().filter(|address| is_public(address.ip())).collect();
+    if left.is_empty() {
+        let why = io::Error::new(io::ErrorKind::PermissionDenied, "not a public address");
+        return Err(SendError::new(Stage::Connect, why));
+    }
+    Ok(left)
 }
 
 impl Dial for NetDialer {

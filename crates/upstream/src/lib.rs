@@ -7,6 +7,7 @@
 //! provider's connection at once, a slow caller slows the provider, and no request pays for waking a second task. An
 //! idle connection is looked at again when it is taken out. See `docs/adr/0002-connections-without-tasks.md`.
 
+mod address;
 mod aws;
 mod body;
 mod dial;

@@ -13,6 +13,8 @@ pub struct Origin {
     host: String,
     port: u16,
     prefix: String,
+    /// Only public addresses are dialled for it.
+    public: bool,
 }
 
 /// A base URL that cannot be used; the text never repeats the URL.
@@ -52,7 +54,54 @@ impl Origin {
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             prefix: uri.path().trim_end_matches('/').to_owned(),
+            public: false,
         })
+    }
+
+    /// The origin of a URL that somebody else named, and the path and query to ask it for.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; a query is no mistake here.
+    pub fn of_url(url: &str) -> Result<(Self, String), BadOrigin> {
+        let url = url.split('#').next().unwrap_or_default();
+        let uri: Uri = url.parse().map_err(|_| BadOrigin("not a URL"))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let base = url.split('?').next().unwrap_or_default();
+        Ok((Self { prefix: String::new(), ..Self::parse(base)? }, path))
+    }
+
+    /// The same, at a public address or not at all.
+    #[must_use]
+    pub fn public(self) -> Self {
+        Self { public: true, ..self }
+    }
+
+    /// Must its address be public?
+    #[must_use]
+    pub const fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// Scheme, host and port are the same?
+    #[must_use]
+    pub fn is_same_host(&self, other: &Self) -> bool {
+        (self.secure, self.port) == (other.secure, other.port) && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
+    /// Is it the same host, or a sibling of it under one domain (`api.us1.bfl.ai` beside `api.bfl.ai`)? A credential may
+    /// follow there.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let domain = |host: &str| {
+            let mut labels = host.rsplit('.');
+            let (last, second) = (labels.next()?.to_ascii_lowercase(), labels.next()?.to_ascii_lowercase());
+            // A second level that is a registry's (`co.uk`) or an address has no siblings.
+            (second.len() > 3 || last.len() > 2).then_some(format!("{second}.{last}"))
+        };
+        let named = self.host.parse::<std::net::IpAddr>().is_err();
+        self.is_same_host(other)
+            || (self.secure && self.port == 443 && named && domain(&self.host).is_some())
+                && domain(&self.host) == domain(&other.host)
     }
 
     /// TLS?
@@ -89,6 +138,32 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_of_others() {
+        let (origin, path) = Origin::of_url("https://cdn.example.com/a/b.png?sig=x%2F#top").unwrap();
+        assert_eq!((origin.host(), path.as_str()), ("cdn.example.com", "/a/b.png?sig=x%2F"));
+        assert_eq!(origin.path("/x"), "/x");
+        for bad in ["file:///etc/passwd", "https://user@host/", "//host/x", "gopher://x/"] {
+            assert!(Origin::of_url(bad).is_err(), "{bad}");
+        }
+        let at = |url| Origin::of_url(url).unwrap().0;
+        let own = at("https://api.bfl.ai");
+        let table = [
+            ("https://api.bfl.ai/v1", true),
+            ("https://api.us1.bfl.ai/v1", true),
+            ("http://api.us1.bfl.ai/v1", false),
+            ("https://api.bfl.ai.evil.com/", false),
+            ("https://evil.com/", false),
+            ("https://10.0.0.1/", false),
+        ];
+        for (url, beside) in table {
+            assert_eq!(at(url).is_beside(&own), beside, "{url}");
+        }
+        assert!(!at("https://b.co.uk").is_beside(&at("https://a.co.uk")));
+        assert!(at("http://127.0.0.1:9000/x").is_beside(&at("http://127.0.0.1:9000/y")));
+        assert!(!at("http://127.0.0.1:9001/x").is_beside(&at("http://127.0.0.1:9000/y")));
+    }
 
     #[test]
     fn base_urls() {

@@ -7,7 +7,7 @@
 //! All numbers are big-endian. Which event a message is says its header `:event-type`; an error that ends the stream is a
 //! message whose `:message-type` is `exception` (a modelled error) or `error` (any other).
 
-mod crc32;
+pub mod crc32;
 mod encode;
 mod frame;
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! * [`json_array`]: the same for a JSON array that arrives element by element (Gemini without `alt=sse`).
 //! * [`json`]: [`Object`](json::Object) validates a body in one pass and finds its members;
 //!   [`splice`](json::splice) edits a body by JSON pointer and leaves every other byte alone.
+//! * [`multipart`]: [`Form`](multipart::Form) takes a form's body apart without a copy, and writes one.
 //!
 //! Every buffer is bounded by a limit that its owner names: a frame or element over it is an error, never a larger buffer.
 
@@ -16,4 +17,5 @@ mod carry;
 pub mod event_stream;
 pub mod json;
 pub mod json_array;
+pub mod multipart;
 pub mod sse;

@@ -10,7 +10,7 @@ use super::source::{RustFile, word_starts};
 use super::tree::Tree;
 
 /// Crates (folders under `crates/`) that decide and translate without doing.
-const PURE: &[&str] = &["core", "wire", "dialects", "catalog", "routing", "config"];
+const PURE: &[&str] = &["core", "wire", "dialects", "operations", "catalog", "routing", "config"];
 
 /// Packages that bring a runtime, a socket or chance with them.
 const EFFECTFUL: &[&str] = &["tokio", "hyper", "rand"];

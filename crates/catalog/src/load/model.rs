@@ -5,8 +5,8 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{Loaded, Scope};
 use crate::model::{Model, ModelKind};
-use crate::raw::{ModelFile, RawModel, RawPrice, Text};
-use ringmain_core::{LongContext, Price, TokenPrices};
+use crate::raw::{ModelFile, RawImagePrice, RawModel, RawPrice, Text};
+use ringmain_core::{ImagePrice, LongContext, Price, Quality, TokenPrices};
 
 pub(super) fn resolve(scope: &mut Scope<'_>, provider: &str, raw: ModelFile) -> Vec<Loaded<Model>> {
     let as_of = date(scope, raw.as_of);
@@ -82,16 +82,32 @@ fn price(scope: &mut Scope<'_>, raw: Spanned<RawPrice>) -> Price {
     let price = Price {
         tokens: raw.input.is_some().then_some(parts),
         per_image: money(raw.per_image),
+        images: Vec::new(),
         per_minute: money(raw.per_minute),
         per_million_characters: money(raw.per_million_characters),
         per_request: money(raw.per_request),
     };
+    let price = Price { images: raw.images.into_iter().map(|raw| image_price(scope, at, raw)).collect(), ..price };
     if raw.input.is_none() && parts != TokenPrices::default() {
         scope.problem(at, "a price by the token begins with `input`");
     } else if price == Price::default() {
         scope.problem(at, "an empty price; leave `price` out where it is not known");
     }
     price
+}
+
+fn image_price(scope: &mut Scope<'_>, at: Location, raw: RawImagePrice) -> ImagePrice {
+    const QUALITIES: [(&str, Quality); 4] =
+        [("auto", Quality::Usual), ("low", Quality::Low), ("medium", Quality::Medium), ("high", Quality::High)];
+    let size = raw.size.map(|text| {
+        let parsed = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+        if parsed.is_none() {
+            scope.problem(at, format!("`{text}` is not a size in pixels: `1024x1024`"));
+        }
+        parsed.unwrap_or_default()
+    });
+    let quality = raw.quality.and_then(|word| scope.word(&word, &QUALITIES));
+    ImagePrice { size, quality, each: dollars_of(scope, at, raw.each) }
 }
 
 fn dollars_of(scope: &mut Scope<'_>, at: Location, dollars: f64) -> Money {

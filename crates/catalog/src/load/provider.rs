@@ -1,6 +1,6 @@
 //! The meaning of a provider file.
 
-use ringmain_core::{Dialect, FaultClass, FaultScope, Operation};
+use ringmain_core::{Dialect, FaultClass, FaultScope, Operation, Shape};
 use serde_saphyr::Location;
 
 use super::{Loaded, Scope};
@@ -100,9 +100,12 @@ fn endpoint(scope: &mut Scope<'_>, raw: RawEndpoint) -> Option<Endpoint> {
     let dialects = Dialect::ALL.map(|dialect| (dialect.as_str(), dialect));
     let operation = scope.word(&raw.operation, &operations);
     let dialect = raw.dialect.map(|text| scope.word(&text, &dialects));
+    let shapes = Shape::ALL.map(|shape| (shape.as_str(), shape));
+    let shape = raw.shape.map(|text| scope.word(&text, &shapes));
     let endpoint = Endpoint {
         operation: operation?,
         dialect: dialect.flatten(),
+        shape: shape.flatten().unwrap_or_default(),
         path: path(scope, raw.path),
         stream_path: raw.stream_path.map(|text| path(scope, text)),
         auth: raw.auth.map(auth),

@@ -6,7 +6,7 @@ use super::catalog;
 use crate::{Auth, Model, ModelKind, Provider, TokenPrices};
 
 /// Kinds of servers that run beside the gateway.
-const LOCAL: [&str; 3] = ["lm-studio", "ollama", "vllm"];
+const LOCAL: [&str; 4] = ["lm-studio", "ollama", "sd-webui", "vllm"];
 
 /// Kinds whose base URL depends on the account, so that the configuration must say it.
 const NO_BASE_URL: [&str; 3] = ["azure-openai", "openai-compatible", "vertex"];

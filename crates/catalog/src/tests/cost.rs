@@ -1,6 +1,6 @@
 //! Costs against figures worked out by hand from the price lists.
 
-use ringmain_core::{Money, Usage};
+use ringmain_core::{Money, Quality, Units, Usage};
 
 use super::catalog;
 use crate::{Price, TokenPrices};
@@ -71,6 +71,33 @@ fn unknown_is_not_free() {
     let dalle = catalog.model("openai", "dall-e-3").unwrap().price.clone().unwrap();
     assert_eq!(dalle.cost(&Usage::default()), None);
     assert_eq!(dalle.cost_of_images(3), Some(Money::from_dollars(0.12)));
+    assert_eq!(dalle.cost(&Usage::of_units(Units { images: 3, ..Units::default() })), Some(Money::from_dollars(0.12)));
     assert_eq!(Price::default().cost_of_images(1), None);
     assert_eq!(catalog.model("nvidia", "meta/llama-3.3-70b-instruct").unwrap().price, None);
+}
+
+#[test]
+fn what_is_not_billed_by_the_token() {
+    let images = |images, (width, height), quality| Units { images, width, height, quality, ..Units::default() };
+    let spoken = Units { characters: 2_000_000, ..Units::default() };
+    let heard = Units { audio_ms: 90_000, ..Units::default() };
+    let ranked = Units { searches: 3, ..Units::default() };
+    let table = [
+        ("openai", "dall-e-3", images(2, (1024, 1024), Quality::Usual), 0.08),
+        ("openai", "dall-e-3", images(1, (1024, 1792), Quality::High), 0.12),
+        ("openai", "dall-e-2", images(1, (256, 256), Quality::High), 0.016),
+        ("bedrock", "amazon.nova-canvas-v1:0", images(1, (1024, 1024), Quality::High), 0.06),
+        ("stability", "stable-image-core", images(4, (0, 0), Quality::Usual), 0.12),
+        ("openai", "tts-1", spoken, 30.0),
+        ("openai", "whisper-1", heard, 0.009),
+        ("cohere", "rerank-v3.5", ranked, 0.006),
+    ];
+    for (provider, name, units, dollars) in table {
+        assert_eq!(cost(provider, name, &Usage::of_units(units)), Money::from_dollars(dollars), "{provider}/{name}");
+    }
+    // Tokens are counted, so tokens are billed: 100 * 5 + 1000 * 40 per million.
+    let units = images(1, (1024, 1024), Quality::Usual);
+    let counted = Usage { input: 100, output: 1_000, units, ..Usage::default() };
+    assert_eq!(cost("openai", "gpt-image-1", &counted), Money::from_dollars(0.0405));
+    assert_eq!(cost("openai", "gpt-image-1", &Usage::of_units(units)), Money::from_dollars(0.042));
 }

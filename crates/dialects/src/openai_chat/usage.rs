@@ -75,10 +75,10 @@ fn normalise(counts: &Counts) -> Option<Usage> {
             .and_then(|details| details.cache_write_tokens)
             .or(counts.cache_creation_input_tokens)
             .unwrap_or(0),
-        cache_write_1h: 0,
         reasoning: completion.and_then(|details| details.reasoning_tokens).or(counts.reasoning_tokens).unwrap_or(0),
         audio_input: prompt.and_then(|details| details.audio_tokens).unwrap_or(0),
         audio_output: completion.and_then(|details| details.audio_tokens).unwrap_or(0),
+        ..Usage::default()
     };
     let excess = counts.total_tokens.unwrap_or(0).saturating_sub(usage.input.saturating_add(usage.output));
     let cached = usage.cache_read.saturating_add(usage.cache_write);

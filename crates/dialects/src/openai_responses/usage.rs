@@ -41,11 +41,11 @@ pub(super) fn read(json: &str) -> Option<Usage> {
         input: counts.input_tokens.unwrap_or(0),
         cache_read: input.cached_tokens.unwrap_or(0),
         cache_write: input.cache_write_tokens.unwrap_or(0),
-        cache_write_1h: 0,
         output: counts.output_tokens.unwrap_or(0),
         reasoning: output.reasoning_tokens.unwrap_or(0),
         audio_input: input.audio_tokens.unwrap_or(0),
         audio_output: output.audio_tokens.unwrap_or(0),
+        ..Usage::default()
     })
 }
 

@@ -22,6 +22,7 @@ use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
 use crate::route::Route;
+use crate::secret::Secret;
 
 /// How long a list may take.
 const LIST_WITHIN: Duration = Duration::from_secs(10);
@@ -106,7 +107,7 @@ impl Question {
             target: Arc::clone(target),
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
             signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
-            secret: key.and_then(|key| key.secret.clone()),
+            secret: Secret(key.and_then(|key| key.secret.clone())),
             rendered,
             now: now.wall,
         };
@@ -146,5 +147,7 @@ fn request(route: &Arc<Route>, model: &str, now: Now) -> Option<Inspected> {
         deadline: now.mono + TOKEN_WITHIN,
         trace: Mutex::default(),
         decoded: OnceLock::new(),
+        form: None,
+        asked: OnceLock::new(),
     })
 }

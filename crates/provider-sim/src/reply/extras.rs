@@ -172,12 +172,13 @@ pub(crate) fn images(body: &[u8], host: &str) -> Result<(String, Value), Invalid
     let modern = model.starts_with("gpt-image");
     let inline = modern || request.response_format.as_deref() == Some("b64_json");
     let seed = hash64(request.prompt.as_bytes());
+    let size = size_of(request.size.as_deref());
     let image = |i: usize| {
         let seed = seed.wrapping_add(i as u64);
         let mut image = if inline {
-            json!({"b64_json": BASE64.encode(png(seed))})
+            json!({"b64_json": BASE64.encode(png(seed, size))})
         } else {
-            json!({"url": format!("http://{host}/_sim/image/{seed:016x}.png")})
+            json!({"url": format!("http://{host}/_sim/image/{seed:016x}-{}x{}.png", size.0, size.1)})
         };
         if model.starts_with("dall-e-3") {
             image["revised_prompt"] = json!(request.prompt);
@@ -201,6 +202,24 @@ pub(crate) fn images(body: &[u8], host: &str) -> Result<(String, Value), Invalid
         });
     }
     Ok((model, body))
+}
+
+/// Width and height of `1024x1024`, which is the default too.
+fn size_of(text: Option<&str>) -> (u32, u32) {
+    let sides = text.and_then(|text| text.split_once('x'));
+    sides.and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?))).unwrap_or((1024, 1024))
+}
+
+/// Images in base64 break off in the middle.
+pub(crate) fn spoil_images(body: &mut Value) {
+    for item in body["data"].as_array_mut().into_iter().flatten() {
+        if let Some(data) = item["b64_json"].as_str() {
+            let half = format!("{}*", &data[..data.len() / 2]);
+            item["b64_json"] = half.into();
+        } else if let Some(url) = item["url"].as_str() {
+            item["url"] = url.replace(".png", "-cut.png").into();
+        }
+    }
 }
 
 const CATEGORIES: [&str; 13] = [

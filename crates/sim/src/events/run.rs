@@ -310,6 +310,7 @@ fn scaled(price: &Price, times: f64) -> Price {
             }),
         }),
         per_image: maybe(price.per_image),
+        images: price.images.iter().map(|one| ringmain_core::ImagePrice { each: scale(one.each), ..*one }).collect(),
         per_minute: maybe(price.per_minute),
         per_million_characters: maybe(price.per_million_characters),
         per_request: maybe(price.per_request),

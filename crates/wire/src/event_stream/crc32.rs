@@ -28,7 +28,8 @@ const fn tables() -> [[u32; 256]; 8] {
 }
 
 /// The checksum of these bytes.
-pub(super) fn of(bytes: &[u8]) -> u32 {
+#[must_use]
+pub fn of(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     let (blocks, rest) = bytes.as_chunks::<8>();
     for block in blocks {
