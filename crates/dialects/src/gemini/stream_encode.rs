@@ -61,6 +61,8 @@ struct Content<'a> {
 #[derive(serde::Serialize)]
 struct Part<'a> {
     text: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    thought: bool,
 }
 
 impl StreamEncoder for Encoder {
@@ -153,10 +155,10 @@ impl Encoder {
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
-            Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => self.text(text, out),
+            Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => self.text(text, false, out),
             Delta::Reasoning(text) if !text.is_empty() => {
                 self.thought = true;
-                self.part(&json!({ "text": text, "thought": true }), out);
+                self.text(text, true, out);
             }
             Delta::Signature(more) => {
                 if let Some(call) = &mut self.call {
@@ -180,8 +182,8 @@ impl Encoder {
     }
 
     /// The chunk that streams are mostly made of, written without a tree.
-    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
-        let content = Content { parts: [Part { text }], role: "model" };
+    fn text(&mut self, text: &str, thought: bool, out: &mut Vec<u8>) {
+        let content = Content { parts: [Part { text, thought }], role: "model" };
         let chunk = PlainChunk {
             candidates: [Candidate { content, index: 0 }],
             model_version: &self.model,

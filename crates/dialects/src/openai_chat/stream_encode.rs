@@ -60,6 +60,13 @@ impl<'a, D> Choice<'a, D> {
     }
 }
 
+/// A piece of a call's arguments.
+#[derive(serde::Serialize)]
+struct CallPiece<'a> {
+    index: u32,
+    function: Member<&'a str>,
+}
+
 /// An object of one member.
 struct Member<V>(&'static str, V);
 
@@ -115,8 +122,8 @@ impl Encoder {
     fn arguments(&mut self, block: u32, text: &str, out: &mut Vec<u8>) {
         let Some(call) = self.calls.get_mut(&block).filter(|_| !text.is_empty()) else { return };
         call.arguments = true;
-        let piece = json!([{ "index": call.index, "function": { "arguments": text } }]);
-        self.delta("tool_calls", piece, out);
+        let piece = CallPiece { index: call.index, function: Member("arguments", text) };
+        self.delta("tool_calls", [piece], out);
     }
 
     fn begin(&mut self, index: u32, head: &BlockHead, out: &mut Vec<u8>) {

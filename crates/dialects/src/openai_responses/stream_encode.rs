@@ -2,6 +2,7 @@
 
 use ringmain_core::{Fault, Loss, Losses, Usage};
 use ringmain_wire::sse;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::response_encode::{
@@ -42,6 +43,34 @@ struct Writer {
 struct Message {
     id: String,
     parts: Vec<Value>,
+}
+
+/// A little more of something: what streams are made of, written without a tree.
+#[derive(Debug, Serialize)]
+struct Piece<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    sequence_number: u64,
+    item_id: &'a str,
+    output_index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary_index: Option<u32>,
+    delta: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<[(); 0]>,
+}
+
+impl Piece<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(self.kind.as_bytes());
+        out.extend_from_slice(b"\ndata: ");
+        // Writing these values to memory cannot fail.
+        let _ = serde_json::to_writer(&mut *out, self);
+        out.extend_from_slice(b"\n\n");
+    }
 }
 
 /// The block that is open.
@@ -274,7 +303,7 @@ impl Writer {
         match (&mut self.open, delta) {
             (Open::Text { text, .. }, Delta::Text(more)) => {
                 text.push_str(more);
-                self.part_event("response.output_text.delta", json!({ "delta": more, "logprobs": [] }), out);
+                self.said("response.output_text.delta", more, Some([]), out);
             }
             (Open::Text { annotations, .. }, Delta::Citation(citation)) => {
                 let Some(annotation) = annotation(citation) else { return self.losses.add(answers::citations()) };
@@ -284,7 +313,7 @@ impl Writer {
             }
             (Open::Refusal { text }, Delta::Refusal(more)) => {
                 text.push_str(more);
-                self.part_event("response.refusal.delta", json!({ "delta": more }), out);
+                self.said("response.refusal.delta", more, None, out);
             }
             (Open::Call { .. }, Delta::Arguments(more)) if !more.is_empty() => self.arguments(more, out),
             (Open::Reasoning { signature, .. } | Open::Call { signature, .. }, Delta::Signature(more)) => {
@@ -296,6 +325,26 @@ impl Writer {
         }
     }
 
+    /// More of the open part of the open message.
+    fn said(&mut self, kind: &'static str, more: &str, logprobs: Option<[(); 0]>, out: &mut Vec<u8>) {
+        let Some(message) = &self.message else { return };
+        let place = (Some(message.parts.len()), None);
+        self.piece(kind, &message.id, place, more, logprobs).write(out);
+        self.sequence += 1;
+    }
+
+    fn piece<'a>(
+        &self,
+        kind: &'static str,
+        item_id: &'a str,
+        (content_index, summary_index): (Option<usize>, Option<u32>),
+        delta: &'a str,
+        logprobs: Option<[(); 0]>,
+    ) -> Piece<'a> {
+        let (sequence_number, output_index) = (self.sequence, self.items.len());
+        Piece { kind, sequence_number, item_id, output_index, content_index, summary_index, delta, logprobs }
+    }
+
     fn thought(&mut self, more: &str, out: &mut Vec<u8>) {
         let Open::Reasoning { id, text, .. } = &mut self.open else { return };
         let begins = text.is_empty();
@@ -303,24 +352,27 @@ impl Writer {
         if begins {
             *id = self.ids.next("rs");
         }
-        let id = id.clone();
         if begins {
+            let id = id.clone();
             self.added(&reasoning_item(&id, "", None), out);
             let event = json!({ "summary_index": 0, "part": summary_part("") });
             self.item_event("response.reasoning_summary_part.added", &id, event, out);
         }
-        let event = json!({ "summary_index": 0, "delta": more });
-        self.item_event("response.reasoning_summary_text.delta", &id, event, out);
+        if let Open::Reasoning { id, .. } = &self.open {
+            let kind = "response.reasoning_summary_text.delta";
+            self.piece(kind, id, (None, Some(0)), more, None).write(out);
+            self.sequence += 1;
+        }
     }
 
     fn arguments(&mut self, more: &str, out: &mut Vec<u8>) {
         let Open::Call { id, call_id, name, arguments, signature } = &mut self.open else { return };
         let begins = id.is_empty();
         arguments.push_str(more);
-        let sealed = Some(std::mem::take(signature)).filter(|proof| begins && !proof.is_empty());
-        let sealed = sealed.map(|proof| seal::of_call(call_id, &proof));
-        let (call_id, name) = (call_id.clone(), name.clone());
         if begins {
+            let proof = Some(std::mem::take(signature)).filter(|proof| !proof.is_empty());
+            let sealed = proof.map(|proof| seal::of_call(call_id, &proof));
+            let (call_id, name) = (call_id.clone(), name.clone());
             self.reasoning_stop(String::new(), "", sealed, out);
             let item_id = self.ids.next("fc");
             self.added(&call_item(&item_id, &call_id, &name, "", "in_progress"), out);
@@ -329,8 +381,8 @@ impl Writer {
             }
         }
         if let Open::Call { id, .. } = &self.open {
-            let id = id.clone();
-            self.item_event("response.function_call_arguments.delta", &id, json!({ "delta": more }), out);
+            self.piece("response.function_call_arguments.delta", id, (None, None), more, None).write(out);
+            self.sequence += 1;
         }
     }
 
