@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::headers;
 use crate::inspect::Inspected;
 use crate::reply::{self, Account, ReplyBody};
+use crate::settle::RequestGuard;
 
 /// The answer that was won.
 #[must_use]

@@ -1,6 +1,6 @@
 //! Questions about the ledger, answered from the sums and by looking through its rows.
 
-use ringmain_core::{Metered, RequestId, Usage, WallTime};
+use ringmain_core::{Metered, RequestId, Units, Usage, WallTime};
 use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
 
 use super::ledger::signed;
@@ -106,6 +106,8 @@ fn read(grain: Grain, row: &Row<'_>) -> rusqlite::Result<(Of, Sums)> {
             reasoning: count(18)?,
             audio_input: count(19)?,
             audio_output: count(20)?,
+            // What is billed otherwise is in the records; sums of pictures and minutes would say nothing.
+            units: Units::default(),
         },
         nanos: row.get(21)?,
         unpriced: count(22)?,
