@@ -280,7 +280,7 @@ impl Recorder {
         match (&mut block.kind, delta) {
             (BlockKind::Reasoning { text, .. }, Delta::Reasoning(_)) => text.push_str(more),
             (BlockKind::Reasoning { signature, .. } | BlockKind::ToolCall { signature, .. }, Delta::Signature(_)) => {
-                signature.get_or_insert_default().push_str(more)
+                signature.get_or_insert_default().push_str(more);
             }
             (BlockKind::Reasoning { redacted, .. }, Delta::Redacted(_)) => {
                 redacted.get_or_insert_default().push_str(more);

@@ -54,7 +54,7 @@ enum Way {
         decoder: Box<dyn StreamDecoder>,
         encoder: Box<dyn StreamEncoder>,
         seal: Option<Box<Seal>>,
-        events: Events,
+        events: Box<Events>,
     },
     /// The second half of an answer, on its own for now: its events wait.
     Gather { decoder: Box<dyn StreamDecoder>, events: Vec<Event>, looked: usize },
@@ -83,7 +83,7 @@ impl Writer {
         seal: Option<Box<Seal>>,
         signs: bool,
     ) -> Self {
-        Self::of(Way::Translate { decoder, encoder, seal, events: Events::new(signs) })
+        Self::of(Way::Translate { decoder, encoder, seal, events: Box::new(Events::new(signs)) })
     }
 
     fn of(way: Way) -> Self {

@@ -66,6 +66,7 @@ fn behavior(chance: Seed) -> Behavior {
         token_delay: Duration::from_millis(chance.draw("pace").below(8)),
         chunk_bytes: (chance.draw("chunked").unit() < 0.2).then(|| 1 + chance.draw("chunk").below(40) as usize),
         overlap_words: chance.draw("overlap").below(3) as usize,
+        ..Behavior::default()
     }
 }
 

@@ -65,7 +65,7 @@ impl Reader {
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 self.so_far.thought(&wire::text(wire.delta).unwrap_or(wire::NOTHING).0);
             }
-            "response.output_item.added" => self.added(value(wire.item)),
+            "response.output_item.added" => self.added(&value(wire.item)),
             "response.content_part.added" => {
                 self.part_from = self.so_far.len();
                 if wire.part.is_some_and(|raw| value(Some(raw))["type"] != "output_text") {
@@ -96,7 +96,7 @@ impl Reader {
         }
     }
 
-    fn added(&mut self, item: Value) {
+    fn added(&mut self, item: &Value) {
         match item["type"].as_str().unwrap_or_default() {
             "message" => self.message = Some((item["id"].as_str().unwrap_or_default().to_owned(), Vec::new())),
             "reasoning" => self.so_far.enter(Barrier::SignedReasoning),

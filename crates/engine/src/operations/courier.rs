@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Request};
-use ringmain_core::{FaultClass, WallTime};
+use ringmain_core::{Fault, FaultClass, WallTime};
 use ringmain_operations::talk::{Call, Payload, Reply, Talk, To, Turn};
 use ringmain_routing::Limits;
 use ringmain_upstream::{Exchange, Origin, RequestBody, Upstream};
@@ -24,7 +24,7 @@ const ABANDON: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What a fault means in the words of the operation's shape.
-pub type DecodeFault = fn(&Target, u16, &http::HeaderMap, &[u8]) -> ringmain_core::Fault;
+pub type DecodeFault = fn(&Target, u16, &http::HeaderMap, &[u8]) -> Fault;
 
 /// Everything a call needs, owned: an exchange may have to be called off after its request is gone.
 #[derive(Clone)]
@@ -129,7 +129,7 @@ impl Courier {
         }
     }
 
-    fn refine(&self, fault: ringmain_core::Fault) -> ringmain_core::Fault {
+    fn refine(&self, fault: Fault) -> Fault {
         classify::refine(fault, &self.0.target.provider.kind, &http::HeaderMap::new(), self.0.now)
     }
 
@@ -180,7 +180,7 @@ impl Courier {
     }
 
     /// The origin and path of a call.
-    fn place(&self, to: &To) -> Result<(Arc<Origin>, String), Failed> {
+    fn place(&self, to: &To) -> Result<(Arc<Origin>, String), Fault> {
         let own = &self.0.target.provider.origin;
         match to {
             To::Path(path) => Ok((Arc::clone(own), own.path(path))),
@@ -188,12 +188,12 @@ impl Courier {
                 let stray = || classify::protocol("the provider named a place that is not its own", "");
                 let (origin, path) = Origin::of_url(url).map_err(|_| stray())?;
                 if !origin.is_beside(own) {
-                    return Err(stray().into());
+                    return Err(stray());
                 }
                 let origin = if origin.is_same_host(own) { Arc::clone(own) } else { Arc::new(origin.public()) };
                 Ok((origin, path))
             }
-            To::Public(_) => Err(classify::protocol("a public place is fetched, not called", "").into()),
+            To::Public(_) => Err(classify::protocol("a public place is fetched, not called", "")),
         }
     }
 

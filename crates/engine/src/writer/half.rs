@@ -164,7 +164,7 @@ impl Writer {
         let Gathered { decoder, events, skipped, error } = second.gathered;
         let seam = Seam::after(second.first, second.form);
         let splice = Some(Splice::new(so_far.place(), seam, second.form, second.used));
-        let mut events = Events { list: events, so_far, signs: second.signs, splice, spliced: Vec::new() };
+        let mut events = Box::new(Events { list: events, so_far, signs: second.signs, splice, spliced: Vec::new() });
         (self.seen, self.skipped, self.error) = (Seen::default(), skipped, error);
         events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
         // An answer whose thinking is proven is not gone on with: the second half has no proofs that matter.

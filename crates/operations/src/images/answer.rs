@@ -83,15 +83,13 @@ impl Made {
     #[must_use]
     pub fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
-        let mut count = 0;
-        for part in parts {
-            count += 1;
+        for (before, part) in parts.into_iter().enumerate() {
             all.images.extend(part.images);
             all.usage = match (all.usage, part.usage) {
                 (Some(one), Some(two)) => Some(one + two),
                 (one, two) => one.or(two),
             };
-            all.whole = part.whole.filter(|_| count == 1);
+            all.whole = part.whole.filter(|_| before == 0);
         }
         all
     }

@@ -97,9 +97,9 @@ impl Carried {
         let (ratio, same) = size::nearest_ratio(wanted, ratios)?;
         // Pixels become a shape: which size it has is the model's business.
         if same && field == "aspect_ratio" {
-            self.whole(field)
+            self.whole(field);
         } else {
-            self.nearly(field)
+            self.nearly(field);
         }
         Some(ratio)
     }

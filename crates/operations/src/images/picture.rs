@@ -193,7 +193,7 @@ mod tests {
     fn a_png_is_whole_or_none() {
         let dot = decode(DOT).unwrap();
         assert_eq!(look(&dot).unwrap(), Looks { format: Format::Png, size: Size::new(1, 1) });
-        assert_eq!(decode(&format!("data:image/png;base64,{}\n", DOT)).unwrap(), dot);
+        assert_eq!(decode(&format!("data:image/png;base64,{DOT}\n")).unwrap(), dot);
         for cut in 1..dot.len() {
             assert!(look(&dot[..cut]).is_err(), "{cut}");
         }

@@ -92,18 +92,18 @@ impl Request {
         let mut fields = Fields::parse(body)?;
         let mut inputs = Vec::new();
         for (at, item) in fields.array("images")?.unwrap_or_default().into_iter().enumerate() {
-            inputs.push(input(item, &format!("images[{at}]"))?);
+            inputs.push(input(&item, &format!("images[{at}]"))?);
         }
         match fields.value("image") {
             None => {}
             Some(Value::Array(items)) => {
                 for (at, item) in items.into_iter().enumerate() {
-                    inputs.push(input(item, &format!("image[{at}]"))?);
+                    inputs.push(input(&item, &format!("image[{at}]"))?);
                 }
             }
-            Some(item) => inputs.push(input(item, "image")?),
+            Some(item) => inputs.push(input(&item, "image")?),
         }
-        let mask = fields.value("mask").map(|item| input(item, "mask")).transpose()?;
+        let mask = fields.value("mask").map(|item| input(&item, "mask")).transpose()?;
         Self::of(fields, inputs, mask)
     }
 
@@ -220,14 +220,14 @@ fn texts(form: &Form) -> Map<String, Value> {
 fn file(part: &Part) -> Result<Input, Malformed> {
     // Some clients send a URL, or base64, as text.
     if let Some(text) = part.as_text().filter(|text| text.starts_with("data:") || text.starts_with("http")) {
-        return input(text.into(), &part.name);
+        return input(&text.into(), &part.name);
     }
     let looks = picture::look(&part.data).map_err(|_| Malformed::new(part.name.as_str(), "is not a whole image"))?;
     Ok(Input::Bytes { data: part.data.clone(), format: looks.format })
 }
 
-fn input(item: Value, field: &str) -> Result<Input, Malformed> {
-    let text = match &item {
+fn input(item: &Value, field: &str) -> Result<Input, Malformed> {
+    let text = match item {
         Value::String(text) => Some(text.as_str()),
         Value::Object(object) => {
             let url = object.get("image_url").or_else(|| object.get("url"));

@@ -80,8 +80,7 @@ fn stability(ask: &mut Ask, form: &Form, path: &str) -> Result<(), Invalid> {
             return Err(Invalid(format!("{}: unknown field", part.name)));
         }
     }
-    let text = |name: &str| form.text(name).unwrap_or_default().to_owned();
-    ask.prompt = text("prompt");
+    ask.prompt = form.text("prompt").unwrap_or_default().to_owned();
     ask.model = match service {
         "core" | "ultra" => format!("stable-image-{service}"),
         _ => form.text("model").unwrap_or("sd3.5-large").to_owned(),

@@ -48,16 +48,7 @@ fn served(id: u64, minute: u64, key: &str, failed: bool, cost: Option<f64>) -> A
         ended: Some(Tick(started + SECOND)),
         hedge: false,
     };
-    let attempt = |tried, served| Attempt {
-        tried,
-        seen_by: None,
-        first_token: None,
-        usage: None,
-        cost: None,
-        price: None,
-        saved: None,
-        served,
-    };
+    let attempt = |tried, served| Attempt { served, ..Attempt::begun(tried) };
     if failed {
         let fault = Fault::new(FaultClass::Server, Origin::Provider, Phase::BeforeCommit, "it broke");
         made.attempts.push(attempt(try_of(0, SECOND, Some(fault)), false));

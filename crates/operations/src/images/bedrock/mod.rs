@@ -75,9 +75,9 @@ fn amazon(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let area = (field == "aspect_ratio").then_some(1 << 20);
         let size = size.unwrap_or_else(|| wanted.fitted(16, 320, 4096, area));
         if size == wanted || field == "aspect_ratio" {
-            carried.whole(field)
+            carried.whole(field);
         } else {
-            carried.nearly(field)
+            carried.nearly(field);
         }
         config.insert("width".to_owned(), size.width.into());
         config.insert("height".to_owned(), size.height.into());

@@ -36,18 +36,18 @@ impl Codec for BlackForestLabs {
                 let divisor = gcd(wanted.width, wanted.height).max(1);
                 let ratio = format!("{}:{}", wanted.width / divisor, wanted.height / divisor);
                 if field == "size" {
-                    carried.nearly(field)
+                    carried.nearly(field);
                 } else {
-                    carried.whole(field)
+                    carried.whole(field);
                 }
                 body.insert("aspect_ratio".to_owned(), ratio.into());
             } else {
                 let area = (field == "aspect_ratio").then_some(1 << 20);
                 let size = wanted.fitted(32, 256, 1440, area);
                 if size == wanted || area.is_some() {
-                    carried.whole(field)
+                    carried.whole(field);
                 } else {
-                    carried.nearly(field)
+                    carried.nearly(field);
                 }
                 body.insert("width".to_owned(), size.width.into());
                 body.insert("height".to_owned(), size.height.into());

@@ -28,7 +28,7 @@ pub fn takes_as_it_is(request: &Request, model: &str) -> bool {
     let mut carried = Carried::of(request);
     fields(request, family, &mut carried);
     let named = request.delivery != Delivery::Either;
-    request.n <= family.per_request() && carried.losses().is_empty() && !(named && !family.names_delivery())
+    request.n <= family.per_request() && carried.losses().is_empty() && (!named || family.names_delivery())
 }
 
 /// Reads an answer in this shape.
@@ -119,9 +119,9 @@ fn fields(request: &Request, family: Family, carried: &mut Carried) -> Map<Strin
         && let Some(size) = family.size(wanted)
     {
         if size == wanted {
-            carried.whole(field)
+            carried.whole(field);
         } else {
-            carried.nearly(field)
+            carried.nearly(field);
         }
         set("size", size.to_string().into());
     }
@@ -129,9 +129,9 @@ fn fields(request: &Request, family: Family, carried: &mut Carried) -> Map<Strin
         && let Some(word) = family.quality(quality)
     {
         if word == quality {
-            carried.whole("quality")
+            carried.whole("quality");
         } else {
-            carried.nearly("quality")
+            carried.nearly("quality");
         }
         set("quality", word.into());
     }

@@ -33,9 +33,9 @@ impl Codec for Replicate {
             if sized {
                 let size = wanted.fitted(64, 256, 1536, (field == "aspect_ratio").then_some(1 << 20));
                 if size == wanted {
-                    carried.whole(field)
+                    carried.whole(field);
                 } else {
-                    carried.nearly(field)
+                    carried.nearly(field);
                 }
                 input.insert("width".to_owned(), size.width.into());
                 input.insert("height".to_owned(), size.height.into());
@@ -69,7 +69,7 @@ impl Codec for Replicate {
             if let Some(seed) = one.seed {
                 input.insert("seed".to_owned(), (seed % (1 << 31)).into());
             }
-            let submit = Some(submit(site, input));
+            let submit = Some(submit(site, &input));
             Box::new(Prediction { submit, root: site.path.to_owned(), id: None }) as Box<dyn Talk<Made>>
         };
         Ok(Plan { talks: each(request).map(talk).collect(), losses: carried.losses() })
@@ -84,7 +84,7 @@ impl Codec for Replicate {
 }
 
 /// An official model has an address; a version of another is named in the body.
-fn submit(site: &Site<'_>, input: Map<String, Value>) -> Call {
+fn submit(site: &Site<'_>, input: &Map<String, Value>) -> Call {
     match site.model.split_once(':') {
         Some((_, version)) => {
             Call::post(format!("{}/predictions", site.path), &json!({"version": version, "input": input}))

@@ -31,9 +31,9 @@ impl Codec for SdWebui {
         if let Some((field, wanted)) = request.shape() {
             let size = wanted.fitted(8, 64, 2048, (field == "aspect_ratio").then_some(1 << 20));
             if size == wanted || field == "aspect_ratio" {
-                carried.whole(field)
+                carried.whole(field);
             } else {
-                carried.nearly(field)
+                carried.nearly(field);
             }
             set("width", size.width.into());
             set("height", size.height.into());

@@ -105,9 +105,9 @@ impl Codec for Stability {
         let format = format(request, service);
         if request.format.is_some() {
             if request.format == Some(format) {
-                carried.whole("output_format")
+                carried.whole("output_format");
             } else {
-                carried.nearly("output_format")
+                carried.nearly("output_format");
             }
         }
         fields.push(("output_format", format.as_str().to_owned()));
