@@ -54,7 +54,7 @@ struct Half {
     late: Vec<f64>,
     whole: u64,
     other: BTreeMap<String, u64>,
-    /// MiB before and at the most.
+    /// MiB while idle, and at the most.
     memory: (f64, f64),
 }
 
@@ -95,8 +95,9 @@ async fn run(options: &Options) -> Result<bool> {
     behave(sim, "stalled", json!({"words": options.words, "token_delay": pace, "fault": "stall=2"})).await?;
     let gateway = Gateway::start(&options.ringmain, &rules(sim), folder.path()).await?;
     let mut halves = Vec::new();
+    let idle = resident_mib(gateway.id()).context("no such process")?;
     for stalled in [0, options.stalled] {
-        let half = half(options, &gateway, streams - stalled, stalled).await?;
+        let half = half(options, &gateway, streams - stalled, stalled, idle).await?;
         say(options, &half, streams - stalled, stalled);
         halves.push(half);
     }
@@ -122,8 +123,7 @@ fn rules(sim: SocketAddr) -> Value {
     })
 }
 
-async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64) -> Result<Half> {
-    let before = resident_mib(gateway.id()).context("no such process")?;
+async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64, idle: f64) -> Result<Half> {
     let address = gateway.address;
     let begin = Duration::from_secs(options.ramp_s);
     let mut silent = JoinSet::new();
@@ -144,7 +144,7 @@ async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64) -
         });
     }
     let pace = options.pace_ms as f64;
-    let mut half = Half { late: Vec::new(), whole: 0, other: BTreeMap::new(), memory: (before, before) };
+    let mut half = Half { late: Vec::new(), whole: 0, other: BTreeMap::new(), memory: (idle, idle) };
     loop {
         let joined = tokio::time::timeout(Duration::from_secs(1), talking.join_next()).await;
         half.memory.1 = half.memory.1.max(resident_mib(gateway.id()).unwrap_or_default());
@@ -205,9 +205,9 @@ fn say(options: &Options, half: &Half, steady: u64, stalled: u64) {
         half.quantile(0.999),
         half.quantile(1.0)
     );
-    let (before, most) = half.memory;
-    let each = (most - before) * 1024.0 / all as f64;
-    println!("  memory: {before:.1} MiB before, {most:.1} MiB at the most, {each:.1} KiB a stream");
+    let (idle, most) = half.memory;
+    let each = (most - idle) * 1024.0 / all as f64;
+    println!("  memory: {idle:.1} MiB idle, {most:.1} MiB at the most, {each:.1} KiB a stream");
     for (what, count) in &half.other {
         println!("  {count}: {what}");
     }

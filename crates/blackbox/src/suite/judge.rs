@@ -57,9 +57,12 @@ fn partial_unless(holds: bool, why: impl FnOnce() -> String) -> Verdict {
     if holds { Verdict::Pass } else { Verdict::Partial(why()) }
 }
 
-/// Judges a cell; `busy` is what a healthy request took meanwhile, and may be added to every time.
+/// Exchanges that a rescue may need one after the other: the first, one that goes on and is refused, one that is not.
+const IN_A_ROW: u32 = 3;
+
+/// Judges a cell; `busy` is what a healthy request took meanwhile, and may be added to every exchange.
 pub(crate) fn judge(cell: &Cell, seen: &Evidence, clocks: &Clocks, busy: Duration) -> Verdict {
-    let within = cell.case.within(clocks) + busy;
+    let within = cell.case.within(clocks) + busy * IN_A_ROW;
     let mut verdict = Verdict::Pass;
     for answer in &seen.answers {
         verdict = verdict.and(|| self::answer(cell, answer, within));
@@ -77,8 +80,8 @@ fn answer(cell: &Cell, answer: &Answer, within: Duration) -> Verdict {
     match cell.case {
         Case::ContentFilter => return refusal(heard),
         Case::ContextLength if !has_larger_window(cell) => return context(heard),
-        // These always say that an answer is whole: without that, even all the text is not known to be all.
-        Case::NoDone if matches!(cell.provider, Dialect::AnthropicMessages | Dialect::OpenAiResponses) => {
+        // Even all the text is not known to be all.
+        Case::NoDone if must_say_whole(cell.provider) => {
             if let Heard::Broken { text, .. } = heard
                 && *text == answer.expected
             {
@@ -111,6 +114,11 @@ fn whole(heard: &Heard, expected: &str) -> Verdict {
         }
         Heard::Unreadable(why) => Verdict::Fail(format!("not of the dialect: {why}")),
     }
+}
+
+/// Providers that always say that an answer is whole.
+const fn must_say_whole(provider: Dialect) -> bool {
+    matches!(provider, Dialect::AnthropicMessages | Dialect::OpenAiResponses)
 }
 
 /// A refusal is the answer: as an error, or as the reason to stop.
@@ -153,6 +161,8 @@ fn providers(cell: &Cell, seen: &Evidence, clocks: &Clocks) -> Verdict {
         Case::CutThenPrefillRefused => partial_unless(primary == 1 && fallback <= 2, asked),
         // Half a body is no answer yet: it may be asked for again.
         Case::CutAtToken40 | Case::Stall => partial_unless(primary <= 2 && fallback <= 1, asked),
+        // What may not be whole may be given to another to go on with, who finds nothing to add.
+        Case::NoDone if must_say_whole(cell.provider) => partial_unless(primary == 1 && fallback <= 1, asked),
         Case::MalformedEvent | Case::NoDone if cell.stream => partial_unless((primary, fallback) == (1, 0), asked),
         Case::MalformedEvent | Case::NoDone => partial_unless(primary <= 2 && fallback <= 1, asked),
         Case::ContextLength => partial_unless(primary == 1 && fallback <= 1, asked),
@@ -180,9 +190,7 @@ fn left_alone(seen: &Evidence) -> Verdict {
     if let Some(early) = seen.primary.iter().skip(1).find(|entry| entry.at < first.at + wait) {
         return Verdict::Fail(format!("the primary was asked again after {:?}", early.at.saturating_sub(first.at)));
     }
-    partial_unless(seen.primary.len() == 2, || {
-        format!("the primary was asked {} times; it should be used again after its time", seen.primary.len())
-    })
+    partial_unless(seen.primary.len() >= 2, || "the primary is not used again after its time".to_owned())
 }
 
 /// Headers, body and record name who answered, after how many attempts, and the use of the one who answered.
