@@ -74,8 +74,6 @@ pub struct Attempts {
     upstream: Upstream,
     /// The request.
     pub request: Arc<Inspected>,
-    /// Counts the request, however it ends.
-    pub guard: RequestGuard,
     plan: Option<Plan>,
     tried: Vec<Tried>,
     replies: Vec<Option<ProviderReply>>,
@@ -83,6 +81,8 @@ pub struct Attempts {
     running: Vec<Runner>,
     /// The answer has begun and broke off: what is asked for is the rest of it.
     rest: Option<Arc<Rest>>,
+    /// Counts the request, however it ends. Dropped last: its record holds how all that ran has ended.
+    pub guard: RequestGuard,
 }
 
 impl Attempts {

@@ -49,8 +49,8 @@ pub struct Second<'a> {
 }
 
 impl Events {
-    pub(super) fn new(signs: bool) -> Self {
-        Self { list: Vec::new(), so_far: SoFar::default(), signs, splice: None, spliced: Vec::new() }
+    pub(super) fn new(signs: bool) -> Box<Self> {
+        Box::new(Self { list: Vec::new(), so_far: SoFar::default(), signs, splice: None, spliced: Vec::new() })
     }
 
     pub(super) const fn so_far(&mut self) -> &mut SoFar {
