@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringmain_routing::{
-    Affinity, Backoff, Balance, BreakerPolicy, Hedge, OnRefusal, RetryBudget, Shift, Timeouts, Worth,
+    Affinity, Backoff, Balance, BreakerPolicy, Hedge, OnRefusal, Resume, RetryBudget, Shift, Timeouts, Worth,
 };
 
 use crate::{Names, Provider, RouteTarget};
@@ -25,6 +25,8 @@ pub struct Settings {
     pub regions: Option<Names>,
     /// What a content filter's refusal means.
     pub on_refusal: OnRefusal,
+    /// Whether an answer that breaks off may be continued.
+    pub resume: Resume,
     /// What to do when a translation cannot carry a field.
     pub on_loss: OnLoss,
     /// The clocks.

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use ringmain_core::{Capabilities, Dialect, Fault, Usage};
 use ringmain_wire::json::Object;
 
+use crate::continuation::SoFar;
 use crate::ir;
 use crate::loss::Loss;
 
@@ -243,6 +244,9 @@ pub trait StreamEncoder: Send {
 
     /// Appends what keeps a silent connection alive without meaning anything. May append nothing.
     fn keep_alive(&mut self, out: &mut Vec<u8>);
+
+    /// Appends a remark for people who read the stream. Nothing, where a client of the dialect might stumble over it.
+    fn comment(&mut self, _text: &str, _out: &mut Vec<u8>) {}
 }
 
 /// What one relayed event, or one whole relayed body, says.
@@ -281,6 +285,13 @@ pub trait Tap: Send {
     fn end_marker(&self) -> &'static [u8] {
         b""
     }
+
+    /// What a stream has said so far. Its text is there only if [`SoFar::keep`] was called before the first event.
+    fn so_far(&mut self) -> &mut SoFar;
+
+    /// Writes on where the relayed stream stands, whose last event is not passed on if it was an error: see
+    /// [`SoFar::place`] for the numbers its events have. `start` is used for what the stream has not said of itself.
+    fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder>;
 
     /// The bytes that end a relayed stream in this dialect with an error the official SDK raises on.
     fn encode_error(&self, fault: &Fault, request_id: &str, framing: Framing) -> Vec<u8>;

@@ -14,6 +14,7 @@ pub mod anthropic_messages;
 pub mod bedrock_converse;
 pub mod codec;
 pub mod cohere_v2;
+pub mod continuation;
 pub mod gemini;
 pub mod ir;
 pub mod loss;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ringmain_core::{Fault, Now, Tick};
-use ringmain_routing::{Plan, Reason, Step, Stop, Tried, Try};
+use ringmain_routing::{Plan, Reason, Resume, Step, Stop, Tried, Try};
 use ringmain_upstream::Upstream;
 
 use crate::classify;
@@ -17,6 +17,7 @@ use crate::exchange::{Answer, Arrived, Failed, Job, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::render;
+use crate::resume::Rest;
 use crate::settle::{AttemptGuard, RequestGuard};
 
 /// An answer won, with the attempt that brought it.
@@ -25,6 +26,8 @@ pub struct Won {
     pub arrived: Arrived,
     /// Its attempt, still open.
     pub attempt: AttemptGuard,
+    /// Its place among the request's attempts.
+    pub index: usize,
 }
 
 /// Nothing is left to try.
@@ -63,45 +66,70 @@ enum Woken {
     Time,
 }
 
-struct Attempts<'a> {
-    gateway: &'a Arc<Gateway>,
-    upstream: &'a Upstream,
-    request: &'a Arc<Inspected>,
-    guard: &'a mut RequestGuard,
+/// All attempts of one request: made before the answer begins, and if it breaks off, once more.
+pub struct Attempts {
+    gateway: Arc<Gateway>,
+    upstream: Upstream,
+    /// The request.
+    pub request: Arc<Inspected>,
     plan: Option<Plan>,
     tried: Vec<Tried>,
     replies: Vec<Option<ProviderReply>>,
     unfit: Vec<(usize, Fault)>,
     running: Vec<Runner>,
+    /// The answer has begun and broke off: what is asked for is the rest of it.
+    rest: Option<Arc<Rest>>,
+    /// Counts the request, however it ends. Dropped last: its record holds how all that ran has ended.
+    pub guard: RequestGuard,
 }
 
-/// Tries targets until one answers.
-///
-/// # Errors
-/// None did; what is known of each is in [`Lost`].
-pub async fn attempt(
-    gateway: &Arc<Gateway>,
-    upstream: &Upstream,
-    request: &Arc<Inspected>,
-    guard: &mut RequestGuard,
-) -> Result<Won, Box<Lost>> {
-    let attempts = Attempts {
-        gateway,
-        upstream,
-        request,
-        guard,
-        plan: None,
-        tried: Vec::new(),
-        replies: Vec::new(),
-        unfit: Vec::new(),
-        running: Vec::new(),
-    };
-    attempts.run().await
-}
+impl Attempts {
+    /// None so far.
+    #[must_use]
+    pub fn none(gateway: &Arc<Gateway>, upstream: &Upstream, request: &Arc<Inspected>) -> Self {
+        Self {
+            gateway: Arc::clone(gateway),
+            upstream: upstream.clone(),
+            request: Arc::clone(request),
+            guard: RequestGuard::begin(gateway, request),
+            plan: None,
+            tried: Vec::new(),
+            replies: Vec::new(),
+            unfit: Vec::new(),
+            running: Vec::new(),
+            rest: None,
+        }
+    }
 
-impl Attempts<'_> {
-    async fn run(mut self) -> Result<Won, Box<Lost>> {
+    /// May an answer that breaks off be continued?
+    #[must_use]
+    pub fn may_resume(&self) -> bool {
+        self.request.route.policy.resume == Resume::Auto && !self.gateway.is_ending()
+    }
+
+    /// The answer of the attempt at `index` broke off, with part of it at the caller.
+    pub fn broke_off(&mut self, index: usize, fault: &Fault) {
+        let now = self.gateway.clock.now().mono;
+        self.record(index, fault.clone(), now);
+    }
+
+    /// Tries targets until one goes on with the answer that broke off.
+    pub async fn go_on(mut self: Box<Self>, rest: Arc<Rest>) -> (Box<Self>, Result<Won, Stop>) {
+        self.rest = Some(rest);
+        let found = self.run().await;
+        self.running.clear();
+        (self, found)
+    }
+
+    /// Tries targets until one answers.
+    ///
+    /// # Errors
+    /// None did: why nothing more is tried.
+    pub async fn run(&mut self) -> Result<Won, Stop> {
         loop {
+            if self.is_left() {
+                return Err(Stop::Return(self.tried.len().saturating_sub(1)));
+            }
             let now = self.gateway.clock.now();
             let (step, usual) = self.step(now);
             let until = match step {
@@ -111,7 +139,7 @@ impl Attempts<'_> {
                 }
                 Step::Wait { until } => Some(until),
                 Step::Stop(_) if !self.running.is_empty() => None,
-                Step::Stop(stop) => return Err(self.lost(stop)),
+                Step::Stop(stop) => return Err(stop),
             };
             loop {
                 match self.wait(until).await {
@@ -120,7 +148,7 @@ impl Attempts<'_> {
                         None => break,
                     },
                     Woken::Time => {
-                        if self.time_passed(until) {
+                        if self.time_passed(until) || self.is_left() {
                             break;
                         }
                     }
@@ -128,9 +156,14 @@ impl Attempts<'_> {
             }
             if self.running.is_empty() && self.gateway.clock.now().mono >= self.request.deadline {
                 let fault = self.tried.len().checked_sub(1);
-                return Err(self.lost(Stop::Deadline { fault }));
+                return Err(Stop::Deadline { fault });
             }
         }
+    }
+
+    /// Nobody is looked for any more to go on with an answer: the gateway goes out of service.
+    fn is_left(&self) -> bool {
+        self.rest.is_some() && self.gateway.is_ending()
     }
 
     /// What now? One look at health, and if it is a try, its beginning, under one lock; then also how long such an
@@ -163,8 +196,12 @@ impl Attempts<'_> {
     /// Starts an attempt. A target that cannot be told this request is left out of a new plan.
     fn start(&mut self, attempt: Try, usual: Option<Duration>, now: Now) {
         let Some(target) = self.request.route.targets.get(attempt.candidate).cloned() else { return };
-        let guard = AttemptGuard::begin(self.gateway, self.request, &target, attempt, now.mono);
-        let rendered = match render::render(self.request, &target) {
+        let guard = AttemptGuard::begin(&self.gateway, &self.request, &target, attempt, now.mono);
+        let rendered = match &self.rest {
+            None => render::render(&self.request, &target),
+            Some(rest) => render::rest(&self.request, &target, rest, true),
+        };
+        let rendered = match rendered {
             Ok(rendered) => rendered,
             Err(fault) => {
                 self.unfit.push((attempt.candidate, fault));
@@ -179,12 +216,13 @@ impl Attempts<'_> {
         let race_after = policy.race_after(attempt.candidate).filter(|_| is_alone || attempt.hedge);
         let job = Job {
             upstream: self.upstream.clone(),
-            request: Arc::clone(self.request),
+            request: Arc::clone(&self.request),
             target: Arc::clone(&target),
             credential: key.and_then(|key| key.header(&rendered.auth)).cloned(),
             signer: key.and_then(|key| key.signer(&rendered.auth)).cloned(),
             secret: key.and_then(|key| key.secret.clone()),
             rendered,
+            rest: self.rest.clone(),
             now: now.wall,
         };
         self.guard.attempts += 1;
@@ -215,17 +253,21 @@ impl Attempts<'_> {
         let clocks = self.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at, runner.hedge_at]);
         let due = clocks.flatten().chain(until).fold(self.request.deadline, Tick::min);
         let mut timer = std::pin::pin!(tokio::time::sleep_until(self.gateway.clock.instant(due)));
-        let running = &mut self.running;
+        let is_rest = self.rest.is_some();
+        let (gateway, running) = (&self.gateway, &mut self.running);
         let woken = std::future::poll_fn(|cx| {
             for (at, runner) in running.iter_mut().enumerate() {
                 if let Poll::Ready(result) = runner.future.as_mut().poll(cx) {
                     return Poll::Ready(Woken::Ended(at, Box::new(result)));
                 }
             }
+            if is_rest && gateway.is_ending() {
+                return Poll::Ready(Woken::Time);
+            }
             timer.as_mut().poll(cx).map(|()| Woken::Time)
         })
         .await;
-        if !self.running.is_empty() {
+        if !self.running.is_empty() && self.rest.is_none() {
             self.guard.waited += self.gateway.clock.now().mono.since(before);
         }
         woken
@@ -272,7 +314,9 @@ impl Attempts<'_> {
                 for loser in self.running.iter_mut().filter(|loser| loser.late) {
                     loser.attempt.failed(&classify::no_first_token());
                 }
-                Some(Won { arrived, attempt: runner.attempt })
+                // What runs beside the winner is dropped, and so cancelled.
+                self.running.clear();
+                Some(Won { arrived, attempt: runner.attempt, index: runner.index })
             }
             Err(failed) => {
                 runner.attempt.limits = failed.limits;
@@ -295,7 +339,9 @@ impl Attempts<'_> {
         }
     }
 
-    fn lost(self, stop: Stop) -> Box<Lost> {
-        Box::new(Lost { stop, tried: self.tried, replies: self.replies, unfit: self.unfit })
+    /// Nothing was won.
+    #[must_use]
+    pub fn lost(self, stop: Stop) -> (Lost, RequestGuard) {
+        (Lost { stop, tried: self.tried, replies: self.replies, unfit: self.unfit }, self.guard)
     }
 }

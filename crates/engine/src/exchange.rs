@@ -8,16 +8,18 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use memchr::memmem;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
+use ringmain_dialects::continuation::Form;
 use ringmain_dialects::{Codec, Framing, Loss, StreamStart, ir, registry};
-use ringmain_routing::{Limits, OnRefusal};
+use ringmain_routing::{Limits, OnRefusal, Resume};
 use ringmain_upstream::{AnswerBody, AwsCredentials, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
 
 use crate::classify;
 use crate::inspect::Inspected;
 use crate::limits;
-use crate::live::Live;
-use crate::render::{Rendered, render};
+use crate::live::{Live, Source};
+use crate::render::{self, Rendered, render};
+use crate::resume::{Rest, signs};
 use crate::sign::Signer;
 use crate::target::Target;
 use crate::writer::Writer;
@@ -56,6 +58,10 @@ pub struct Arrived {
     pub losses: Vec<Loss>,
     /// What the headers say of the key.
     pub limits: Option<Limits>,
+    /// It is the rest of an answer, and was asked for in this form.
+    pub form: Option<Form>,
+    /// The provider signs its thinking, and the caller sees the signature.
+    pub signs: bool,
 }
 
 /// The two forms of an answer.
@@ -102,6 +108,8 @@ pub struct Job {
     pub target: Arc<Target>,
     /// What is sent to it.
     pub rendered: Rendered,
+    /// The answer has begun: what is asked for is the rest of it.
+    pub rest: Option<Arc<Rest>>,
     /// The header that lets us in.
     pub credential: Option<(HeaderName, HeaderValue)>,
     /// What signs the request, where it must be signed.
@@ -118,22 +126,42 @@ impl Job {
     /// # Errors
     /// It failed before the caller saw anything.
     pub async fn run(mut self) -> Result<Arrived, Failed> {
-        match self.once().await {
-            Err(failed) if self.lacks_dialect(&failed.fault) => {
-                let rendered = render(&self.request, &self.target)?;
-                // A credential was chosen for one way to be let in.
-                if rendered.auth != self.rendered.auth {
-                    return Err(failed);
-                }
+        let mut result = self.once().await;
+        if let Err(failed) = &result
+            && let Some(rendered) = self.otherwise(&failed.fault)
+        {
+            let rendered = rendered?;
+            // A credential was chosen for one way to be let in.
+            if rendered.auth == self.rendered.auth {
                 self.rendered = rendered;
-                self.once().await
+                result = self.once().await;
             }
-            result => result,
+        }
+        result.map_err(|failed| self.blameless(failed))
+    }
+
+    /// The same request in another way, where the first was refused for its form. The target is not to blame: it was
+    /// never asked.
+    fn otherwise(&self, fault: &Fault) -> Option<Result<Rendered, Fault>> {
+        match &self.rest {
+            None if self.lacks_dialect(fault) => Some(render(&self.request, &self.target)),
+            Some(rest) if self.rendered.form == Some(Form::Prefill) && fault.class == FaultClass::BadRequest => {
+                Some(render::rest(&self.request, &self.target, rest, false))
+            }
+            None | Some(_) => None,
         }
     }
 
-    /// The server has nothing at the path of the caller's dialect, and another dialect it may have. The target is not to
-    /// blame: it was never asked.
+    /// A refusal of the request for the rest of an answer says nothing of the caller's: another target may take it.
+    fn blameless(&self, mut failed: Failed) -> Failed {
+        if self.rest.is_some() && failed.fault.class == FaultClass::BadRequest {
+            failed.fault.class = FaultClass::Unroutable;
+            failed.fault.scope = failed.fault.class.scope();
+        }
+        failed
+    }
+
+    /// The server has nothing at the path of the caller's dialect, and another dialect it may have.
     fn lacks_dialect(&self, fault: &Fault) -> bool {
         let facts = &self.request.facts;
         self.rendered.relayed
@@ -169,7 +197,9 @@ impl Job {
             let fault = classify::refine(fault, &self.target.provider.kind, &head.headers, self.now);
             Failed { fault, reply: None, limits }
         })?;
-        Ok(Arrived { status: head.status, headers: head.headers, body, relayed, losses, limits })
+        let signs = self.signs();
+        let form = self.rendered.form;
+        Ok(Arrived { status: head.status, headers: head.headers, body, relayed, losses, limits, form, signs })
     }
 
     /// The request for the provider. A caller's own credential never goes along.
@@ -265,16 +295,26 @@ impl Job {
     async fn stream(&self, body: AnswerBody) -> Result<Answer, Fault> {
         let codec = self.codec()?;
         let request = &self.request;
-        let writer = if self.rendered.relayed {
-            Writer::relay(codec, self.rendered.strip_usage, request.framing)
-        } else {
-            Writer::translate(codec.stream_decoder(), self.callers_codec()?.stream_encoder(&self.stream_start()))
-        };
         let policy = &request.route.policy;
-        let lenient = self.target.ends_without_done;
-        let live =
-            Live::new(body, self.framing(), writer, policy.timeouts.idle, lenient).hold(policy.on_refusal).await?;
-        Ok(Answer::Live(Box::new(live)))
+        let (mut writer, on_refusal) = if self.rest.is_some() {
+            // Who refuses to go on is not the one who began.
+            (Writer::gather(codec.stream_decoder(), Vec::new()), OnRefusal::Next)
+        } else if self.rendered.relayed {
+            (Writer::relay(codec, self.rendered.strip_usage, request.framing), policy.on_refusal)
+        } else {
+            let encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
+            (Writer::translate(codec.stream_decoder(), encoder, self.signs()), policy.on_refusal)
+        };
+        if policy.resume == Resume::Auto {
+            writer.keep();
+        }
+        let source = Source::new(body, self.framing(), policy.timeouts.idle, self.target.ends_without_done);
+        Ok(Answer::Live(Box::new(Live::new(source, writer).hold(on_refusal).await?)))
+    }
+
+    /// Does the provider sign its thinking, and does the caller see that?
+    fn signs(&self) -> bool {
+        self.rendered.dialect.is_some_and(|provider| signs(provider, self.request.facts.dialect))
     }
 
     fn callers_codec(&self) -> Result<&'static dyn Codec, Fault> {
@@ -310,13 +350,14 @@ impl Job {
         }
         let used = glance.usage.is_some_and(|usage| usage.output > 0);
         match (glance.refused, self.request.route.policy.on_refusal) {
+            (true, _) if self.rest.is_some() => return Err(classify::refusal()),
             (true, OnRefusal::Next) => return Err(classify::refusal()),
             (true, OnRefusal::Return) => {}
             (false, _) if glance.useful || used => {}
             (false, _) => return Err(classify::empty()),
         }
         if self.request.facts.stream {
-            return self.as_stream(codec, &bytes, glance.usage);
+            return self.as_stream(codec, &bytes, glance.usage).await;
         }
         if self.rendered.relayed {
             return Ok(Answer::Plain(bytes, glance.usage));
@@ -326,8 +367,12 @@ impl Job {
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
-    fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
+    async fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
         let response = self.decode(codec, bytes)?;
+        if self.rest.is_some() {
+            let writer = Writer::gather(codec.stream_decoder(), ir::fold::unfold(&response));
+            return Ok(Answer::Live(Box::new(Live::new(Source::read(), writer).hold(OnRefusal::Next).await?)));
+        }
         let mut encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
         let mut out = Vec::new();
         for event in ir::fold::unfold(&response) {

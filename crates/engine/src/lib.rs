@@ -26,6 +26,7 @@ pub mod records;
 pub mod relay;
 pub mod render;
 pub mod reply;
+pub mod resume;
 pub mod route;
 pub mod rules;
 pub mod serve;

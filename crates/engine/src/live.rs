@@ -1,25 +1,30 @@
 //! An answer on its way: provider events in, caller bytes out, on one path before and after the commit point.
 //!
 //! Before the commit the output is held ([`Live::hold`]); after it the caller's connection pulls ([`Live::poll_bytes`]):
-//! a slow caller slows the provider, and a caller who leaves drops everything.
+//! a slow caller slows the provider, and a caller who leaves drops everything. If the provider breaks off then, the
+//! caller's connection also drives the search for somebody who goes on (`resume.rs`).
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringmain_core::{Fault, Phase};
-use ringmain_dialects::Framing;
-use ringmain_routing::OnRefusal;
+use ringmain_core::{Fault, FaultClass, Origin, Phase, Usage};
+use ringmain_dialects::{Framing, StreamStart};
+use ringmain_routing::{OnRefusal, Stop};
 use ringmain_upstream::AnswerBody;
 use tokio::time::{Instant, Sleep};
 
+use crate::attempt::{Attempts, Won};
 use crate::classify;
+use crate::exchange::Answer;
 use crate::frames::Framer;
 use crate::reply::BrokenOff;
-use crate::settle::{AttemptGuard, RequestGuard};
-use crate::writer::{Seen, Writer};
+use crate::resume::{Rest, Resuming, resume};
+use crate::settle::AttemptGuard;
+use crate::writer::{Second, Seen, Writer};
 
 /// The largest single event: a picture in base64 fits.
 const EVENT_MAX: usize = 32 * 1024 * 1024;
@@ -32,45 +37,90 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A streamed answer.
 pub struct Live {
-    answer: AnswerBody,
-    framer: Framer,
+    source: Source,
     writer: Writer,
     queue: VecDeque<Bytes>,
-    idle: Duration,
-    lenient: bool,
     /// When the provider was last heard.
     heard: Instant,
     /// When a keep-alive was last sent.
     spoke: Instant,
+    /// The end of the time the caller gave. An answer that flows is cut by nothing else.
+    until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
-    /// Set at the commit; before it, whoever holds the stream settles for it.
-    settles: Option<(AttemptGuard, RequestGuard)>,
+    owner: Owner,
+    /// Halves before this one: about so many tokens, and what they used.
+    before: (u64, Usage),
+}
+
+/// A provider's stream.
+pub struct Source {
+    /// `None`: all of it has been read.
+    answer: Option<AnswerBody>,
+    framer: Framer,
+    idle: Duration,
+    lenient: bool,
+}
+
+/// Who settles for the answer.
+enum Owner {
+    /// Whoever holds it: nothing of it is with the caller.
+    Holder,
+    /// This attempt, and the request's.
+    Flow(Box<Flow>),
+    /// It broke off, and the request looks for somebody to go on.
+    Search(Arc<Rest>, Resuming),
+    /// It is settled.
+    Nobody,
+}
+
+/// An attempt whose answer is the request's.
+struct Flow {
+    attempt: AttemptGuard,
+    /// Its place among the request's attempts.
+    index: usize,
+    attempts: Box<Attempts>,
 }
 
 /// Why an answer ends.
 enum End {
     Whole,
+    /// The provider broke off.
     Broken(Fault),
+    /// We did.
+    Stopped(Fault),
+}
+
+impl Source {
+    /// A stream whose head has come; `framing`: how the provider delimits it.
+    #[must_use]
+    pub fn new(answer: AnswerBody, framing: Framing, idle: Duration, lenient: bool) -> Self {
+        Self { answer: Some(answer), framer: Framer::new(framing, EVENT_MAX), idle, lenient }
+    }
+
+    /// A stream of which all has been read.
+    #[must_use]
+    pub fn read() -> Self {
+        Self { answer: None, framer: Framer::new(Framing::Sse, 0), idle: Duration::ZERO, lenient: false }
+    }
 }
 
 impl Live {
-    /// A stream whose head has come; `framing`: how the provider delimits it.
+    /// An answer that comes from there.
     #[must_use]
-    pub fn new(answer: AnswerBody, framing: Framing, writer: Writer, idle: Duration, lenient: bool) -> Self {
+    pub fn new(source: Source, writer: Writer) -> Self {
         let now = Instant::now();
         Self {
-            answer,
-            framer: Framer::new(framing, EVENT_MAX),
+            source,
             writer,
             queue: VecDeque::new(),
-            idle,
-            lenient,
             heard: now,
             spoke: now,
+            until: None,
             timer: None,
             ended: false,
-            settles: None,
+            owner: Owner::Holder,
+            before: (0, Usage::default()),
         }
     }
 
@@ -87,12 +137,13 @@ impl Live {
             if self.ended || seen.terminal {
                 return barren(seen, on_refusal).map(|()| self);
             }
-            match self.answer.next().await {
+            let Some(answer) = &mut self.source.answer else { return Err(classify::empty()) };
+            match answer.next().await {
                 Some(Ok(chunk)) => self.take(&chunk)?,
                 Some(Err(error)) => return Err(classify::of_exchange(&error)),
-                None => match self.finish() {
+                None => match self.broke_off("the provider's stream ended early", None) {
                     End::Whole => self.ended = true,
-                    End::Broken(mut fault) => {
+                    End::Broken(mut fault) | End::Stopped(mut fault) => {
                         fault.phase = Phase::BeforeCommit;
                         return Err(fault);
                     }
@@ -101,15 +152,20 @@ impl Live {
         }
     }
 
-    /// The answer is this request's: from here on the caller sees it, and it settles for both when it ends.
-    pub fn commit(&mut self, attempt: AttemptGuard, request: RequestGuard) {
+    /// The answer is this request's: from here on the caller sees it, and it settles for both when it ends. `index`: the
+    /// attempt's place among the request's.
+    pub fn commit(&mut self, attempt: AttemptGuard, index: usize, attempts: Box<Attempts>) {
         let now = Instant::now();
         (self.heard, self.spoke) = (now, now);
-        let settles = self.settles.insert((attempt, request));
+        let request = attempt.request();
+        self.until = request.facts.timeout.map(|_| attempt.gateway().clock.instant(request.deadline));
+        self.flow(attempt, index, attempts);
+    }
+
+    fn flow(&mut self, attempt: AttemptGuard, index: usize, attempts: Box<Attempts>) {
+        self.owner = Owner::Flow(Box::new(Flow { attempt, index, attempts }));
         if self.ended {
-            settles.0.usage = self.writer.seen().usage;
-            settles.0.served();
-            settles.1.ended(None);
+            self.end(End::Whole);
         }
     }
 
@@ -125,105 +181,222 @@ impl Live {
             if self.ended {
                 return Poll::Ready(None);
             }
-            if self.settles.as_ref().is_some_and(|(attempt, _)| attempt.gateway().is_ending()) {
-                let end = self.broke_off("the gateway is being restarted", None);
-                self.end(end);
+            if self.is_ending() {
+                self.end(End::Stopped(classify::interrupted("the gateway is being restarted")));
                 continue;
             }
-            match self.answer.poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => {
-                    self.heard = Instant::now();
-                    if let Err(fault) = self.take(&chunk) {
-                        self.end(End::Broken(fault));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    let end = self.broke_off("the provider's stream broke off", Some(error.chain()));
-                    self.end(end);
-                }
-                Poll::Ready(None) => {
-                    let end = self.finish();
-                    self.end(end);
-                }
-                Poll::Pending => match self.poll_silence(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(()) => {}
-                },
+            let moved = match &self.owner {
+                Owner::Search(..) => self.poll_search(cx),
+                Owner::Holder | Owner::Flow(_) | Owner::Nobody => self.poll_source(cx),
+            };
+            if moved.is_pending() {
+                ready!(self.poll_silence(cx));
             }
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        matches!(&self.owner, Owner::Flow(flow) if flow.attempt.gateway().is_ending())
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let next = match &mut self.source.answer {
+            Some(answer) => ready!(answer.poll_next(cx)),
+            None => None,
+        };
+        let end = match next {
+            Some(Ok(chunk)) => {
+                self.heard = Instant::now();
+                match self.take(&chunk) {
+                    Err(fault) => End::Broken(fault),
+                    Ok(()) if self.until.is_some_and(|until| self.heard >= until) => self.out_of_time(),
+                    Ok(()) => return Poll::Ready(()),
+                }
+            }
+            Some(Err(error)) => self.broke_off("the provider's stream broke off", Some(error.chain())),
+            None => self.broke_off("the provider's stream ended early", None),
+        };
+        self.end(end);
+        Poll::Ready(())
     }
 
     /// Takes a chunk apart. An error inside the stream ends it.
     fn take(&mut self, chunk: &Bytes) -> Result<(), Fault> {
-        self.framer.push(chunk.clone());
-        while let Some(frame) = self.framer.next()? {
+        self.source.framer.push(chunk.clone());
+        while let Some(frame) = self.source.framer.next()? {
             self.writer.frame(&frame, chunk, &mut self.queue);
         }
-        if let Some((attempt, _)) = &self.settles {
-            for _ in 0..self.writer.take_skipped() {
-                attempt.skipped_event();
-            }
-        }
+        self.count_skipped();
         self.writer.take_error().map_or(Ok(()), Err)
     }
 
-    /// The provider closed the stream: is the answer whole?
-    fn finish(&mut self) -> End {
-        if self.writer.end(self.lenient, &mut self.queue) {
-            End::Whole
-        } else {
-            self.broke_off("the provider's stream ended early", None)
+    fn count_skipped(&mut self) {
+        if let Owner::Flow(flow) = &self.owner {
+            for _ in 0..self.writer.take_skipped() {
+                flow.attempt.skipped_event();
+            }
         }
     }
 
-    fn broke_off(&self, what: &str, detail: Option<String>) -> End {
-        // A finish reason has come: what is missing is only the marker after it.
-        if self.writer.is_whole(self.lenient) {
+    /// Nothing more comes: is the answer whole? Where a finish reason has come, all that is missing is the marker after
+    /// it.
+    fn broke_off(&mut self, what: &str, detail: Option<String>) -> End {
+        if self.writer.end(self.source.lenient, &mut self.queue) {
             return End::Whole;
         }
-        let mut fault = classify::interrupted(what);
-        fault.detail = detail;
+        let mut fault = self.writer.take_error().unwrap_or_else(|| classify::interrupted(what));
+        fault.detail = detail.or(fault.detail);
         End::Broken(fault)
     }
 
+    fn out_of_time(&self) -> End {
+        let message = "the time limit of the request has passed";
+        End::Stopped(Fault::new(FaultClass::Timeout, Origin::Gateway, Phase::AfterCommit, message))
+    }
+
     fn end(&mut self, end: End) {
-        self.ended = true;
-        let Some((attempt, request)) = &mut self.settles else { return };
-        attempt.usage = self.writer.seen().usage;
-        match end {
-            End::Whole => {
+        match (std::mem::replace(&mut self.owner, Owner::Nobody), end) {
+            (Owner::Flow(flow), End::Whole) => {
+                let Flow { mut attempt, mut attempts, .. } = *flow;
+                self.ended = true;
+                attempt.usage = self.writer.seen().usage;
                 attempt.served();
-                request.ended(None);
+                attempts.guard.ended(None);
             }
-            End::Broken(fault) => {
-                attempt.failed(&fault);
-                self.writer.error(&fault, &attempt.request().id.to_string(), &mut self.queue);
-                request.ended(Some(&fault));
+            (Owner::Flow(flow), End::Broken(fault)) => self.died(*flow, fault),
+            (Owner::Flow(flow), End::Stopped(fault)) => {
+                let Flow { mut attempt, attempts, .. } = *flow;
+                attempt.estimate(self.spent(&attempt));
+                // Not for anything the target did.
+                drop(attempt);
+                self.fail(attempts, &fault);
+            }
+            (Owner::Holder | Owner::Nobody | Owner::Search(..), _) => self.ended = true,
+        }
+    }
+
+    /// The caller is told that its answer is not whole.
+    fn fail(&mut self, mut attempts: Box<Attempts>, fault: &Fault) {
+        self.ended = true;
+        self.writer.error(fault, &attempts.request.id.to_string(), &mut self.queue);
+        attempts.guard.ended(Some(fault));
+    }
+
+    /// The provider broke off: somebody else is to go on, where that is safe.
+    fn died(&mut self, flow: Flow, mut fault: Fault) {
+        let Flow { mut attempt, index, mut attempts } = flow;
+        fault.phase = Phase::AfterCommit;
+        let spent = self.spent(&attempt);
+        attempt.estimate(spent);
+        attempt.failed(&fault);
+        let used = self.before.1 + spent;
+        let rest = match self.writer.so_far() {
+            Some(so_far) => Rest::of(&attempts.request, so_far, used, &fault),
+            None => return self.fail(attempts, &fault),
+        };
+        match rest {
+            Ok(rest) if attempts.may_resume() => {
+                let rest = Arc::new(rest);
+                attempts.broke_off(index, &fault);
+                self.source = Source::read();
+                self.owner = Owner::Search(Arc::clone(&rest), resume(attempts, rest));
+            }
+            Ok(_) => self.fail(attempts, &fault),
+            Err(barrier) => {
+                fault.detail = Some(format!("not continued elsewhere: {barrier}"));
+                self.fail(attempts, &fault);
             }
         }
     }
 
-    /// Nothing came: is it time for a keep-alive, or to give the stream up? One timer serves both and is moved only
+    /// What this half of the answer has used, as far as it is told, else estimated.
+    fn spent(&mut self, attempt: &AttemptGuard) -> Usage {
+        let tokens = self.writer.so_far().map_or(0, |so_far| so_far.tokens()).saturating_sub(self.before.0);
+        let told = self.writer.seen().usage.unwrap_or_default();
+        let input = if told.input > 0 { told.input } else { attempt.request().facts.input_tokens + self.before.0 };
+        Usage { input, output: told.output.max(tokens), ..told }
+    }
+
+    fn poll_search(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Owner::Search(rest, search) = &mut self.owner else { return Poll::Ready(()) };
+        let (attempts, found) = ready!(search.as_mut().poll(cx));
+        let rest = Arc::clone(rest);
+        self.owner = Owner::Nobody;
+        match found {
+            Ok(won) => self.go_on(attempts, won, &rest),
+            Err(stop) => self.fail(attempts, &rest.given_up(&nobody(&stop))),
+        }
+        Poll::Ready(())
+    }
+
+    /// Somebody goes on.
+    fn go_on(&mut self, attempts: Box<Attempts>, won: Won, rest: &Rest) {
+        let Won { arrived, attempt, index } = won;
+        let gathered = match arrived.body {
+            Answer::Live(mut live) => {
+                self.source = std::mem::replace(&mut live.source, Source::read());
+                self.ended = live.ended;
+                live.writer.take_gathered()
+            }
+            Answer::Plain(..) => None,
+        };
+        let (Some(gathered), Some(form)) = (gathered, arrived.form) else {
+            return self.fail(attempts, &rest.given_up("what came was no answer"));
+        };
+        self.before = (rest.tokens, rest.used);
+        self.heard = Instant::now();
+        let request = attempt.request();
+        let start = StreamStart {
+            id: request.id.to_string(),
+            model: attempt.target().name.model.clone(),
+            created: attempt.gateway().clock.now().wall.0 / 1000,
+            include_usage: request.include_usage,
+            framing: request.framing,
+        };
+        let remark = format!("ringmain: the answer broke off here and {} goes on with it", attempt.target().name);
+        request.trace().resumed(index, rest.text().len(), form);
+        let second = Second {
+            gathered,
+            first: rest.text(),
+            form,
+            used: rest.used,
+            start: &start,
+            signs: arrived.signs,
+            remark: &remark,
+        };
+        self.writer.go_on(second, &mut self.queue);
+        self.flow(attempt, index, attempts);
+        self.count_skipped();
+        if let Some(fault) = self.writer.take_error() {
+            self.ended = false;
+            self.end(End::Broken(fault));
+        }
+    }
+
+    /// Nothing came: is it time for a keep-alive, or to give the stream up? One timer serves all and is moved only
     /// when it fires, so that a flowing stream never touches it.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let patience = if self.writer.seen().terminal { LINGER } else { self.idle };
-        let given_up = self.heard + patience;
+        let patience = if self.writer.seen().terminal { LINGER } else { self.source.idle };
+        // Who looks for somebody to go on has clocks of its own.
+        let searches = matches!(self.owner, Owner::Search(..));
+        let given_up = Some(self.heard + patience).filter(|_| !searches);
+        let until = self.until.filter(|_| !searches);
         let keep_alive = self.spoke.max(self.heard) + KEEP_ALIVE;
-        let due = given_up.min(keep_alive);
+        let due = [given_up, until].into_iter().flatten().fold(keep_alive, Instant::min);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if timer.deadline() > due {
             timer.as_mut().reset(due);
         }
         loop {
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
+            ready!(timer.as_mut().poll(cx));
             let now = Instant::now();
-            if now >= given_up {
+            if until.is_some_and(|until| now >= until) {
+                let end = self.out_of_time();
+                self.end(end);
+                return Poll::Ready(());
+            }
+            if given_up.is_some_and(|given_up| now >= given_up) {
                 let end = self.broke_off("the provider's stream fell silent", None);
-                if matches!(end, End::Whole) {
-                    self.writer.end(self.lenient, &mut self.queue);
-                }
                 self.end(end);
                 return Poll::Ready(());
             }
@@ -235,6 +408,28 @@ impl Live {
             timer.as_mut().reset(due);
         }
     }
+}
+
+impl Drop for Live {
+    /// The caller left: what came until then is what it used.
+    fn drop(&mut self) {
+        if let Owner::Flow(mut flow) = std::mem::replace(&mut self.owner, Owner::Nobody) {
+            let spent = self.spent(&flow.attempt);
+            flow.attempt.estimate(spent);
+        }
+    }
+}
+
+/// Why nobody goes on.
+fn nobody(stop: &Stop) -> String {
+    let why = match stop {
+        Stop::Return(_) => "nobody else could go on with it",
+        Stop::Exhausted { .. } => "every target is out",
+        Stop::Attempts { .. } => "all attempts were used",
+        Stop::Deadline { .. } => "the time was up",
+        Stop::Budget { .. } => "too many retries were being made on this route already",
+    };
+    format!("not continued elsewhere: {why}")
 }
 
 /// What an answer is that ended without anything useful: a refusal is one, nothing at all is a failure.

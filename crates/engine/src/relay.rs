@@ -1,5 +1,6 @@
 //! Stage 9: what was won, or lost, becomes the caller's answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -10,12 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use ringmain_routing::Stop;
 
-use crate::attempt::{Lost, Won};
+use crate::attempt::{Attempts, Lost, Won};
 use crate::exchange::{Answer, Arrived, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::reply::{self, Account, ReplyBody};
-use crate::settle::RequestGuard;
 
 /// Headers of a provider's answer that are between it and us.
 static HOP_BY_HOP: [HeaderName; 14] = [
@@ -37,8 +37,9 @@ static HOP_BY_HOP: [HeaderName; 14] = [
 
 /// The answer that was won.
 #[must_use]
-pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<ReplyBody> {
-    let Won { arrived, mut attempt } = won;
+pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
+    let Won { arrived, mut attempt, index } = won;
+    let request = Arc::clone(&attempts.request);
     let Arrived { status, headers, body, relayed, losses, .. } = arrived;
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
@@ -53,22 +54,22 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
     let account = Account {
         request: request.id,
         target: Some(&attempt.target().header),
-        attempts: guard.attempts,
+        attempts: attempts.guard.attempts,
         route: Some(&request.route.header),
         why: Some(request.trace().why(&request.route)),
         losses: &losses,
     };
     account.write(response.headers_mut());
-    guard.answering();
+    attempts.guard.answering();
     *response.body_mut() = match body {
         Answer::Plain(bytes, usage) => {
             attempt.usage = usage;
             attempt.served();
-            guard.ended(None);
+            attempts.guard.ended(None);
             ReplyBody::whole(bytes)
         }
         Answer::Live(mut live) => {
-            live.commit(attempt, guard);
+            live.commit(attempt, index, attempts);
             ReplyBody::Live(live)
         }
     };
@@ -77,9 +78,11 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
 
 /// Nothing was won: the caller gets the most telling reason in its own dialect.
 #[must_use]
-pub fn lost(gateway: &Gateway, lost: Lost, request: &Inspected, mut guard: RequestGuard) -> Response<ReplyBody> {
+pub fn lost(gateway: &Gateway, attempts: Attempts, stop: Stop) -> Response<ReplyBody> {
+    let request = Arc::clone(&attempts.request);
+    let (lost, mut guard) = attempts.lost(stop);
     let told = lost.stop.fault();
-    let fault = fault_for_caller(gateway, &lost, request);
+    let fault = fault_for_caller(gateway, &lost, &request);
     let target = guard.target.clone();
     let account = Account {
         request: request.id,

@@ -15,11 +15,13 @@ use bytes::Bytes;
 use http::Uri;
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
-use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
-use ringmain_dialects::{Loss, LossKind, registry};
+use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_dialects::continuation::{self, Form, Said};
+use ringmain_dialects::{Loss, LossKind, ir, registry};
 use ringmain_wire::json::{Document, Edit};
 
 use crate::inspect::Inspected;
+use crate::resume::Rest;
 use crate::target::Target;
 use quirks::Asked;
 
@@ -40,6 +42,8 @@ pub struct Rendered {
     pub strip_usage: bool,
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
+    /// It asks for the rest of an answer, in this form.
+    pub form: Option<Form>,
 }
 
 /// Renders the request for `target`.
@@ -48,22 +52,25 @@ pub struct Rendered {
 /// The target cannot be told this (a 400 naming the field); another one may.
 pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let facts = &request.facts;
-    let endpoint = target
-        .endpoint(facts.operation, facts.dialect)
-        .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
-    let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
-    let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
+    let (endpoint, uri) = place(request, target)?;
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
     // What earlier answers hold of models elsewhere, a provider of the caller's own dialect would refuse.
     let foreign = endpoint.dialect.is_some_and(|dialect| registry::holds_foreign(dialect, request.document.body()));
     let (base, mut losses) = if relayed && !foreign {
         (Cow::Borrowed(&request.document), Vec::new())
     } else {
-        translated(request, target, endpoint)?
+        let decoded = request.decoded()?;
+        let asked = if decoded.stream != facts.stream || (facts.stream && !decoded.include_usage) {
+            // The account needs usage, and the caller's encoder drops it where it was not asked for.
+            Cow::Owned(ir::Request { stream: facts.stream, include_usage: true, ..decoded.clone() })
+        } else {
+            Cow::Borrowed(decoded)
+        };
+        translated(&asked, target, endpoint)?
     };
     let strip_usage =
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
-    let asked = Asked { document: &base, endpoint, facts, relayed };
+    let asked = Asked { document: &base, endpoint, prefill: facts.needs.contains(Capabilities::PREFILL), relayed };
     let mut edits = target.departures.edits(&asked, &mut losses);
     if relayed && request.model_in_body && facts.model != target.name.model {
         edits.push(Edit::set("/model", json_text(&target.name.model)));
@@ -81,30 +88,70 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         losses.clear();
     }
     let auth = target.provider.kind.auth_at(endpoint).clone();
-    Ok(Rendered { parts: spliced.into_parts(), uri, dialect: endpoint.dialect, relayed, auth, strip_usage, losses })
+    Ok(Rendered {
+        parts: spliced.into_parts(),
+        uri,
+        dialect: endpoint.dialect,
+        relayed,
+        auth,
+        strip_usage,
+        losses,
+        form: None,
+    })
+}
+
+/// Renders the request for the rest of an answer that broke off, for `target`, which may be another than the one that
+/// began it. `prefill`: it may be asked to write on where the answer ends, if its model is known to take that.
+///
+/// # Errors
+/// The target cannot be told this; another one may.
+pub fn rest(request: &Inspected, target: &Target, rest: &Rest, prefill: bool) -> Result<Rendered, Fault> {
+    let (endpoint, uri) = place(request, target)?;
+    let form = match rest.said() {
+        Said::Nothing => Form::Anew,
+        Said::Text(_) if prefill && target.prefills(endpoint.dialect) => Form::Prefill,
+        Said::Text(_) => Form::Instruction,
+    };
+    let asked = continuation::ask(request.decoded()?, rest.said(), rest.tokens, form);
+    let (base, mut losses) = translated(&asked, target, endpoint)?;
+    let begun = form == Form::Anew && request.facts.needs.contains(Capabilities::PREFILL);
+    let asked = Asked { document: &base, endpoint, prefill: form == Form::Prefill || begun, relayed: false };
+    let edits = target.departures.edits(&asked, &mut losses);
+    let parts = base.splice(&edits).map_err(|error| cannot(error.to_string()))?.into_parts();
+    losses.retain(|loss| loss.kind != LossKind::Defaulted);
+    if request.route.on_loss == OnLoss::Reject && !losses.is_empty() {
+        return Err(cannot(format!("the rest of the answer cannot be asked of {} without loss", target.name)));
+    }
+    let auth = target.provider.kind.auth_at(endpoint).clone();
+    let (dialect, form) = (endpoint.dialect, Some(form));
+    Ok(Rendered { parts, uri, dialect, relayed: false, auth, strip_usage: false, losses, form })
+}
+
+/// Where the target is asked.
+fn place<'t>(request: &Inspected, target: &'t Target) -> Result<(&'t Endpoint, Uri), Fault> {
+    let facts = &request.facts;
+    let endpoint = target
+        .endpoint(facts.operation, facts.dialect)
+        .ok_or_else(|| cannot(format!("{} does not serve {}", target.name, facts.operation)))?;
+    let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
+    let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
+    Ok((endpoint, uri))
 }
 
 fn translated<'a>(
-    request: &Inspected,
+    asked: &ir::Request,
     target: &Target,
     endpoint: &Endpoint,
 ) -> Result<(Cow<'a, Document>, Vec<Loss>), Fault> {
     let codec = endpoint.dialect.and_then(registry::codec);
     let codec = codec.ok_or_else(|| cannot(format!("{} speaks a dialect that is not available yet", target.name)))?;
-    let mut decoded = Cow::Borrowed(request.decoded()?);
-    if let Some(field) = decoded.remembered.first().filter(|_| decoded.dialect != codec.dialect()) {
+    if let Some(field) = asked.remembered.first().filter(|_| asked.dialect != codec.dialect()) {
         let why =
             format!("only the provider it was made for knows it, and {} is asked in another dialect", target.name);
         return Err(cannot(format!("{field} cannot be carried: {why}")));
     }
-    if decoded.stream != request.facts.stream || (request.facts.stream && !decoded.include_usage) {
-        let decoded = decoded.to_mut();
-        decoded.stream = request.facts.stream;
-        // The account needs it, and the caller's encoder drops it where it was not asked for.
-        decoded.include_usage = true;
-    }
     let encoded = codec
-        .encode_request(&decoded, &target.profile)
+        .encode_request(asked, &target.profile)
         .map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
     Ok((Cow::Owned(document), encoded.losses))

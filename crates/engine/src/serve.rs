@@ -10,12 +10,11 @@ use ringmain_core::{Operation, RequestId};
 use ringmain_upstream::Upstream;
 
 use crate::accept::{Refused, accept};
-use crate::attempt::attempt;
+use crate::attempt::Attempts;
 use crate::gateway::Gateway;
 use crate::inspect::inspect;
 use crate::read::read;
 use crate::reply::{Account, ReplyBody};
-use crate::settle::RequestGuard;
 use crate::{models, relay, reply};
 
 /// Serves one request of the data plane. Never fails: what goes wrong is an answer in the caller's dialect.
@@ -62,9 +61,9 @@ where
     let body = read(body, gateway.max_body()).await.map_err(refuse)?;
     let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
     let inspected = Arc::new(inspected);
-    let mut guard = RequestGuard::begin(gateway, &inspected);
-    Ok(match attempt(gateway, upstream, &inspected, &mut guard).await {
-        Ok(won) => relay::won(won, &inspected, guard),
-        Err(lost) => relay::lost(gateway, *lost, &inspected, guard),
+    let mut attempts = Box::new(Attempts::none(gateway, upstream, &inspected));
+    Ok(match attempts.run().await {
+        Ok(won) => relay::won(won, attempts),
+        Err(stop) => relay::lost(gateway, *attempts, stop),
     })
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, Money, Tick, Timings, Usage};
+use ringmain_core::{Fault, FaultClass, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, HedgeEnded, RequestEnded, Served, emit};
 
@@ -23,8 +23,10 @@ pub struct AttemptGuard {
     started: Tick,
     /// Where its time went so far.
     pub timings: Timings,
-    /// What the provider says it used so far.
+    /// What the provider says it used so far, or what it is thought to have.
     pub usage: Option<Usage>,
+    /// Nobody said so: it is an estimate.
+    estimated: bool,
     /// What the response headers said of the key.
     pub limits: Option<Limits>,
     settled: bool,
@@ -48,6 +50,7 @@ impl AttemptGuard {
             attempt,
             timings: Timings::default(),
             usage: None,
+            estimated: false,
             limits: None,
             settled: false,
         }
@@ -106,6 +109,20 @@ impl AttemptGuard {
         emit(&EventSkipped { request: self.request.id, target: &self.target.meter });
     }
 
+    /// It ends before its provider can say what it used: about so much.
+    pub const fn estimate(&mut self, usage: Usage) {
+        self.usage = Some(usage);
+        self.estimated = true;
+    }
+
+    /// Nothing of its answer came: its prompt was read all the same.
+    fn estimate_prompt(&mut self) {
+        if self.usage.is_none() {
+            let input = self.request.facts.input_tokens;
+            self.estimate(Usage { input, ..Usage::default() });
+        }
+    }
+
     /// What it cost, as far as that is known.
     fn cost(&self) -> Option<Money> {
         self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)))
@@ -123,6 +140,10 @@ impl AttemptGuard {
     /// It failed.
     pub fn failed(&mut self, fault: &Fault) {
         self.timings.total = self.elapsed();
+        // An answer with an error status costs nothing.
+        if matches!(fault.class, FaultClass::Timeout | FaultClass::Interrupted) {
+            self.estimate_prompt();
+        }
         self.settle(Seen::Failed(fault.clone()), Ended::Failed(fault));
     }
 
@@ -150,6 +171,7 @@ impl AttemptGuard {
             ended: self.gateway.clock.now().mono,
             timings: self.timings,
             usage: self.usage,
+            estimated: self.estimated,
             cost,
             fault,
             served,
@@ -173,6 +195,7 @@ impl Drop for AttemptGuard {
         if !self.settled {
             self.timings.total = self.elapsed();
             let first_token = self.timings.first_token;
+            self.estimate_prompt();
             self.settle(Seen::Cancelled { first_token }, Ended::Cancelled);
         }
     }
@@ -248,7 +271,7 @@ impl Drop for RequestGuard {
     fn drop(&mut self) {
         if !self.settled {
             let fault = Fault::new(
-                ringmain_core::FaultClass::Cancelled,
+                FaultClass::Cancelled,
                 ringmain_core::Origin::Caller,
                 ringmain_core::Phase::AfterCommit,
                 "the caller went away",

@@ -201,6 +201,15 @@ impl Target {
         another
     }
 
+    /// Is the model known to write on where a last turn of its own ends, asked in this dialect?
+    #[must_use]
+    pub fn prefills(&self, dialect: Option<Dialect>) -> bool {
+        let model = self.model.as_ref().map_or(Capabilities::NONE, |model| model.capabilities);
+        // Responses and Cohere take a turn of the model's for a whole one.
+        let has_place = !matches!(dialect, Some(Dialect::OpenAiResponses | Dialect::CohereV2) | None);
+        has_place && model.with(self.provider.kind.capabilities).contains(Capabilities::PREFILL)
+    }
+
     /// What it costs, where the catalog knows.
     #[must_use]
     pub fn price(&self) -> Option<&Price> {

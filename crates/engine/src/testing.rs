@@ -10,8 +10,8 @@ use ringmain_config::OnLoss;
 use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick};
 use ringmain_dialects::{BodyFacts, Framing, registry};
 use ringmain_routing::{
-    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, RetryBudget,
-    TargetIx, Timeouts,
+    Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, HostIx, KeyIx, KeyRef, OnRefusal, Policy, Resume,
+    RetryBudget, TargetIx, Timeouts,
 };
 use ringmain_telemetry::Metrics;
 use ringmain_upstream::Origin;
@@ -154,6 +154,7 @@ fn policy(candidates: Vec<Candidate>) -> Policy {
             total: seconds(600),
         },
         on_refusal: OnRefusal::Return,
+        resume: Resume::Auto,
     }
 }
 

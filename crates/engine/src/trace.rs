@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use ringmain_core::{Fault, Money, Now, Tick, Timings, Usage};
-use ringmain_routing::record::{self, Attempt, Decision, Record};
+use ringmain_dialects::continuation::Form;
+use ringmain_routing::record::{self, Attempt, Decision, Record, Resumes};
 use ringmain_routing::{Plan, Step, Tried, Try, View};
 
 use crate::inspect::Inspected;
@@ -34,6 +35,8 @@ pub struct Settled<'a> {
     pub timings: Timings,
     /// What it used.
     pub usage: Option<Usage>,
+    /// Nobody said so: it is an estimate.
+    pub estimated: bool,
     /// What that cost.
     pub cost: Option<Money>,
     /// How it failed, if it did.
@@ -50,8 +53,7 @@ impl Trace {
 
     /// An attempt began.
     pub fn began(&mut self, tried: Tried) {
-        let (first_token, usage, cost) = (None, None, None);
-        self.attempts.push(Attempt { tried, seen_by: None, first_token, usage, cost, served: false });
+        self.attempts.push(Attempt::begun(tried));
     }
 
     /// The attempt at `index` failed, and the decisions from here on see it.
@@ -64,6 +66,13 @@ impl Trace {
         }
     }
 
+    /// The attempt at `index` goes on with an answer that broke off after so many bytes of text.
+    pub fn resumed(&mut self, index: usize, after: usize, form: Form) {
+        if let Some(attempt) = self.attempts.get_mut(index) {
+            attempt.resumes = Some(Resumes { after: after as u64, form: form.as_str().to_owned() });
+        }
+    }
+
     /// An attempt ended.
     pub fn settled(&mut self, end: Settled<'_>) {
         let is_it = |made: &&mut Attempt| {
@@ -73,6 +82,7 @@ impl Trace {
         let Some(made) = self.attempts.iter_mut().rev().find(is_it) else { return };
         made.first_token = end.timings.first_token;
         (made.usage, made.cost, made.served) = (end.usage, end.cost, end.served);
+        made.estimated = end.estimated;
         // What a decision has seen of it stays as it was seen.
         if made.seen_by.is_none() {
             made.tried.ended = Some(end.ended);

@@ -1,14 +1,20 @@
-//! What is done with each event of a provider's stream: passed on as it is, or translated.
+//! What is done with each event of a provider's stream: passed on as it is, or translated; gathered, where it is the
+//! second half of an answer that broke off.
+
+mod half;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ringmain_core::{Fault, Usage};
-use ringmain_dialects::ir::{Event, Finish};
+use ringmain_dialects::continuation::SoFar;
+use ringmain_dialects::ir::Event;
 use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
 use ringmain_wire::json_array::JsonArrayEncoder;
 
 use crate::frames::Frame;
+use half::Events;
+pub use half::{Gathered, Second};
 
 /// What a stream has shown so far.
 #[derive(Debug, Default)]
@@ -40,8 +46,12 @@ enum Way {
         framing: Framing,
         array: Option<JsonArrayEncoder>,
     },
-    /// Another dialect: through events.
-    Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, events: Vec<Event> },
+    /// Another dialect, or the second half of an answer: through events.
+    Translate { decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, events: Box<Events> },
+    /// The second half of an answer, on its own for now: its events wait.
+    Gather { decoder: Box<dyn StreamDecoder>, events: Vec<Event>, looked: usize },
+    /// Its events have gone over to the first half.
+    Gone,
 }
 
 impl Writer {
@@ -51,14 +61,30 @@ impl Writer {
         Self::of(Way::Relay { codec, tap: codec.tap(), strip_usage, framing, array: None })
     }
 
-    /// Translates events.
+    /// Translates events. `signs`: the provider signs its thinking, and the caller sees the signature.
     #[must_use]
-    pub fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>) -> Self {
-        Self::of(Way::Translate { decoder, encoder, events: Vec::new() })
+    pub fn translate(decoder: Box<dyn StreamDecoder>, encoder: Box<dyn StreamEncoder>, signs: bool) -> Self {
+        Self::of(Way::Translate { decoder, encoder, events: Events::new(signs) })
     }
 
     fn of(way: Way) -> Self {
         Self { way, seen: Seen::default(), skipped: 0, error: None }
+    }
+
+    /// Keeps what somebody needs to go on with this answer, if it breaks off. For its beginning.
+    pub fn keep(&mut self) {
+        if let Some(so_far) = self.so_far() {
+            so_far.keep();
+        }
+    }
+
+    /// What the answer has said so far; `None` for a second half on its own.
+    pub fn so_far(&mut self) -> Option<&mut SoFar> {
+        match &mut self.way {
+            Way::Relay { tap, .. } => Some(tap.so_far()),
+            Way::Translate { events, .. } => Some(events.so_far()),
+            Way::Gather { .. } | Way::Gone => None,
+        }
     }
 
     /// What has been seen.
@@ -105,11 +131,18 @@ impl Writer {
                 }
             }
             Way::Translate { decoder, encoder, events } => {
+                if decoder.event(name.as_deref(), &data, &mut events.list).is_err() {
+                    self.skipped += 1;
+                }
+                events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
+            }
+            Way::Gather { decoder, events, looked } => {
                 if decoder.event(name.as_deref(), &data, events).is_err() {
                     self.skipped += 1;
                 }
-                encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
+                half::look(events, looked, &mut self.seen, &mut self.error);
             }
+            Way::Gone => {}
         }
     }
 
@@ -129,19 +162,16 @@ impl Writer {
                 if self.seen.terminal {
                     return true;
                 }
-                let whole = decoder.end(lenient, events).is_ok();
-                encode(events, encoder.as_mut(), &mut self.seen, &mut self.error, out);
-                whole
+                let whole = decoder.end(lenient, &mut events.list).is_ok();
+                events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
+                whole && self.error.is_none()
             }
-        }
-    }
-
-    /// Would it be whole if it ended now?
-    #[must_use]
-    pub fn is_whole(&self, lenient: bool) -> bool {
-        match &self.way {
-            Way::Relay { tap, .. } => self.seen.terminal || tap.is_whole(lenient),
-            Way::Translate { .. } => self.seen.terminal,
+            Way::Gather { decoder, events, looked } => {
+                let whole = self.seen.terminal || decoder.end(lenient, events).is_ok();
+                half::look(events, looked, &mut self.seen, &mut self.error);
+                whole && self.error.is_none()
+            }
+            Way::Gone => false,
         }
     }
 
@@ -165,6 +195,7 @@ impl Writer {
                 encoder.event(&Event::Error(Box::new(fault.clone())), &mut bytes);
                 out.push_back(bytes.into());
             }
+            Way::Gather { .. } | Way::Gone => {}
         }
     }
 
@@ -179,39 +210,11 @@ impl Writer {
                     .keep_alive(&mut bytes);
             }
             Way::Translate { encoder, .. } => encoder.keep_alive(&mut bytes),
+            Way::Gather { .. } | Way::Gone => {}
         }
         if !bytes.is_empty() {
             out.push_back(bytes.into());
         }
-    }
-}
-
-/// Encodes events and empties their list.
-fn encode(
-    events: &mut Vec<Event>,
-    encoder: &mut dyn StreamEncoder,
-    seen: &mut Seen,
-    error: &mut Option<Fault>,
-    out: &mut VecDeque<Bytes>,
-) {
-    let mut bytes = Vec::new();
-    for event in events.drain(..) {
-        seen.useful |= event.is_useful();
-        seen.terminal |= event.is_terminal();
-        match &event {
-            Event::Usage(usage) => seen.usage = Some(*usage),
-            Event::Finish(finish) => seen.refused |= *finish == Finish::Refusal,
-            // Written by whoever decides that it is the answer.
-            Event::Error(fault) => {
-                *error = Some((**fault).clone());
-                continue;
-            }
-            Event::Start { .. } | Event::BlockStart { .. } | Event::Delta { .. } | Event::BlockStop { .. } => {}
-        }
-        encoder.event(&event, &mut bytes);
-    }
-    if !bytes.is_empty() {
-        out.push_back(bytes.into());
     }
 }
 

@@ -40,7 +40,7 @@ pub use observe::{Limits, Observation, Seen, Window, begin, committed, first_tok
 pub use plan::{Plan, plan};
 pub use policy::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
-    OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
+    OnRefusal, Policy, Resume, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
 pub use record::Record;
 pub use step::{Step, Stop, Tried, Try, late_after, next};

@@ -44,6 +44,8 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// What a content filter's refusal means.
     pub on_refusal: OnRefusal,
+    /// Whether an answer that breaks off after part of it is with the caller may be continued.
+    pub resume: Resume,
 }
 
 impl Policy {
@@ -267,6 +269,15 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The whole request, every attempt and wait. An answer that is flowing is never cut by it.
     pub total: Duration,
+}
+
+/// Whether an answer that breaks off after part of it is with the caller may be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Where that is safe; what is safe, those judge who know the answer so far.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// What a content filter's refusal means.

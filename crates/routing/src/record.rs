@@ -104,9 +104,46 @@ pub struct Attempt {
     /// What that cost; `None` where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
-    /// It brought the answer.
+    /// Nobody said what it used: it is an estimate.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub estimated: bool,
+    /// It brought the answer, or the last part of it.
     #[serde(default)]
     pub served: bool,
+    /// It went on with an answer that had broken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<Resumes>,
+}
+
+/// Where and how an attempt went on with an answer that had broken off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumes {
+    /// After so many bytes of its text.
+    pub after: u64,
+    /// How it was asked to: `prefill`, `instruction`, or `anew` where nothing had been said.
+    pub form: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Attempt {
+    /// One that begins.
+    #[must_use]
+    pub const fn begun(tried: Tried) -> Self {
+        Self {
+            tried,
+            seen_by: None,
+            first_token: None,
+            usage: None,
+            cost: None,
+            estimated: false,
+            served: false,
+            resumes: None,
+        }
+    }
 }
 
 impl Known {
@@ -123,6 +160,18 @@ impl Record {
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {
         self.decisions.iter().rev().find_map(|decision| decision.plan.as_ref())
+    }
+
+    /// What all attempts used, as far as that is known or thought: halves of an answer, and who lost a race.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.attempts.iter().filter_map(|made| made.usage).reduce(|all, usage| all + usage)
+    }
+
+    /// What all attempts cost, as far as that is known.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        self.attempts.iter().filter_map(|made| made.cost).reduce(|all, cost| all + cost)
     }
 
     /// The attempts as the decision at `position` saw them.

@@ -28,8 +28,8 @@ use ringmain_core::{
 
 use crate::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Health, HostIx, KeyIx, KeyRef, Limits, Observation,
-    OnRefusal, Plan, Policy, RetryBudget, Seen, Step, Stop, TargetIx, Timeouts, Tried, Try, begin, next, observe, plan,
-    view,
+    OnRefusal, Plan, Policy, Resume, RetryBudget, Seen, Step, Stop, TargetIx, Timeouts, Tried, Try, begin, next,
+    observe, plan, view,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -86,6 +86,7 @@ pub(crate) fn policy(keys: &[usize]) -> Policy {
             total: secs(600),
         },
         on_refusal: OnRefusal::Return,
+        resume: Resume::Auto,
     }
 }
 

@@ -211,6 +211,12 @@ impl JsonArrayEncoder {
         Self { started: false }
     }
 
+    /// Goes on with an array that has elements.
+    #[must_use]
+    pub const fn begun() -> Self {
+        Self { started: true }
+    }
+
     /// Appends one element, given as JSON text.
     pub fn element(&mut self, element: &[u8], out: &mut impl BufMut) {
         if self.started {

@@ -150,8 +150,9 @@ fn lingering(got: &Got, attempts: &[&LogEntry]) -> Option<String> {
 /// A healthy target and time left mean success.
 fn starved(world: &World, got: &Got) -> Option<String> {
     let rules = &world.rules;
-    // Where a fault is an answer, or shows after the commit, the caller may see it. A target that fails is asked twice.
-    let sure = !rules.after_commit && !rules.answers && !rules.healthy.is_empty();
+    // Where a fault is an answer, or shows after the commit and nobody goes on, the caller may see it. A target that fails
+    // is asked twice.
+    let sure = (rules.resumes || !rules.after_commit) && !rules.answers && !rules.healthy.is_empty();
     let enough = rules.attempts as usize > 2 * rules.hurt + rules.hurt_keys;
     if !sure || !enough || got.left || got.caller.timeout.is_some() {
         return None;

@@ -42,6 +42,8 @@ pub struct Rules {
     pub hurt_keys: usize,
     /// Some fault shows after the commit.
     pub after_commit: bool,
+    /// An answer that breaks off is continued.
+    pub resumes: bool,
     /// Some fault is an answer.
     pub answers: bool,
 }
@@ -73,7 +75,8 @@ pub fn make(seed: u64) -> World {
     }
     rules.after_commit = enabled.iter().any(|kind| kind.reach == Reach::AfterCommit);
     rules.answers = enabled.iter().any(|kind| kind.reach == Reach::Answer);
-    let yaml = configuration(draw.draw("rules"), &providers, rules.attempts);
+    rules.resumes = draw.draw("resume").unit() < 0.8;
+    let yaml = configuration(draw.draw("rules"), &providers, &rules);
     let callers = (0..20 + draw.draw("callers").below(40)).map(|at| caller(draw.nth("caller", at), at)).collect();
     World { seed, yaml, script, callers, rules }
 }
@@ -120,7 +123,7 @@ fn steps(draw: Seed, enabled: &[Kind]) -> Vec<Step> {
     times.into_iter().enumerate().map(step).collect()
 }
 
-fn configuration(draw: Seed, providers: &[(String, (&str, &str, &str), u64)], attempts: u32) -> String {
+fn configuration(draw: Seed, providers: &[(String, (&str, &str, &str), u64)], rules: &Rules) -> String {
     let mut yaml = "providers:\n".to_owned();
     for (name, (kind, end, _), keys) in providers {
         let keys: Vec<String> = (0..*keys).map(|key| format!("{name}-secret-{key}")).collect();
@@ -144,7 +147,10 @@ fn configuration(draw: Seed, providers: &[(String, (&str, &str, &str), u64)], at
     let race = pick("race", &["10s", "10s", "3s", "off"]);
     let first = pick("first", &["120s", "20s"]);
     let _ = writeln!(yaml, "    timeouts: {{ race_after: {race}, first_token: {first}, idle: 8s, total: 5m }}");
-    let _ = writeln!(yaml, "    retries: {{ attempts: {attempts} }}");
+    let _ = writeln!(yaml, "    retries: {{ attempts: {} }}", rules.attempts);
+    if !rules.resumes {
+        yaml += "    resume: off\n";
+    }
     for line in [
         pick("balance", crate::caller::BALANCE),
         pick("affinity", crate::caller::AFFINITY),

@@ -10,7 +10,7 @@ use super::tree::Tree;
 const HOME: &str = "crates/dialects/src/";
 
 /// Folders under the crate that are shared ground, not codecs.
-const SHARED: &[&str] = &["ir", "tests", "shared"];
+const SHARED: &[&str] = &["ir", "tests", "shared", "continuation"];
 
 /// The codec folder a file belongs to.
 fn folder(path: &str) -> Option<&str> {

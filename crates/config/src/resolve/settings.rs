@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ringmain_routing::{Affinity, Backoff, BreakerPolicy, Hedge, HedgeAfter, OnRefusal, RetryBudget, Timeouts, Worth};
+use ringmain_routing::{
+    Affinity, Backoff, BreakerPolicy, Hedge, HedgeAfter, OnRefusal, Resume, RetryBudget, Timeouts, Worth,
+};
 
 use super::matching::names;
 use crate::diagnostic::Code;
@@ -41,6 +43,10 @@ impl Resolver<'_> {
             on_refusal: match layers.word("on_refusal") {
                 Some("next") => OnRefusal::Next,
                 _ => OnRefusal::Return,
+            },
+            resume: match layers.word("resume") {
+                Some("off") => Resume::Off,
+                _ => Resume::Auto,
             },
             on_loss: match layers.word("on_loss") {
                 Some("allow") => OnLoss::Allow,

@@ -14,10 +14,6 @@ const fn word(name: &'static str) -> Word {
     Word { name, later: None }
 }
 
-const fn word_later(name: &'static str, will: &'static str) -> Word {
-    Word { name, later: Some(will) }
-}
-
 /// The whole file.
 pub(crate) static ROOT: &[&[Setting]] = &[&[
     now("server", Shape::Section(&[SERVER]), "", "Listeners and limits."),
@@ -268,12 +264,10 @@ pub(crate) static DEFAULTS: &[Setting] = &[
     ),
     now(
         "resume",
-        Shape::Words(&[
-            word_later("auto", "it will continue a stream that dies mid-answer elsewhere, where that is safe"),
-            word("off"),
-        ]),
+        Shape::Words(&[word("auto"), word("off")]),
         "auto",
-        "A stream that dies mid-answer is continued elsewhere where that is safe. Until it is available: `off`.",
+        "A stream that dies mid-answer is continued elsewhere where that is safe: not in a tool call, a JSON answer or \
+         signed reasoning. `off`: it ends with an error.",
     ),
     now(
         "on_refusal",

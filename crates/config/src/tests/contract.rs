@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Table, catalog, config, env, facts, lines, read};
 use crate::{Code, OnLoss, Severity, from_environment, load};
 use ringmain_core::Operation;
-use ringmain_routing::{Affinity, Balance, Caps, Measure, OnRefusal, Shift, Stat};
+use ringmain_routing::{Affinity, Balance, Caps, Measure, OnRefusal, Resume, Shift, Stat};
 
 /// The file that the project's design promises to read.
 const WHOLE: &str = include_str!("contract.yaml");
@@ -16,7 +16,6 @@ fn the_contract_is_read() {
     let expected = [
         ("RM0014", "server.listen"),
         ("RM0007", "providers.bedrock"),
-        ("RM0007", "defaults.resume"),
         ("RM0007", "state.analytics"),
         ("RM0007", "telemetry.otlp"),
     ];
@@ -68,6 +67,7 @@ fn what_is_written_there_is_the_default() {
     assert_eq!((breaker.failures, breaker.error_rate), (5, 0.5));
     assert_eq!((breaker.open_for, breaker.open_for_max, breaker.ramp), (seconds(5), seconds(300), seconds(20)));
     assert_eq!((defaults.on_refusal, defaults.on_loss), (OnRefusal::Return, OnLoss::Warn));
+    assert_eq!(defaults.resume, Resume::Auto);
     assert_eq!((defaults.affinity, defaults.hedge, defaults.shift), (Affinity::Prefix, None, None));
     assert_eq!(defaults.regions, None);
 }

@@ -214,10 +214,7 @@ const CASES: &[Case] = &[
             "W RM0007 1:52 `state.analytics` is not available yet: it will be",
         ],
     ),
-    (
-        "state: { database: 'sqlite:ringmain.db', shared: memory }\ndefaults: { affinity: prefix, resume: auto }",
-        &["W RM0007 2:39 `defaults.resume: auto` is not available yet: it will continue"],
-    ),
+    ("state: { database: 'sqlite:ringmain.db', shared: memory }\ndefaults: { affinity: prefix, resume: auto }", &[]),
     ("defaults: { affinity: off, resume: off, hedge: { after: off } }", &[]),
     ("state: { shared: memory }", &[]),
     ("state: { database: 'sqlite:/var/lib/ringmain.db', keep: 7d }", &[]),

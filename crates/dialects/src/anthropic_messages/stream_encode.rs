@@ -1,6 +1,7 @@
 //! Events to a caller's stream.
 
 use ringmain_core::Usage;
+use ringmain_wire::sse;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -82,6 +83,14 @@ impl Encoder {
         };
         Self { sequencer: Sequencer::default(), writer }
     }
+
+    /// For an answer that has begun: `index` is that of its next block, or of the text block that is open.
+    pub(super) fn going_on(start: &StreamStart, index: u32, in_text: bool) -> Self {
+        let mut encoder = Self::new(start);
+        encoder.writer.index = index;
+        encoder.writer.open = in_text.then_some(Open::Plain);
+        encoder
+    }
 }
 
 impl StreamEncoder for Encoder {
@@ -93,6 +102,10 @@ impl StreamEncoder for Encoder {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         self.writer.begin(out);
         out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+    }
+
+    fn comment(&mut self, text: &str, out: &mut Vec<u8>) {
+        sse::encode_comment(text, out);
     }
 }
 

@@ -7,8 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fault;
+use super::stream_encode::Encoder;
 use super::usage::WireUsage;
-use crate::codec::{Framing, Glance, Tap};
+use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
+use crate::continuation::{Barrier, Kind, Place, SoFar};
 use crate::shared::borrowed::borrowed;
 
 /// Follows one answer.
@@ -19,12 +21,17 @@ pub(super) struct MessagesTap {
     finished: bool,
     /// The stream's last event was seen.
     terminal: bool,
+    so_far: SoFar,
+    /// The index of the block that is open, or of the next.
+    index: u32,
 }
 
 #[derive(Debug, Deserialize)]
 struct Wire<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
+    #[serde(default)]
+    index: u32,
     #[serde(borrow)]
     content_block: Option<Block<'a>>,
     #[serde(borrow)]
@@ -95,6 +102,35 @@ impl MessagesTap {
         }
     }
 
+    fn begun(&mut self, index: u32, block: &Block<'_>) {
+        self.index = index;
+        match block.kind.as_ref() {
+            "text" => {
+                self.so_far.stands(Place { open: Some((0, Kind::Text)), next: 1 });
+                self.so_far.text(&block.text);
+                if block.citations.is_some_and(|list| list.get().len() > 4) {
+                    self.so_far.bar(Barrier::NotText);
+                }
+            }
+            "thinking" | "redacted_thinking" => {
+                self.so_far.enter(Barrier::SignedReasoning);
+                self.so_far.thought(&block.thinking);
+            }
+            "tool_use" => self.so_far.bar(Barrier::ToolCall),
+            _ => self.so_far.bar(Barrier::NotText),
+        }
+    }
+
+    fn more(&mut self, delta: &Block<'_>) {
+        match delta.kind.as_ref() {
+            "text_delta" => self.so_far.text(&delta.text),
+            "thinking_delta" => self.so_far.thought(&delta.thinking),
+            "input_json_delta" => self.so_far.thought(&delta.partial_json),
+            "signature_delta" => {}
+            _ => self.so_far.bar(Barrier::NotText),
+        }
+    }
+
     fn stopped(&mut self, reason: Option<&str>, glance: &mut Glance) {
         if let Some(reason) = reason {
             self.finished = true;
@@ -116,8 +152,23 @@ impl Tap for MessagesTap {
                 Some(message) => self.used(message.usage, &mut glance),
                 None => return malformed(),
             },
-            "content_block_start" => glance.useful = wire.content_block.is_some_and(|block| block.is_useful()),
-            "content_block_delta" => glance.useful = wire.delta.is_some_and(|delta| delta.is_useful_delta()),
+            "content_block_start" => {
+                if let Some(block) = wire.content_block {
+                    glance.useful = block.is_useful();
+                    self.begun(wire.index, &block);
+                }
+            }
+            "content_block_delta" => {
+                if let Some(delta) = wire.delta {
+                    glance.useful = delta.is_useful_delta();
+                    self.more(&delta);
+                }
+            }
+            "content_block_stop" => {
+                self.index = wire.index.saturating_add(1);
+                self.so_far.stands(Place::default());
+                self.so_far.leave();
+            }
             "message_delta" => {
                 self.stopped(wire.delta.and_then(|delta| delta.stop_reason).as_deref(), &mut glance);
                 self.used(wire.usage, &mut glance);
@@ -154,6 +205,14 @@ impl Tap for MessagesTap {
 
     fn is_whole(&self, lenient: bool) -> bool {
         self.terminal || (lenient && self.finished)
+    }
+
+    fn so_far(&mut self) -> &mut SoFar {
+        &mut self.so_far
+    }
+
+    fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
+        Box::new(Encoder::going_on(start, self.index, self.so_far.place().open.is_some()))
     }
 
     fn encode_error(&self, fault: &Fault, request_id: &str, _framing: Framing) -> Vec<u8> {

@@ -68,6 +68,14 @@ enum Thought<'a> {
     RedactedContent(&'a str),
 }
 
+impl Encoder {
+    /// For an answer that has begun: `index` is that of its next block, or of the text block that is open.
+    pub(super) fn going_on(index: u32, in_text: bool) -> Self {
+        let open = in_text.then_some(Open::Text { any: true });
+        Self { sequencer: Sequencer::default(), writer: Writer { index, open, ..Writer::default() } }
+    }
+}
+
 impl StreamEncoder for Encoder {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         let Self { sequencer, writer } = self;

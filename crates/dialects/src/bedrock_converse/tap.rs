@@ -7,9 +7,11 @@ use ringmain_wire::event_stream::EXCEPTION_PREFIX;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::stream_encode::Encoder;
 use super::usage::WireUsage;
 use super::{fault, stop_reason};
-use crate::codec::{Framing, Glance, Tap};
+use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
+use crate::continuation::{Barrier, Kind, Place, SoFar};
 use crate::shared::borrowed::borrowed;
 
 /// Follows one answer.
@@ -19,6 +21,9 @@ pub(super) struct ConverseTap {
     finished: bool,
     /// The count of tokens came, which mostly is last.
     counted: bool,
+    so_far: SoFar,
+    /// The index of the block that is open, or of the next.
+    index: u32,
 }
 
 /// An event, by all that any of them may hold.
@@ -31,6 +36,8 @@ struct Wire<'a> {
     #[serde(borrow)]
     stop_reason: Option<Cow<'a, str>>,
     usage: Option<WireUsage>,
+    #[serde(default)]
+    content_block_index: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +116,21 @@ fn malformed() -> Glance {
 }
 
 impl ConverseTap {
+    fn more(&mut self, index: u32, piece: &Piece<'_>) {
+        self.index = index;
+        if let Some(thought) = &piece.reasoning_content {
+            self.so_far.enter(Barrier::SignedReasoning);
+            self.so_far.thought(&thought.text);
+        } else if piece.tool_use.is_some() {
+            self.so_far.bar(Barrier::ToolCall);
+        } else if piece.is_useful() && piece.text.is_empty() {
+            self.so_far.bar(Barrier::NotText);
+        } else {
+            self.so_far.stands(Place { open: Some((0, Kind::Text)), next: 1 });
+            self.so_far.text(&piece.text);
+        }
+    }
+
     fn stopped(&mut self, reason: Option<&str>, glance: &mut Glance) {
         if let Some(reason) = reason {
             self.finished = true;
@@ -134,14 +156,29 @@ impl Tap for ConverseTap {
         let mut glance = Glance::default();
         match name {
             "contentBlockStart" => {
+                match &wire.start {
+                    Some(start) if start.tool_use.is_some() => self.so_far.bar(Barrier::ToolCall),
+                    Some(start) if start.tool_result.is_some() || start.image.is_some() => {
+                        self.so_far.bar(Barrier::NotText);
+                    }
+                    Some(_) | None => {}
+                }
                 glance.useful = wire.start.is_some_and(|start| {
                     start.tool_use.is_some() || start.tool_result.is_some() || start.image.is_some()
                 });
             }
             "contentBlockDelta" => match wire.delta {
-                Some(delta) => glance.useful = delta.is_useful(),
+                Some(delta) => {
+                    glance.useful = delta.is_useful();
+                    self.more(wire.content_block_index, &delta);
+                }
                 None => return malformed(),
             },
+            "contentBlockStop" => {
+                self.index = wire.content_block_index.saturating_add(1);
+                self.so_far.stands(Place::default());
+                self.so_far.leave();
+            }
             "messageStop" => match wire.stop_reason {
                 Some(reason) => self.stopped(Some(&reason), &mut glance),
                 None => return malformed(),
@@ -169,6 +206,14 @@ impl Tap for ConverseTap {
 
     fn is_whole(&self, _lenient: bool) -> bool {
         self.finished
+    }
+
+    fn so_far(&mut self) -> &mut SoFar {
+        &mut self.so_far
+    }
+
+    fn take_over(&mut self, _start: &StreamStart) -> Box<dyn StreamEncoder> {
+        Box::new(Encoder::going_on(self.index, self.so_far.place().open.is_some()))
     }
 
     fn encode_error(&self, fault: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

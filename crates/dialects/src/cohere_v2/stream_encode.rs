@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::response_encode::NO_ID;
 use super::{OWN, citations, fault, finish, usage};
 use crate::codec::{StreamEncoder, StreamStart};
+use crate::continuation::Kind;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
 use crate::shared::sequencer::Sequencer;
 
@@ -74,6 +75,17 @@ impl Encoder {
         let writer = Writer { id, content: 0, calls: 0, citations: 0, open: None, usage: None, refused: false };
         Self { sequencer: Sequencer::default(), writer }
     }
+
+    /// For an answer that has begun: `content` is the index of its next block, or of the one that is open.
+    pub(super) fn going_on(start: &StreamStart, content: u32, open: Option<Kind>) -> Self {
+        let mut encoder = Self::new(start);
+        encoder.writer.content = content;
+        encoder.writer.open = open.map(|kind| match kind {
+            Kind::Text => Open::Text,
+            Kind::Reasoning => Open::Thinking { begun: true },
+        });
+        encoder
+    }
 }
 
 impl StreamEncoder for Encoder {
@@ -84,6 +96,10 @@ impl StreamEncoder for Encoder {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         sse::encode_comment("ping", out);
+    }
+
+    fn comment(&mut self, text: &str, out: &mut Vec<u8>) {
+        sse::encode_comment(text, out);
     }
 }
 

@@ -3,9 +3,11 @@
 use ringmain_core::{Fault, Phase};
 
 use super::stream_decode::broken;
-use super::wire::{Whole, WholeMessage, Wire, word};
+use super::stream_encode::Encoder;
+use super::wire::{Content, Whole, WholeMessage, Wire, word};
 use super::{fault, finish};
-use crate::codec::{Framing, Glance, Tap};
+use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
+use crate::continuation::{Barrier, Kind, Place, SoFar};
 use crate::ir::Finish;
 use crate::shared::borrowed::{Text, borrowed};
 
@@ -15,6 +17,10 @@ pub(super) struct ChatTap {
     useful: bool,
     /// The answer's last event was seen.
     finished: bool,
+    so_far: SoFar,
+    id: String,
+    /// The index of the content that is open, or of the next.
+    index: u32,
 }
 
 fn malformed() -> Glance {
@@ -24,6 +30,22 @@ fn malformed() -> Glance {
 impl ChatTap {
     const fn phase(&self) -> Phase {
         if self.useful { Phase::AfterCommit } else { Phase::BeforeCommit }
+    }
+
+    fn said(&mut self, index: Option<u64>, content: &Content<'_>) {
+        self.index = index.and_then(|index| u32::try_from(index).ok()).unwrap_or(self.index);
+        let (text, thinking) = (word(content.text.as_ref()), word(content.thinking.as_ref()));
+        let thinks = match word(content.kind.as_ref()) {
+            "" => content.thinking.is_some() && content.text.is_none(),
+            kind => kind == "thinking",
+        };
+        let kind = if thinks { Kind::Reasoning } else { Kind::Text };
+        self.so_far.stands(Place { open: Some((0, kind)), next: 1 });
+        if thinks {
+            self.so_far.thought(thinking);
+        } else {
+            self.so_far.text(text);
+        }
     }
 
     fn stopped(&mut self, reason: Option<&Text<'_>>, error: Option<&Text<'_>>, glance: &mut Glance) {
@@ -61,22 +83,37 @@ impl Tap for ChatTap {
         let message = wire.message();
         match wire.kind(name) {
             "content-start" | "content-delta" => match message.and_then(|message| message.content.0.as_ref()) {
-                Some(content) => glance.useful = content.is_useful(),
+                Some(content) => {
+                    glance.useful = content.is_useful();
+                    self.said(wire.index, content);
+                }
                 None => return malformed(),
             },
+            "message-start" => self.id = word(wire.id.as_ref()).to_owned(),
+            "content-end" => {
+                self.so_far.stands(Place::default());
+                self.index += 1;
+            }
             "tool-plan-delta" => {
+                self.so_far.bar(Barrier::ToolCall);
                 let plan = message.and_then(|message| message.tool_plan.as_ref());
                 glance.useful = !word(plan).is_empty();
             }
             "tool-call-start" => match message.and_then(|message| message.tool_calls.0.as_ref()) {
-                Some(call) if !call.name().is_empty() => glance.useful = true,
+                Some(call) if !call.name().is_empty() => {
+                    glance.useful = true;
+                    self.so_far.bar(Barrier::ToolCall);
+                }
                 _ => return malformed(),
             },
             "tool-call-delta" => match message.and_then(|message| message.tool_calls.0.as_ref()) {
                 Some(call) => glance.useful = !call.arguments().is_empty(),
                 None => return malformed(),
             },
-            "citation-start" => glance.useful = message.is_some_and(|message| message.citations.is_some()),
+            "citation-start" => {
+                glance.useful = message.is_some_and(|message| message.citations.is_some());
+                self.so_far.bar(Barrier::NotText);
+            }
             "message-end" => {
                 let delta = wire.delta.as_ref();
                 glance.usage = delta.and_then(|delta| delta.usage?.usage());
@@ -107,6 +144,16 @@ impl Tap for ChatTap {
 
     fn is_whole(&self, _lenient: bool) -> bool {
         self.finished
+    }
+
+    fn so_far(&mut self) -> &mut SoFar {
+        &mut self.so_far
+    }
+
+    fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
+        let id = if self.id.is_empty() { start.id.clone() } else { std::mem::take(&mut self.id) };
+        let open = self.so_far.place().open.map(|(_, kind)| kind);
+        Box::new(Encoder::going_on(&StreamStart { id, ..start.clone() }, self.index, open))
     }
 
     fn encode_error(&self, found: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

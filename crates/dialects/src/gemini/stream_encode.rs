@@ -88,6 +88,13 @@ impl Encoder {
         }
     }
 
+    /// For an answer of which an element is with the caller.
+    pub(super) fn going_on(start: &StreamStart) -> Self {
+        let mut encoder = Self::new(start);
+        encoder.array = (start.framing == Framing::JsonArray).then(JsonArrayEncoder::begun);
+        encoder
+    }
+
     fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
         match event {
             Event::Start { id, model, .. } => {

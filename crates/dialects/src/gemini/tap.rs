@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::stream_encode::Encoder;
 use super::usage::Counts;
 use super::{fault, finish};
-use crate::codec::{Framing, Glance, Tap};
-use crate::shared::borrowed::borrowed;
+use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
+use crate::continuation::{Barrier, SoFar};
+use crate::shared::borrowed::{Text, borrowed};
 
 /// What a chunk, or a whole answer, says.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +25,10 @@ struct Chunk<'a> {
     prompt_feedback: Option<Feedback<'a>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    model_version: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,6 +45,9 @@ struct Candidate<'a> {
     content: Option<Content<'a>>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
+    index: Option<u32>,
+    grounding_metadata: Option<IgnoredAny>,
+    citation_metadata: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,6 +62,7 @@ struct Content<'a> {
 struct Part<'a> {
     #[serde(borrow)]
     text: Option<&'a RawValue>,
+    thought: Option<bool>,
     function_call: Option<IgnoredAny>,
     inline_data: Option<IgnoredAny>,
     file_data: Option<IgnoredAny>,
@@ -77,13 +87,47 @@ pub(super) struct GeminiTap {
     useful: bool,
     /// Has any element of a JSON array been relayed?
     begun: bool,
+    so_far: SoFar,
+    id: String,
+    model: String,
 }
 
 impl GeminiTap {
-    fn read(&mut self, json: &[u8]) -> Glance {
+    /// Keeps what a stream says of itself, and follows its text.
+    fn follow(&mut self, chunk: &Chunk<'_>) {
+        for (said, own) in [(&chunk.response_id, &mut self.id), (&chunk.model_version, &mut self.model)] {
+            if let Some(said) = said.as_ref().filter(|_| own.is_empty()) {
+                *own = said.0.clone().into_owned();
+            }
+        }
+        for candidate in chunk.candidates.iter().flatten() {
+            if candidate.index.unwrap_or(0) > 0 {
+                self.so_far.bar(Barrier::Several);
+            }
+            if candidate.grounding_metadata.is_some() || candidate.citation_metadata.is_some() {
+                self.so_far.bar(Barrier::NotText);
+            }
+            let parts = candidate.content.as_ref().and_then(|content| content.parts.as_deref());
+            for part in parts.unwrap_or_default() {
+                let text = part.text.and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok());
+                match text {
+                    Some(text) if part.thought == Some(true) => self.so_far.thought(&text.0),
+                    Some(text) => self.so_far.text(&text.0),
+                    None if part.function_call.is_some() => self.so_far.bar(Barrier::ToolCall),
+                    None if part.is_useful() => self.so_far.bar(Barrier::NotText),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, json: &[u8], stream: bool) -> Glance {
         let Ok(chunk) = borrowed::<Chunk<'_>>(json) else {
             return Glance { malformed: true, ..Glance::default() };
         };
+        if stream {
+            self.follow(&chunk);
+        }
         let mut glance = Glance { usage: chunk.usage_metadata.and_then(|counts| counts.usage()), ..Glance::default() };
         if let Some(error) = chunk.error {
             let error: serde_json::Value = serde_json::from_str(error.get()).unwrap_or_default();
@@ -119,15 +163,29 @@ fn word(raw: &str) -> Option<String> {
 impl Tap for GeminiTap {
     fn event(&mut self, _name: Option<&str>, data: &[u8]) -> Glance {
         self.begun = true;
-        self.read(data)
+        self.read(data, true)
     }
 
     fn body(&mut self, body: &[u8]) -> Glance {
-        self.read(body)
+        self.read(body, false)
     }
 
     fn is_whole(&self, lenient: bool) -> bool {
         self.finished || (lenient && self.useful)
+    }
+
+    fn so_far(&mut self) -> &mut SoFar {
+        &mut self.so_far
+    }
+
+    fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
+        let mut start = start.clone();
+        for (said, own) in [(&mut self.id, &mut start.id), (&mut self.model, &mut start.model)] {
+            if !said.is_empty() {
+                *own = std::mem::take(said);
+            }
+        }
+        Box::new(Encoder::going_on(&start))
     }
 
     fn encode_error(&self, fault: &Fault, request_id: &str, framing: Framing) -> Vec<u8> {

@@ -108,6 +108,15 @@ impl<'a> Delta<'a> {
         }
     }
 
+    /// Does it hold a refusal, sources, pictures or sound: more than text, thinking and calls?
+    pub(super) fn holds_more(&self) -> bool {
+        let written = |raw: Option<&RawValue>| raw.is_some_and(|raw| !is_blank(raw));
+        written(self.refusal)
+            || written(self.annotations)
+            || written(self.images)
+            || self.audio.is_some_and(|raw| raw.get() != "null")
+    }
+
     /// Does it hold something a person or a program waits for?
     pub(super) fn is_useful(&self) -> bool {
         let written = |raw: Option<&RawValue>| raw.is_some_and(|raw| !is_blank(raw));

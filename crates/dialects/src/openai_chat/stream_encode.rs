@@ -208,4 +208,8 @@ impl StreamEncoder for Encoder {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         sse::encode_comment("ping", out);
     }
+
+    fn comment(&mut self, text: &str, out: &mut Vec<u8>) {
+        sse::encode_comment(text, out);
+    }
 }

@@ -2,18 +2,22 @@
 
 use std::sync::LazyLock;
 
+use memchr::memchr2;
 use memchr::memmem::Finder;
 use ringmain_core::{Fault, Phase};
 use ringmain_wire::sse;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-use crate::codec::{Framing, Glance, Tap};
+use crate::codec::{Framing, Glance, Malformed, StreamEncoder, StreamStart, Tap};
+use crate::continuation::{Barrier, SoFar};
 use crate::shared::borrowed::borrowed;
 
-use super::chunk::{Choice, Chunk};
+use super::chunk::{self, Choice, Chunk, Delta};
 use super::stream_decode::{self, DONE};
-use super::{fault, finish};
-use crate::ir::Finish;
+use super::stream_encode::Encoder;
+use super::{fault, finish, parts, response_decode};
+use crate::ir::{BlockKind, Finish};
 
 /// What has been seen of one answer.
 #[derive(Debug, Default)]
@@ -26,6 +30,11 @@ pub(super) struct Reader {
     /// The chunk came that has nothing but the usage, and the end marker after it: see the stream decoder.
     counted: bool,
     done: bool,
+    so_far: SoFar,
+    /// What the chunks say of themselves: the same in each.
+    id: String,
+    model: String,
+    created: Option<u64>,
 }
 
 /// Marks of a chunk that says more than the next few words; between quotes, they are no content.
@@ -51,13 +60,81 @@ fn is_more_of_the_same(data: &[u8]) -> bool {
         && borrowed::<IgnoredAny>(data).is_ok()
 }
 
+/// The text of such a chunk, as JSON writes it, and whether it is thinking; `None` where it may hold something else too.
+fn only_text(data: &[u8]) -> Option<(&[u8], bool)> {
+    let delta = DELTA.find(data)? + DELTA.needle().len();
+    let rest = data.get(delta..)?.strip_prefix(b":{")?;
+    let rest = rest.strip_prefix(br#""role":"assistant","#).unwrap_or(rest);
+    let (rest, thinks) = match rest.strip_prefix(br#""content":""#) {
+        Some(rest) => (rest, false),
+        None => (rest.strip_prefix(br#""reasoning_content":""#)?, true),
+    };
+    let mut end = 0;
+    while rest.get(end) != Some(&b'"') {
+        end += memchr2(b'"', b'\\', rest.get(end..)?)?;
+        end += if rest.get(end) == Some(&b'\\') { 2 } else { 0 };
+    }
+    (rest.get(end + 1) == Some(&b'}')).then_some((&rest[..end], thinks))
+}
+
 impl Reader {
+    /// Keeps what a stream says of itself, and follows its text.
+    fn follow(&mut self, chunk: &Chunk<'_>) {
+        let word = |raw| chunk::text_or_json(raw).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        if self.id.is_empty() {
+            self.id = chunk.id.map(word).unwrap_or_default();
+        }
+        if self.model.is_empty() {
+            self.model = chunk.model.map(word).unwrap_or_default();
+        }
+        self.created = self.created.or_else(|| chunk.created.and_then(|raw| response_decode::seconds(raw.get())));
+        let written = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "[]"));
+        if written(chunk.search_results) || written(chunk.citations) {
+            self.so_far.bar(Barrier::NotText);
+        }
+        for choice in chunk.choices.iter().flatten() {
+            if choice.index.unwrap_or(0) > 0 {
+                self.so_far.bar(Barrier::Several);
+            } else if let Some(delta) = choice.delta()
+                && self.said(delta).is_err()
+            {
+                self.so_far.bar(Barrier::Unknown);
+            }
+        }
+    }
+
+    fn said(&mut self, delta: &Delta<'_>) -> Result<(), Malformed> {
+        self.so_far.thought(&delta.reasoning()?);
+        match delta.content {
+            Some(content) if content.get().starts_with('[') => {
+                for block in parts::read(chunk::value(content), "choices[0].delta.content", &mut Vec::new())? {
+                    match block.kind {
+                        BlockKind::Text { text, citations } if citations.is_empty() => self.so_far.text(&text),
+                        BlockKind::Reasoning { text, .. } => self.so_far.thought(&text),
+                        _ => self.so_far.bar(Barrier::NotText),
+                    }
+                }
+            }
+            Some(content) => self.so_far.text(&chunk::text_or_json(content)?),
+            None => {}
+        }
+        if delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty())
+            || delta.function_call.as_ref().is_some_and(|call| !call.is_blank())
+        {
+            self.so_far.bar(Barrier::ToolCall);
+        }
+        if delta.holds_more() {
+            self.so_far.bar(Barrier::NotText);
+        }
+        Ok(())
+    }
+
     fn choices(&mut self, chunk: &Chunk<'_>, whole: bool, glance: &mut Glance) {
         for choice in chunk.choices.iter().flatten() {
             let bit = 1_u64 << choice.index.unwrap_or(0).min(63);
             self.begun |= bit;
             let said = if whole { choice.message() } else { choice.delta() };
-            glance.useful |= said.is_some_and(super::chunk::Delta::is_useful);
+            glance.useful |= said.is_some_and(Delta::is_useful);
             // A document that can be read is whole; some servers leave its reason to stop empty.
             if whole || choice.finish_reason().is_some() {
                 self.ended |= bit;
@@ -96,6 +173,9 @@ impl Reader {
         }
         glance.usage_only = glance.usage.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
         self.counted |= glance.usage_only;
+        if !whole {
+            self.follow(&chunk);
+        }
         self.choices(&chunk, whole, &mut glance);
         glance
     }
@@ -115,7 +195,17 @@ impl Tap for Reader {
         if data.is_empty() {
             return Glance::default();
         }
-        if self.useful && self.begun == 1 && name.is_none() && is_more_of_the_same(data) {
+        if self.useful
+            && self.begun == 1
+            && name.is_none()
+            && is_more_of_the_same(data)
+            && let Some((text, thinks)) = only_text(data)
+        {
+            if thinks {
+                self.so_far.json_thought(text);
+            } else {
+                self.so_far.json_text(text);
+            }
             return Glance { useful: true, ..Glance::default() };
         }
         self.read(name, data, false)
@@ -129,6 +219,21 @@ impl Tap for Reader {
         let ended = self.ended != 0 && self.begun & !self.ended == 0;
         let presumed = lenient || self.counted && self.done;
         !self.failed && (ended || presumed && self.useful)
+    }
+
+    fn so_far(&mut self) -> &mut SoFar {
+        &mut self.so_far
+    }
+
+    fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
+        let mut start = start.clone();
+        for (said, own) in [(&mut self.id, &mut start.id), (&mut self.model, &mut start.model)] {
+            if !said.is_empty() {
+                *own = std::mem::take(said);
+            }
+        }
+        start.created = self.created.unwrap_or(start.created);
+        Box::new(Encoder::new(&start))
     }
 
     fn encode_error(&self, found: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

@@ -86,6 +86,31 @@ impl Encoder {
         };
         Self { sequencer: Sequencer::default(), writer }
     }
+
+    /// For an answer that has begun.
+    pub(super) fn going_on(start: &StreamStart, at: GoingOn) -> Self {
+        let mut encoder = Self::new(start);
+        let writer = &mut encoder.writer;
+        (writer.sequence, writer.items) = (at.sequence, at.items);
+        writer.message = at.message.map(|(id, parts)| Message { id, parts });
+        if let Some(text) = at.text {
+            writer.open = Open::Text { text, annotations: Vec::new() };
+        }
+        encoder
+    }
+}
+
+/// Where a relayed answer stands.
+#[derive(Debug)]
+pub(super) struct GoingOn {
+    /// The number of the next event.
+    pub(super) sequence: u64,
+    /// The items that are done.
+    pub(super) items: Vec<Value>,
+    /// The message that is open: its id and its finished parts.
+    pub(super) message: Option<(String, Vec<Value>)>,
+    /// The text of the part that is open.
+    pub(super) text: Option<String>,
 }
 
 impl StreamEncoder for Encoder {
@@ -96,6 +121,10 @@ impl StreamEncoder for Encoder {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         sse::encode_comment("ping", out);
+    }
+
+    fn comment(&mut self, text: &str, out: &mut Vec<u8>) {
+        sse::encode_comment(text, out);
     }
 }
 

@@ -1,13 +1,19 @@
 //! Reads a copy of a relayed answer.
 
 use ringmain_core::{Fault, Phase};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::stream_encode::failure;
-use super::wire::{Item, Shell, Wire};
+use super::stream_encode::{Encoder, GoingOn, failure};
+use super::wire::{self, Item, Shell, Wire};
 use super::{fault, finish, usage};
-use crate::codec::{Framing, Glance, Tap};
+use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
+use crate::continuation::{Barrier, Kind, Place, SoFar};
 use crate::ir::Finish;
 use crate::shared::borrowed::borrowed;
+
+/// Bytes of finished items kept, at most: an answer is not continued beyond them, since its last event repeats them.
+const ITEMS_MAX: usize = 256 * 1024;
 
 /// What has been seen of one answer.
 #[derive(Debug, Default)]
@@ -20,6 +26,13 @@ pub(super) struct Reader {
     useful: bool,
     /// The last event came, and it was no error.
     whole: bool,
+    so_far: SoFar,
+    /// The items that are done, which the last event is to repeat, and their size.
+    items: Vec<Value>,
+    items_size: usize,
+    /// The message that is open: its id, its finished parts, and where in the text the open part begins.
+    message: Option<(String, Vec<Value>)>,
+    part_from: usize,
 }
 
 impl Reader {
@@ -32,6 +45,63 @@ impl Reader {
             self.id = shell.id.as_ref().map(|id| id.0.as_ref().to_owned()).unwrap_or_default();
             self.model = shell.model.as_ref().map(|model| model.0.as_ref().to_owned()).unwrap_or_default();
             self.created = shell.created().unwrap_or(0);
+        }
+    }
+
+    /// Follows what is said, for as long as somebody else could go on with it.
+    fn follow(&mut self, wire: &Wire<'_>, kind: &str) {
+        if !self.so_far.keeps() {
+            // Its size is counted all the same.
+            if kind == "response.output_text.delta" {
+                self.so_far.thought(&wire::text(wire.delta).unwrap_or(wire::NOTHING).0);
+            }
+            return;
+        }
+        match kind {
+            "response.output_text.delta" => match wire::text(wire.delta) {
+                Ok(text) => self.so_far.text(&text.0),
+                Err(_) => self.so_far.bar(Barrier::Unknown),
+            },
+            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+                self.so_far.thought(&wire::text(wire.delta).unwrap_or(wire::NOTHING).0);
+            }
+            "response.output_item.added" => self.added(&value(wire.item)),
+            "response.content_part.added" => {
+                self.part_from = self.so_far.len();
+                if wire.part.is_some_and(|raw| value(Some(raw))["type"] != "output_text") {
+                    self.so_far.bar(Barrier::NotText);
+                }
+                self.so_far.stands(Place { open: Some((0, Kind::Text)), next: 1 });
+            }
+            "response.content_part.done" => {
+                if let (Some((_, parts)), Some(raw)) = (&mut self.message, wire.part) {
+                    parts.push(value(Some(raw)));
+                }
+                self.so_far.stands(Place::default());
+            }
+            "response.output_item.done" => {
+                self.items_size += wire.item.map_or(0, |raw| raw.get().len());
+                if self.items_size > ITEMS_MAX {
+                    self.so_far.bar(Barrier::TooLong);
+                    self.items = Vec::new();
+                    return;
+                }
+                self.items.push(value(wire.item));
+                self.message = None;
+                self.so_far.leave();
+            }
+            "response.refusal.delta" => self.so_far.bar(Barrier::Refusal),
+            "response.output_text.annotation.added" => self.so_far.bar(Barrier::NotText),
+            _ => {}
+        }
+    }
+
+    fn added(&mut self, item: &Value) {
+        match item["type"].as_str().unwrap_or_default() {
+            "message" => self.message = Some((item["id"].as_str().unwrap_or_default().to_owned(), Vec::new())),
+            "reasoning" => self.so_far.enter(Barrier::SignedReasoning),
+            "function_call" | "custom_tool_call" => self.so_far.bar(Barrier::ToolCall),
+            _ => self.so_far.bar(Barrier::NotText),
         }
     }
 
@@ -93,6 +163,10 @@ impl Reader {
     }
 }
 
+fn value(raw: Option<&RawValue>) -> Value {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
 impl Tap for Reader {
     fn event(&mut self, name: Option<&str>, data: &[u8]) -> Glance {
         let data = data.trim_ascii();
@@ -105,6 +179,7 @@ impl Tap for Reader {
             let glance = self.read(&wire, name, data)?;
             // An error is not passed on: another is written in its place.
             if glance.error.is_none() {
+                self.follow(&wire, wire.kind(name));
                 self.sequence = wire.sequence_number.map_or(self.sequence, |number| number.saturating_add(1));
             }
             Some(glance)
@@ -133,6 +208,24 @@ impl Tap for Reader {
 
     fn is_whole(&self, _lenient: bool) -> bool {
         self.whole
+    }
+
+    fn so_far(&mut self) -> &mut SoFar {
+        &mut self.so_far
+    }
+
+    fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
+        let in_text = self.so_far.place().open.is_some();
+        let going_on = GoingOn {
+            sequence: self.sequence,
+            items: std::mem::take(&mut self.items),
+            message: self.message.take(),
+            text: in_text.then(|| self.so_far.text_from(self.part_from).to_owned()),
+        };
+        let or = |said: &String, own: &String| if said.is_empty() { own.clone() } else { said.clone() };
+        let (id, model) = (or(&self.id, &start.id), or(&self.model, &start.model));
+        let created = if self.created > 0 { self.created } else { start.created };
+        Box::new(Encoder::going_on(&StreamStart { id, model, created, ..start.clone() }, going_on))
     }
 
     fn encode_error(&self, found: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

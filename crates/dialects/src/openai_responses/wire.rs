@@ -37,6 +37,8 @@ pub(super) struct Wire<'a> {
     #[serde(borrow, default)]
     pub(super) item: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(super) part: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) response: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
@@ -179,6 +181,9 @@ pub(super) fn unreadable(error: &serde_json::Error) -> Malformed {
     let what = if error.is_data() { "not of this dialect" } else { "not JSON" };
     Malformed::new("", format!("{what} at line {} column {}", error.line(), error.column()))
 }
+
+/// No text.
+pub(super) const NOTHING: Text<'static> = Text(std::borrow::Cow::Borrowed(""));
 
 /// The text of a JSON string; of other JSON nothing.
 ///

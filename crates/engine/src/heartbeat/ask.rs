@@ -101,6 +101,7 @@ impl Question {
         let rendered = render::render(&request, target).map_err(|_| NoAnswer::Unasked)?;
         let key = target.key(key);
         let job = Job {
+            rest: None,
             upstream: upstream.clone(),
             request: Arc::new(request),
             target: Arc::clone(target),

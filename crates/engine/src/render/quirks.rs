@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use ringmain_catalog::{Endpoint, MaxTokensField, Model, Pointer, Prefill, Provider, Quirks, StreamUsage};
-use ringmain_core::{Capabilities, Dialect, Operation, RequestFacts};
+use ringmain_core::{Capabilities, Dialect, Operation};
 use ringmain_dialects::Loss;
 use ringmain_wire::json::{Document, Edit, Object, as_bool};
 
@@ -71,7 +71,8 @@ pub struct Departures {
 pub(super) struct Asked<'a> {
     pub(super) document: &'a Document,
     pub(super) endpoint: &'a Endpoint,
-    pub(super) facts: &'a RequestFacts,
+    /// The last message is the assistant's: the beginning of the answer.
+    pub(super) prefill: bool,
     /// The caller wrote the document; else an encoder did.
     pub(super) relayed: bool,
 }
@@ -166,7 +167,7 @@ impl Departures {
             }
             work.edits.push(Edit::remove("/stream_options"));
         }
-        let prefill = asked.facts.needs.contains(Capabilities::PREFILL);
+        let prefill = asked.prefill;
         if self.messages.may_concern(asked.document.body(), prefill)
             && let Some(messages) = work.body.get("messages")
             && let Some(text) = self.messages.rewrite(messages, prefill, work.losses)

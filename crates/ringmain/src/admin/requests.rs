@@ -63,9 +63,9 @@ fn brief(record: &Record) -> Value {
         "fault": record.fault.as_ref().map(|fault| json!({ "class": fault.class, "message": fault.message })),
         "total_ms": record.ended.map(|ended| millis(ended.since(record.started))),
         "first_token_ms": served.and_then(|made| made.first_token).map(millis),
-        "input_tokens": served.and_then(|made| made.usage).map(|usage| usage.input),
-        "output_tokens": served.and_then(|made| made.usage).map(|usage| usage.output),
-        "cost_usd": served.and_then(|made| made.cost).map(ringmain_core::Money::as_dollars),
+        "input_tokens": record.usage().map(|usage| usage.input),
+        "output_tokens": record.usage().map(|usage| usage.output),
+        "cost_usd": record.cost().map(ringmain_core::Money::as_dollars),
     })
 }
 

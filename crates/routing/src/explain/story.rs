@@ -1,9 +1,9 @@
 //! What happened to one request, from its record.
 
-use ringmain_core::{Fault, Tick};
+use ringmain_core::{Fault, Phase, Tick};
 
 use super::{dollars_of, percent, seconds};
-use crate::record::{Attempt, Record};
+use crate::record::{Attempt, Record, Resumes};
 use crate::{Step, Stop, Verdict};
 
 /// What happened, line by line, each with the time since the request began.
@@ -58,6 +58,9 @@ fn name(record: &Record, made: &Attempt) -> String {
 /// Why the first was first; why another was started beside one that runs.
 fn why(record: &Record, order: usize) -> String {
     let Some(made) = record.attempts.get(order) else { return String::new() };
+    if broke_off(record, order).is_some() {
+        return " to go on with the answer that broke off".to_owned();
+    }
     if made.tried.hedge {
         return ", beside the one that is slower than usual".to_owned();
     }
@@ -79,16 +82,31 @@ fn why(record: &Record, order: usize) -> String {
     }
 }
 
+/// The answer that had broken off, with part of it at the caller, when this attempt began.
+fn broke_off(record: &Record, order: usize) -> Option<&Attempt> {
+    let began = record.attempts.get(order)?.tried.started;
+    record.attempts.iter().take(order).rev().find(|made| {
+        let is_broken = made.tried.result.as_ref().is_some_and(|fault| fault.phase == Phase::AfterCommit);
+        is_broken && made.tried.ended.is_some_and(|ended| ended <= began)
+    })
+}
+
 fn outcome(record: &Record, made: &Attempt) -> String {
     let name = name(record, made);
     match (&made.tried.result, made.served) {
         (_, true) => {
-            let mut words = format!("{name} answered");
+            let mut words = match &made.resumes {
+                Some(Resumes { after, form }) => {
+                    format!("{name} went on with it after {after} bytes of text (asked for by {form})")
+                }
+                None => format!("{name} answered"),
+            };
             if let Some(first) = made.first_token {
                 words += &format!("; first token after {}", seconds(first));
             }
             if let Some(usage) = made.usage {
-                words += &format!("; {} tokens in, {} out", usage.input, usage.output);
+                let about = if made.estimated { "about " } else { "" };
+                words += &format!("; {about}{} tokens in, {} out", usage.input, usage.output);
             }
             match made.cost {
                 Some(cost) => words += &format!("; {}", dollars_of(cost.as_dollars())),
@@ -99,9 +117,17 @@ fn outcome(record: &Record, made: &Attempt) -> String {
         }
         (Some(Fault { class, status, message, .. }), false) => {
             let status = status.map(|status| format!(" {status}")).unwrap_or_default();
-            format!("{name} failed ({class}{status}): {message}")
+            format!("{name} failed ({class}{status}): {message}{}", estimate(made))
         }
-        (None, false) => format!("{name} was stopped: another answered, or the caller had gone"),
+        (None, false) => format!("{name} was stopped: another answered, or the caller had gone{}", estimate(made)),
+    }
+}
+
+/// What it used, where that is only thought.
+fn estimate(made: &Attempt) -> String {
+    match made.usage.filter(|_| made.estimated) {
+        Some(usage) => format!("; about {} tokens in, {} out", usage.input, usage.output),
+        None => String::new(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The rows of the table of failures: what each class makes this request do next.
 
-use ringmain_core::{Fault, FaultClass, Origin, Tick};
+use ringmain_core::{Fault, FaultClass, Origin, Phase, Tick};
 
 use super::choose::{Request, Use};
-use super::{Step, Stop};
-use crate::{OnRefusal, Reason, Standing};
+use super::{Step, Stop, Tried};
+use crate::{OnRefusal, Reason, Resume, Standing};
 
 impl Request<'_> {
     /// Nothing has been tried. Where little is left of a limit, the rest of it is spread over the time that is left: a
@@ -34,7 +34,7 @@ impl Request<'_> {
 
     /// The attempt at `last` in `tried` failed, and none runs.
     pub(super) fn after(&self, last: usize, fault: &Fault) -> Step {
-        if let Some(at) = self.terminal() {
+        if let Some(at) = self.terminal().or_else(|| self.unresumed()) {
             return Step::Stop(Stop::Return(at));
         }
         let candidate = self.tried.get(last).map_or(0, |tried| tried.candidate);
@@ -43,6 +43,7 @@ impl Request<'_> {
             return self.untried().map_or_else(stop, Step::Try);
         }
         if matches!(fault.class, FaultClass::Server | FaultClass::Interrupted)
+            && fault.phase != Phase::AfterCommit
             && let Some(step) = self.same_once(candidate, fault)
         {
             return step;
@@ -101,6 +102,12 @@ impl Request<'_> {
                 | FaultClass::Unroutable => false,
             })
         })
+    }
+
+    /// The answer that broke off, where none is continued.
+    fn unresumed(&self) -> Option<usize> {
+        let broke_off = |tried: &Tried| tried.result.as_ref().is_some_and(|fault| fault.phase == Phase::AfterCommit);
+        self.tried.iter().position(broke_off).filter(|_| self.policy.resume == Resume::Off)
     }
 
     /// The failure that ended last.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, FaultScope, Seed, Tick};
+use ringmain_core::{Fault, FaultClass, FaultScope, Phase, Seed, Tick};
 
 use super::{Tried, Try};
 use crate::health::quota::PACED_MOST;
@@ -76,6 +76,8 @@ impl Request<'_> {
         }
         let window = |at: usize| self.policy.candidates.get(at).and_then(|candidate| candidate.context_window);
         self.faults().any(|(tried, fault)| match fault.class {
+            // Who died in the middle of an answer is not the one to go on with it.
+            _ if fault.phase == Phase::AfterCommit => tried.candidate == at,
             FaultClass::Gone | FaultClass::Refusal | FaultClass::Unroutable => tried.candidate == at,
             FaultClass::Context => {
                 tried.candidate == at

@@ -1,9 +1,11 @@
 //! Each row of the table of failures.
 
-use ringmain_core::FaultClass;
+use std::time::Duration;
+
+use ringmain_core::{Fault, FaultClass, Phase};
 
 use super::{End, World, asks, fault, policy, secs};
-use crate::{OnRefusal, Reason, Step, Stop, Tried, next, view};
+use crate::{OnRefusal, Policy, Reason, Resume, Step, Stop, Tried, next, view};
 
 /// Two targets with one key each; the first always fails like this, the second serves.
 #[test]
@@ -37,7 +39,7 @@ fn one_failing_target() {
             assert_eq!(told.end, End::Served(1), "{class}");
         }
         let moved_at_once = order != [0, 0, 1];
-        let waited = world.now.since(told.at[0]) > std::time::Duration::from_millis(10 * order.len() as u64);
+        let waited = world.now.since(told.at[0]) > Duration::from_millis(10 * order.len() as u64);
         assert!(!(moved_at_once && waited), "{class} waits");
     }
 }
@@ -181,4 +183,22 @@ fn what_is_out_is_told_with_its_reasons() {
         matches!(again.end, End::Stopped(Stop::Exhausted { all_limited: false, all_denied: true, .. })),
         "{again:?}"
     );
+}
+
+/// Each target in turn breaks off after part of its answer is with the caller.
+#[test]
+fn an_answer_that_breaks_off_is_continued_by_another_target() {
+    let broken = Fault { phase: Phase::AfterCommit, ..fault(FaultClass::Interrupted) };
+    let mut world = World::new(policy(&[1, 1, 1]));
+    let told = world.request(|attempt, _| if attempt.candidate < 2 { Err(broken.clone()) } else { Ok(()) });
+    assert_eq!((told.order(), told.end), (vec![0, 1, 2], End::Served(2)));
+    assert_eq!(told.at[1].since(told.at[0]), Duration::from_millis(10), "at once");
+    // Who died is not asked to go on.
+    let told = World::new(policy(&[1, 1])).request(|_, _| Err(broken.clone()));
+    assert_eq!(told.order(), [0, 1]);
+    // One attempt is one attempt, and `resume: off` is off.
+    for policy in [Policy { attempts: 1, ..policy(&[1, 1]) }, Policy { resume: Resume::Off, ..policy(&[1, 1]) }] {
+        let told = World::new(policy).request(|_, _| Err(broken.clone()));
+        assert_eq!((told.order(), told.class()), (vec![0], Some(FaultClass::Interrupted)));
+    }
 }

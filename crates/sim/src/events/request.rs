@@ -1,4 +1,4 @@
-//! The loop of one request, from its arrival to the answer's first useful token.
+//! The loop of one request, from its arrival to the answer's first useful token; and once more if the answer breaks off.
 //!
 //! It is the loop of `crates/engine/src/attempt.rs` with events in place of futures, function by function and under the
 //! same names: what changes there changes here. What the engine polls is an [`Event::Answered`] here, its timer an
@@ -58,6 +58,8 @@ pub(super) struct Request {
     clock: Option<Tick>,
     /// The attempt whose answer the caller gets, and its first useful token.
     pub(super) won: Option<(Runner, Tick)>,
+    /// The first useful token of an answer that broke off and is continued.
+    pub(super) first: Option<Tick>,
 }
 
 impl Request {
@@ -87,6 +89,7 @@ impl Request {
             until: None,
             clock: None,
             won: None,
+            first: None,
         }
     }
 
@@ -271,6 +274,14 @@ impl Run<'_> {
                 self.again(request)
             }
         }
+    }
+
+    /// As `Live::died` in the engine's `live.rs`: what is left of the answer is asked of another, who reads what there is.
+    pub(super) fn died(&mut self, request: &mut Request, runner: &Runner, fault: Fault, given: u64) -> Became {
+        request.record(runner.index, fault, self.now);
+        request.ask.input += given;
+        request.ask.output = request.ask.output.saturating_sub(given).max(1);
+        self.again(request)
     }
 
     /// As `AttemptGuard::committed` in the engine's `settle.rs`. `flows`: more of the answer is to come.

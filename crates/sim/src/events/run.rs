@@ -211,17 +211,18 @@ impl<'w> Run<'w> {
     /// The answer has come to its end, good or not.
     fn finished(&mut self, ticket: Ticket) {
         let Some(mut request) = self.lift(ticket) else { return };
-        self.free.push(ticket.slot);
         let Some((runner, first)) = request.won.take() else { return };
         let Ok(Answer { cut, usage, .. }) = runner.result else { return };
+        let first = *request.first.get_or_insert(first);
         let cost = self.cost(&request, runner.attempt.candidate, usage);
         self.tally.paid(runner.attempt.target, cost);
         if cut {
             let fault = failed(FaultClass::Interrupted, Phase::AfterCommit, "the answer broke off");
-            self.settle(&request, &runner, Seen::Failed(fault));
-            self.tally.failed(request.started, FaultClass::Interrupted.as_str());
-            return;
+            self.settle(&request, &runner, Seen::Failed(fault.clone()));
+            let became = self.died(&mut request, &runner, fault, usage.output);
+            return self.became(request, became);
         }
+        self.free.push(ticket.slot);
         let timings = ringmain_core::Timings {
             head: None,
             first_token: Some(first.since(runner.started)),
@@ -240,6 +241,8 @@ impl<'w> Run<'w> {
         }
         let class = |at: usize| request.tried.get(at).and_then(|tried| tried.result.as_ref()).map(class_of);
         let class = match stop {
+            // What befell those who tried to go on is not what the caller is told.
+            _ if request.first.is_some() => Some(FaultClass::Interrupted.as_str()),
             Stop::Exhausted { all_limited: true, .. } => Some(FaultClass::RateLimit.as_str()),
             Stop::Deadline { .. } => Some("deadline"),
             stop => stop.fault().and_then(class),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use ringmain_core::{FaultClass, FaultScope, Tick};
-use ringmain_routing::{Caps, KeyIx, Policy, Reason, Seen, Standing, Step, Stop, Try, View};
+use ringmain_core::{FaultClass, FaultScope, Phase, Tick};
+use ringmain_routing::{Caps, KeyIx, Policy, Reason, Resume, Seen, Standing, Step, Stop, Tried, Try, View};
 
 use super::request::Request;
 use super::world::World;
@@ -284,6 +284,8 @@ impl Watch {
         let is_answer = stop.fault().and_then(|at| request.tried.get(at)).and_then(|tried| tried.result.as_ref());
         let is_answer = is_answer.is_some_and(|fault| fault.scope == FaultScope::Request);
         let attempts = usize::try_from(policy.attempts).unwrap_or(usize::MAX);
+        let is_begun = |tried: &Tried| tried.result.as_ref().is_some_and(|fault| fault.phase == Phase::AfterCommit);
+        let is_answer = is_answer || policy.resume == Resume::Off && request.tried.iter().any(is_begun);
         if is_answer || now >= request.deadline || request.tried.len() >= attempts {
             return;
         }
@@ -327,6 +329,12 @@ fn history(policy: &Policy, request: &Request, attempt: &Try, now: Tick) -> Resu
         };
         counted += u32::from(!refused(fault.class));
         let same_key = tried.candidate == attempt.candidate && tried.key == attempt.key;
+        if fault.phase == Phase::AfterCommit && tried.candidate == attempt.candidate {
+            return Err("asks for the rest of an answer where it broke off, of");
+        }
+        if fault.phase == Phase::AfterCommit && policy.resume == Resume::Off {
+            return Err("asks for the rest of an answer though that is off, of");
+        }
         if fault.class == FaultClass::BadRequest {
             return Err("sends a request that was refused as wrong again, to");
         }

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use globset::Glob;
 use ringmain_config::{Config, RoutePolicy, Selection, Topology};
 use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, Tick};
-use ringmain_routing::{Affinity, Balance, Caps, KeyIx, RetryBudget};
+use ringmain_routing::{Affinity, Balance, Caps, KeyIx, Resume, RetryBudget};
 use serde_saphyr::Spanned;
 
 use super::file::{Arrivals, Happening, Request, Scenario, Target as Written};
@@ -68,6 +68,7 @@ pub fn plain_retry(world: &World) -> World {
         policy.shift = None;
         policy.affinity = Affinity::Off;
         policy.hedge = None;
+        policy.resume = Resume::Off;
         policy.timeouts.race_after = None;
         policy.retry_budget = RetryBudget { share: 1e6, per_second: 1e6 };
         for candidate in &mut policy.candidates {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Money, Price, Seed, TokenPrices};
 use ringmain_routing::{
     Affinity, Backoff, Balance, BreakerPolicy, Candidate, Caps, Hedge, HedgeAfter, HostIx, KeyIx, KeyRef, Measure,
-    OnRefusal, Policy, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
+    OnRefusal, Policy, Resume, RetryBudget, Shift, Stat, TargetIx, Timeouts, Worth,
 };
 
 /// A number from `least` to `most`, both included.
@@ -136,6 +136,7 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], common: Co
             total: common.total,
         },
         on_refusal: OnRefusal::Return,
+        resume: if chance(seed.draw("resume"), 0.2) { Resume::Off } else { Resume::Auto },
     }
 }
 

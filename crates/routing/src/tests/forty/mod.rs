@@ -25,7 +25,7 @@
 //! | 23 | failures of the second target count too | `outages::s23_…` |
 //! | 24 | a caller cannot bench a target | by construction: `observe` is told nothing that a caller wrote but hashes, `requests::s24_…` |
 //! | 25 | an error as the first event | to routing any failure before the first token, `classes::one_failing_target`; the rest, `tests/sdk/test_pools.py` |
-//! | 26, 27 | an answer that breaks off is continued, and its usage summed | not here: with `resume` |
+//! | 26, 27 | an answer that breaks off is continued, and its usage summed | `classes::an_answer_that_breaks_off_…`; the rest, `tests/sdk/test_resume.py` |
 //! | 28 | A falls back to B and B to A | a route is a list, not a graph; `requests::s28_s29_…` |
 //! | 29 | a target that is listed twice | `requests::s28_s29_…` |
 //! | 30 | all fail | `scenarios::all_failing_tells_the_last_answer_of_a_provider` |
