@@ -1,4 +1,4 @@
-//! An answer that broke off after part of it was with the caller, and the rest of it (ADR 7).
+//! An answer that broke off after part of it was with the caller, and the rest of it (ADR 12).
 
 use std::pin::Pin;
 use std::sync::Arc;

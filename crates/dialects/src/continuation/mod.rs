@@ -1,4 +1,4 @@
-//! Going on, with another provider's help, with an answer that broke off after part of it was with the caller (ADR 7).
+//! Going on, with another provider's help, with an answer that broke off after part of it was with the caller (ADR 12).
 //!
 //! ```text
 //! SoFar        what the caller has: its text, and whether anybody else could go on with it
