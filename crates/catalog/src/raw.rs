@@ -109,6 +109,7 @@ pub(crate) struct RawQuirks {
     pub(crate) alternate_roles: Option<bool>,
     pub(crate) refuses_reasoning: Option<bool>,
     pub(crate) prefill: Option<RawPrefill>,
+    pub(crate) documents: Option<RawDocuments>,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +162,13 @@ pub(crate) enum RawPrefill {
     Trailing,
     Prefix,
     ContinueFinalMessage,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RawDocuments {
+    File,
+    DocumentUrl,
 }
 
 #[derive(Deserialize)]
