@@ -28,6 +28,13 @@ def _closed(schema):
     return [_closed(item) for item in schema] if isinstance(schema, list) else schema
 
 
+def _any(schema):
+    """The same, where of several shapes more than one may fit: OpenAI's forms of a message overlap."""
+    if isinstance(schema, dict):
+        return {"anyOf" if key == "oneOf" else key: _any(value) for key, value in schema.items()}
+    return [_any(item) for item in schema] if isinstance(schema, list) else schema
+
+
 def _openapi(path: str, *names: str, closed: bool):
     file = SPECS / path
     if file.suffix == ".yaml":
@@ -37,7 +44,7 @@ def _openapi(path: str, *names: str, closed: bool):
         document = yaml.load(file.read_text(), loader)
     else:
         document = json.loads(file.read_text())
-    schemas = document["components"]["schemas"]
+    schemas = _any(document["components"]["schemas"])
     root = {"$schema": DRAFT, "components": {"schemas": _closed(schemas) if closed else schemas}}
     return {**root, "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}
 
@@ -102,10 +109,23 @@ def _botocore(operation: str):
     return {"$schema": DRAFT, "shapes": converted, "$ref": f"#/shapes/{operation}"}
 
 
+def _responses():
+    schema = _openapi("openai/openapi.json", "CreateResponse", closed=False)
+    schemas = schema["components"]["schemas"]
+    # The API takes what a model said without its id and its logprobs, as the recordings show, and the specification does
+    # not.
+    part = schemas["OutputTextContent"]
+    part["required"] = [name for name in part["required"] if name != "logprobs"]
+    schemas["InputContent"]["anyOf"].append({"$ref": "#/components/schemas/OutputTextContent"})
+    return schema
+
+
 _MAKE = {
     "openai-chat": lambda: _openapi("openai/openapi.json", "CreateChatCompletionRequest", closed=False),
-    "openai-responses": lambda: _openapi("openai/openapi.json", "CreateResponse", closed=False),
-    "anthropic-messages": lambda: _openapi("anthropic/openapi.json", "CreateMessageParams", "BetaCreateMessageParams", closed=False),
+    "openai-responses": _responses,
+    "anthropic-messages": lambda: _openapi(
+        "anthropic/openapi.json", "CreateMessageParams", "BetaCreateMessageParams", closed=False
+    ),
     "gemini": lambda: _openapi("gemini/openapi.json", "GenerateContentRequest", closed=True),
     "vertex": _discovery,
     "bedrock-converse": lambda: _botocore("ConverseRequest"),

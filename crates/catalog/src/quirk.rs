@@ -63,6 +63,8 @@ pub struct Quirks {
     pub refuses_reasoning: Option<bool>,
     /// How a last assistant message is marked as the beginning of the answer, where a model takes one.
     pub prefill: Option<Prefill>,
+    /// How a document is part of a message (OpenAI Chat only).
+    pub documents: Option<Documents>,
 }
 
 /// When a stream tells its usage.
@@ -127,7 +129,22 @@ pub enum Prefill {
     ContinueFinalMessage,
 }
 
+/// How a document is part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Documents {
+    /// `{"type": "file", "file": {"file_data": …}}`.
+    File,
+    /// `{"type": "document_url", "document_url": …}` (Mistral).
+    DocumentUrl,
+}
+
 impl Quirks {
+    /// How a document is part of a message; a `file` where nothing is said.
+    #[must_use]
+    pub fn documents(&self) -> Documents {
+        self.documents.unwrap_or(Documents::File)
+    }
+
     /// When a stream tells its usage; on request where nothing is said.
     #[must_use]
     pub fn stream_usage(&self) -> StreamUsage {
@@ -205,6 +222,7 @@ impl Quirks {
             alternate_roles: model.alternate_roles.or(self.alternate_roles),
             refuses_reasoning: model.refuses_reasoning.or(self.refuses_reasoning),
             prefill: model.prefill.or(self.prefill),
+            documents: model.documents.or(self.documents),
         }
     }
 }

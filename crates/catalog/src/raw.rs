@@ -113,6 +113,7 @@ pub(crate) struct RawQuirks {
     pub(crate) alternate_roles: Option<bool>,
     pub(crate) refuses_reasoning: Option<bool>,
     pub(crate) prefill: Option<RawPrefill>,
+    pub(crate) documents: Option<RawDocuments>,
 }
 
 #[derive(Deserialize)]
@@ -165,6 +166,13 @@ pub(crate) enum RawPrefill {
     Trailing,
     Prefix,
     ContinueFinalMessage,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RawDocuments {
+    File,
+    DocumentUrl,
 }
 
 #[derive(Deserialize)]

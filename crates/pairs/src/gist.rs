@@ -1,6 +1,8 @@
 //! What everybody understands of an answer, and of a request.
 
-use ringmain_dialects::ir::{BlockKind, Finish, Media, MediaSource, Request, Response, Role, Tool, ToolChoice};
+use ringmain_dialects::ir::{
+    BlockKind, Finish, Media, MediaSource, OutputFormat, Request, Response, Role, Tool, ToolChoice,
+};
 use ringmain_dialects::{Encoded, Loss, LossKind};
 use serde_json::Value;
 
@@ -86,7 +88,17 @@ pub(crate) fn same_request(back: &Request, request: &Request, encoded: &Encoded)
         .any(|block| matches!(&block.kind, BlockKind::Document(Media { source: MediaSource::Text(_), .. })));
     // A conversation that does not begin with the user is given a beginning where one is demanded.
     let begun = encoded.losses.iter().any(|loss| loss.kind == LossKind::Defaulted);
-    let same = if inlined || begun { arrived.contains(&sent) } else { arrived == sent };
+    // A model that cannot be held to a form is told of it.
+    let told =
+        request.output != OutputFormat::Text && encoded.losses.iter().any(|loss| loss.kind == LossKind::Approximated);
+    let same = if told {
+        let heard = words(back);
+        texts(request).all(|text| heard.contains(&text))
+    } else if inlined || begun {
+        arrived.contains(&sent)
+    } else {
+        arrived == sent
+    };
     if !same {
         return Err("other words".to_owned());
     }
@@ -97,14 +109,18 @@ pub(crate) fn same_request(back: &Request, request: &Request, encoded: &Encoded)
     if silent || declared || tools(back) == offered(request, back) { Ok(()) } else { Err("other tools".to_owned()) }
 }
 
-/// Dialects differ in how they cut text into blocks and join it.
-fn words(request: &Request) -> String {
+/// Every text the model reads, without white space.
+fn texts(request: &Request) -> impl Iterator<Item = String> {
     let turns = request.turns.iter().flat_map(|turn| &turn.blocks);
-    let texts = request.system.iter().chain(turns).filter_map(|block| match &block.kind {
-        BlockKind::Text { text, .. } => Some(text),
+    request.system.iter().chain(turns).filter_map(|block| match &block.kind {
+        BlockKind::Text { text, .. } => Some(text.chars().filter(|c| !c.is_whitespace()).collect()),
         _ => None,
-    });
-    texts.flat_map(|text| text.chars()).filter(|c| !c.is_whitespace()).collect()
+    })
+}
+
+/// All of it: dialects differ in how they cut text into blocks and join it.
+fn words(request: &Request) -> String {
+    texts(request).collect()
 }
 
 fn sorted(text: &str) -> String {

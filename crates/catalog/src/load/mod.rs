@@ -10,10 +10,10 @@ use ringmain_core::Capabilities;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
-use crate::quirk::{MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
+use crate::quirk::{Documents, MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
 use crate::raw::{
-    ModelFile, ProviderFile, RawDefault, RawMaxTokensField, RawPrefill, RawQuirks, RawStreamUsage, RawSystemRole,
-    RawToolIds, Text,
+    ModelFile, ProviderFile, RawDefault, RawDocuments, RawMaxTokensField, RawPrefill, RawQuirks, RawStreamUsage,
+    RawSystemRole, RawToolIds, Text,
 };
 use crate::{Model, Provider};
 
@@ -234,6 +234,10 @@ impl Scope<'_> {
                 RawPrefill::Trailing => Prefill::Trailing,
                 RawPrefill::Prefix => Prefill::Prefix,
                 RawPrefill::ContinueFinalMessage => Prefill::ContinueFinalMessage,
+            }),
+            documents: raw.documents.map(|word| match word {
+                RawDocuments::File => Documents::File,
+                RawDocuments::DocumentUrl => Documents::DocumentUrl,
             }),
         }
     }

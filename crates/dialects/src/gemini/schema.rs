@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use super::names::camel;
 
+/// The types by the numbers that clients with Google's own encoder write.
+const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
+
 /// A JSON schema that accepts what the schema object accepts.
 pub(super) fn to_json_schema(schema: Value) -> Value {
     let Value::Object(fields) = schema else { return schema };
@@ -18,6 +21,10 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
         match (name.as_str(), value) {
             ("type", Value::String(word)) => {
                 out.insert(name, Value::String(word.to_ascii_lowercase()));
+            }
+            ("type", Value::Number(code)) => {
+                let word = code.as_u64().and_then(|code| TYPES.get(usize::try_from(code.checked_sub(1)?).ok()?));
+                out.insert(name, word.map_or(Value::Number(code), |word| Value::from(*word)));
             }
             ("nullable", value) => nullable = value == Value::Bool(true),
             // The order in which the model writes properties: that in which they stand.
@@ -68,5 +75,27 @@ fn allow_null(schema: &mut Map<String, Value>) {
     }
     if let Some(Value::Array(schemas)) = schema.get_mut("anyOf") {
         schemas.push(serde_json::json!({ "type": "null" }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn types_by_name_and_by_number() {
+        let schema = json!({
+            "type": 6,
+            "properties": { "a": { "type": 1 }, "b": { "type": "ARRAY", "items": { "type": 3 } }, "c": { "type": 9 } },
+        });
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "a": { "type": "string" }, "b": { "type": "array", "items": { "type": "integer" } }, "c": { "type": 9 },
+            },
+        });
+        assert_eq!(to_json_schema(schema), expected);
     }
 }

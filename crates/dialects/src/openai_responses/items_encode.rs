@@ -201,7 +201,13 @@ impl<'a> Out<'a> {
     /// Writes what was said so far as one message.
     fn say(&mut self, said: &mut Vec<Value>) {
         if !said.is_empty() {
-            let content = plain(std::mem::take(said));
+            let mut content = plain(std::mem::take(said));
+            // A part that says nothing of its sources is none of the specification's.
+            for part in content.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+                if part.contains_key("text") && !part.contains_key("annotations") {
+                    part.insert("annotations".to_owned(), json!([]));
+                }
+            }
             self.items.push(json!({ "role": "assistant", "content": content }));
         }
     }

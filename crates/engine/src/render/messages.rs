@@ -3,7 +3,7 @@
 mod message;
 
 use memchr::memmem;
-use ringmain_catalog::{Prefill, Quirks, SystemRole, ToolIds};
+use ringmain_catalog::{Documents, Prefill, Quirks, SystemRole, ToolIds};
 use ringmain_core::Seed;
 use ringmain_dialects::Loss;
 use ringmain_wire::json::RawValue;
@@ -27,6 +27,7 @@ pub(super) struct MessageRules {
     alternate: bool,
     /// A last assistant message gets `prefix: true`.
     prefix: bool,
+    documents: Documents,
 }
 
 impl MessageRules {
@@ -39,6 +40,7 @@ impl MessageRules {
             assistant_after_tool: quirks.assistant_after_tool(),
             alternate: quirks.alternate_roles(),
             prefix: prefills && quirks.prefill() == Prefill::Prefix,
+            documents: quirks.documents(),
         }
     }
 
@@ -61,6 +63,7 @@ impl MessageRules {
             || (self.reasoning && says("\"reasoning_content\""))
             || (self.assistant_after_tool && says("\"tool\""))
             || (self.prefix && prefill)
+            || (self.documents == Documents::DocumentUrl && says("\"file_data\""))
     }
 
     /// The messages as the provider takes them, as JSON text. `None`: as they are, or they are not messages, which the
@@ -87,12 +90,35 @@ impl MessageRules {
         if self.assistant_after_tool {
             answer_tools(&mut list, losses);
         }
+        match self.documents {
+            Documents::File => {}
+            Documents::DocumentUrl => list.iter_mut().for_each(documents_by_url),
+        }
         if let Some(last) = list.last_mut().filter(|last| self.prefix && prefill && last.role == "assistant") {
             mark_prefix(last);
         }
         let changed = list.len() != raw.len() || list.iter().any(Message::is_changed);
         changed.then(|| Message::array(&list))
     }
+}
+
+/// `{"type": "file", "file": {"file_data": "data:…", "filename": …}}` as a document at that URL.
+fn documents_by_url(message: &mut Message<'_>) {
+    message.edit(|map| {
+        let parts = map.get_mut("content").and_then(Value::as_array_mut);
+        let mut changed = false;
+        for part in parts.into_iter().flatten() {
+            let data = part.pointer("/file/file_data").filter(|data| data.is_string()).cloned();
+            let Some(data) = data else { continue };
+            let name = part.pointer("/file/filename").filter(|name| name.is_string()).cloned();
+            *part = json!({ "type": "document_url", "document_url": data });
+            if let Some(name) = name {
+                part["document_name"] = name;
+            }
+            changed = true;
+        }
+        changed
+    });
 }
 
 fn drop_reasoning(list: &mut Vec<Message<'_>>, losses: &mut Vec<Loss>) {

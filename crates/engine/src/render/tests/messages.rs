@@ -1,6 +1,6 @@
 //! Quirks about messages.
 
-use ringmain_catalog::{Prefill, Quirks, SystemRole, ToolIds};
+use ringmain_catalog::{Documents, Prefill, Quirks, SystemRole, ToolIds};
 use ringmain_core::Dialect;
 
 use super::{hold, rendered, with};
@@ -197,6 +197,18 @@ fn a_prefill_is_marked_in_the_message() {
             &[],
         ),
     ]);
+}
+
+#[test]
+fn documents_are_where_mistral_wants_them() {
+    let mistral = || Quirks { documents: Some(Documents::DocumentUrl), ..Quirks::default() };
+    hold(vec![(
+        "with a name and without, and a file of the provider's own",
+        mistral(),
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AA==","filename":"a.pdf"}},{"type":"text","text":"t"},{"type":"file","file":{"file_data":"data:text/csv;base64,AA=="}},{"type":"file","file_id":"f"}]}]}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document_url","document_url":"data:application/pdf;base64,AA==","document_name":"a.pdf"},{"type":"text","text":"t"},{"type":"document_url","document_url":"data:text/csv;base64,AA=="},{"type":"file","file_id":"f"}]}]}"#,
+        &[],
+    )]);
 }
 
 #[test]
