@@ -166,7 +166,6 @@ PATHS = [
     ("POST", "/v1/models", 405, "openai"),
     # Promised, and not there yet.
     ("POST", "/v1/responses/compact", 501, "openai"),
-    ("POST", "/v1/images/edits", 501, "openai"),
     ("POST", "/v1/audio/speech", 501, "openai"),
     ("POST", "/v1/audio/transcriptions", 501, "openai"),
     ("POST", "/providers/openai/v1/files", 501, "openai"),
