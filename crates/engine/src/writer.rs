@@ -83,7 +83,7 @@ impl Writer {
         seal: Option<Box<Seal>>,
         signs: bool,
     ) -> Self {
-        Self::of(Way::Translate { decoder, encoder, seal, events: Box::new(Events::new(signs)) })
+        Self::of(Way::Translate { decoder, encoder, seal, events: Events::new(signs) })
     }
 
     fn of(way: Way) -> Self {
