@@ -10,7 +10,7 @@ use super::fault;
 use super::stream_encode::Encoder;
 use super::usage::WireUsage;
 use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
-use crate::continuation::{Barrier, Kind, Place, SoFar};
+use crate::continuation::{Barrier, Kind, SoFar};
 use crate::shared::borrowed::borrowed;
 
 /// Follows one answer.
@@ -104,9 +104,10 @@ impl MessagesTap {
 
     fn begun(&mut self, index: u32, block: &Block<'_>) {
         self.index = index;
+        self.so_far.leave();
         match block.kind.as_ref() {
             "text" => {
-                self.so_far.stands(Place { open: Some((0, Kind::Text)), next: 1 });
+                self.so_far.stands_in(Kind::Text);
                 self.so_far.text(&block.text);
                 if block.citations.is_some_and(|list| list.get().len() > 4) {
                     self.so_far.bar(Barrier::NotText);
@@ -166,8 +167,7 @@ impl Tap for MessagesTap {
             }
             "content_block_stop" => {
                 self.index = wire.index.saturating_add(1);
-                self.so_far.stands(Place::default());
-                self.so_far.leave();
+                self.so_far.close();
             }
             "message_delta" => {
                 self.stopped(wire.delta.and_then(|delta| delta.stop_reason).as_deref(), &mut glance);

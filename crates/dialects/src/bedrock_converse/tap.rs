@@ -11,7 +11,7 @@ use super::stream_encode::Encoder;
 use super::usage::WireUsage;
 use super::{fault, stop_reason};
 use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
-use crate::continuation::{Barrier, Kind, Place, SoFar};
+use crate::continuation::{Barrier, Kind, SoFar};
 use crate::shared::borrowed::borrowed;
 
 /// Follows one answer.
@@ -126,7 +126,7 @@ impl ConverseTap {
         } else if piece.is_useful() && piece.text.is_empty() {
             self.so_far.bar(Barrier::NotText);
         } else {
-            self.so_far.stands(Place { open: Some((0, Kind::Text)), next: 1 });
+            self.so_far.stands_in(Kind::Text);
             self.so_far.text(&piece.text);
         }
     }
@@ -176,8 +176,7 @@ impl Tap for ConverseTap {
             },
             "contentBlockStop" => {
                 self.index = wire.content_block_index.saturating_add(1);
-                self.so_far.stands(Place::default());
-                self.so_far.leave();
+                self.so_far.close();
             }
             "messageStop" => match wire.stop_reason {
                 Some(reason) => self.stopped(Some(&reason), &mut glance),

@@ -7,7 +7,7 @@ use super::stream_encode::Encoder;
 use super::wire::{Content, Whole, WholeMessage, Wire, word};
 use super::{fault, finish};
 use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
-use crate::continuation::{Barrier, Kind, Place, SoFar};
+use crate::continuation::{Barrier, Kind, SoFar};
 use crate::ir::Finish;
 use crate::shared::borrowed::{Text, borrowed};
 
@@ -40,7 +40,7 @@ impl ChatTap {
             kind => kind == "thinking",
         };
         let kind = if thinks { Kind::Reasoning } else { Kind::Text };
-        self.so_far.stands(Place { open: Some((0, kind)), next: 1 });
+        self.so_far.stands_in(kind);
         if thinks {
             self.so_far.thought(thinking);
         } else {
@@ -91,7 +91,7 @@ impl Tap for ChatTap {
             },
             "message-start" => self.id = word(wire.id.as_ref()).to_owned(),
             "content-end" => {
-                self.so_far.stands(Place::default());
+                self.so_far.close();
                 self.index += 1;
             }
             "tool-plan-delta" => {

@@ -21,6 +21,8 @@ pub enum Barrier {
     SignedReasoning,
     /// JSON that is to satisfy a schema, or at least be JSON.
     Structured,
+    /// Its text was said to the end: only the end of the answer itself is missing, and nobody else knows it.
+    Complete,
     /// More text than is kept.
     TooLong,
     /// Pictures, sources, a provider's own tools: what text cannot take up again.
@@ -41,6 +43,7 @@ impl fmt::Display for Barrier {
             Self::ToolCall => "it holds a tool call",
             Self::SignedReasoning => "it was in the midst of signed reasoning",
             Self::Structured => "it is to be JSON",
+            Self::Complete => "its text was complete",
             Self::TooLong => "it is too long",
             Self::NotText => "it holds more than text",
             Self::Refusal => "it is a refusal",
@@ -167,9 +170,19 @@ impl SoFar {
         self.inside = None;
     }
 
-    /// Where it stands, as its reader knows it.
-    pub const fn stands(&mut self, place: Place) {
-        self.place = place;
+    /// A block is open, the only one that there is to whoever takes the stream over.
+    pub const fn stands_in(&mut self, kind: Kind) {
+        self.place = Place { open: Some((0, kind)), next: 1 };
+        self.inside = None;
+    }
+
+    /// The open block is closed.
+    pub const fn close(&mut self) {
+        self.inside = match self.place.open {
+            Some((_, Kind::Text)) => Some(Barrier::Complete),
+            Some((_, Kind::Reasoning)) | None => None,
+        };
+        self.place.open = None;
     }
 
     /// Takes an event of it. `signs`: its thinking will be signed, and the caller sees the signature.
@@ -177,6 +190,7 @@ impl SoFar {
         match event {
             Event::BlockStart { index, head } => {
                 self.place.next = index + 1;
+                self.leave();
                 match head {
                     BlockHead::Text => self.place.open = Some((*index, Kind::Text)),
                     BlockHead::Reasoning => {
@@ -197,8 +211,7 @@ impl SoFar {
                 Delta::Signature(_) | Delta::Redacted(_) => {}
             },
             Event::BlockStop { index } if self.place.open.is_some_and(|(open, _)| open == *index) => {
-                self.place.open = None;
-                self.leave();
+                self.close();
             }
             Event::BlockStop { .. } | Event::Start { .. } | Event::Usage(_) | Event::Finish(_) | Event::Error(_) => {}
         }

@@ -191,11 +191,14 @@ fn an_answer_that_had_only_thought_is_given_anew() {
 
 #[test]
 fn what_nobody_can_go_on_with() {
-    let cases: [(&[Event], bool, Result<(), Barrier>); 8] = [
+    let cases: [(&[Event], bool, Result<(), Barrier>); 10] = [
         (&[start(0, BlockHead::Text), text(0, "so")], true, Ok(())),
         (&[start(0, BlockHead::Reasoning), thought(0)], false, Ok(())),
         (&[start(0, BlockHead::Reasoning), thought(0)], true, Err(Barrier::SignedReasoning)),
         (&[start(0, BlockHead::Reasoning), thought(0), stop(0)], true, Ok(())),
+        // Who has said all there is may only have failed to say that it was all.
+        (&[start(0, BlockHead::Text), text(0, "so"), stop(0)], false, Err(Barrier::Complete)),
+        (&[start(0, BlockHead::Text), text(0, "so"), stop(0), start(1, BlockHead::Text)], false, Ok(())),
         (&[call(0)], false, Err(Barrier::ToolCall)),
         (&[call(0), stop(0)], false, Err(Barrier::ToolCall)),
         (&[start(0, BlockHead::Refusal)], false, Err(Barrier::Refusal)),

@@ -8,7 +8,7 @@ use super::stream_encode::{Encoder, GoingOn, failure};
 use super::wire::{self, Item, Shell, Wire};
 use super::{fault, finish, usage};
 use crate::codec::{Framing, Glance, StreamEncoder, StreamStart, Tap};
-use crate::continuation::{Barrier, Kind, Place, SoFar};
+use crate::continuation::{Barrier, Kind, SoFar};
 use crate::ir::Finish;
 use crate::shared::borrowed::borrowed;
 
@@ -71,13 +71,13 @@ impl Reader {
                 if wire.part.is_some_and(|raw| value(Some(raw))["type"] != "output_text") {
                     self.so_far.bar(Barrier::NotText);
                 }
-                self.so_far.stands(Place { open: Some((0, Kind::Text)), next: 1 });
+                self.so_far.stands_in(Kind::Text);
             }
             "response.content_part.done" => {
                 if let (Some((_, parts)), Some(raw)) = (&mut self.message, wire.part) {
                     parts.push(value(Some(raw)));
                 }
-                self.so_far.stands(Place::default());
+                self.so_far.close();
             }
             "response.output_item.done" => {
                 self.items_size += wire.item.map_or(0, |raw| raw.get().len());
@@ -86,9 +86,12 @@ impl Reader {
                     self.items = Vec::new();
                     return;
                 }
-                self.items.push(value(wire.item));
+                let item = value(wire.item);
+                if item["type"] == "reasoning" {
+                    self.so_far.leave();
+                }
+                self.items.push(item);
                 self.message = None;
-                self.so_far.leave();
             }
             "response.refusal.delta" => self.so_far.bar(Barrier::Refusal),
             "response.output_text.annotation.added" => self.so_far.bar(Barrier::NotText),
