@@ -200,6 +200,7 @@ impl RequestGuard {
     /// Begins.
     #[must_use]
     pub fn begin(gateway: &Arc<Gateway>, request: &Arc<Inspected>) -> Self {
+        gateway.metrics.in_flight.inc();
         Self {
             gateway: Arc::clone(gateway),
             request: Arc::clone(request),
@@ -246,6 +247,7 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        self.gateway.metrics.in_flight.dec();
         if !self.settled {
             let fault = Fault::new(
                 ringmain_core::FaultClass::Cancelled,
