@@ -89,6 +89,18 @@ def test_st6_characters_cut_anywhere_arrive_whole(start_ringmain, sim, expected,
         assert "\ufffd" not in reply.body.decode()
 
 
+def test_a_request_under_way_is_counted(start_ringmain, sim):
+    sim.behave("counted", token_delay="100ms")
+    routes = [route("r", "counted/gpt-4o")]
+    gateway = start_ringmain({"providers": {"counted": provider(sim, "counted", "openai")}, "routes": routes})
+    told = lambda: send(gateway.admin, "/metrics", method="GET").body.decode()
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(chat, gateway.url, "openai", "r", stream=True)
+        poll(lambda: "ringmain_requests_in_flight 1\n" in told(), "it is counted")
+        running.result()
+    poll(lambda: "ringmain_requests_in_flight 0\n" in told(), "it has ended")
+
+
 ENDS = {"complete": {}, "failure": {"fault": "server-error"}, "timeout": {"fault": "silence"}, "cut": {"fault": "cut=3"}}
 
 

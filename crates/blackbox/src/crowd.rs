@@ -56,6 +56,8 @@ struct Half {
     other: BTreeMap<String, u64>,
     /// MiB while idle, and at the most.
     memory: (f64, f64),
+    /// The most that were under way at once when it was looked.
+    at_once: u64,
 }
 
 impl Half {
@@ -144,10 +146,11 @@ async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64, i
         });
     }
     let pace = options.pace_ms as f64;
-    let mut half = Half { late: Vec::new(), whole: 0, other: BTreeMap::new(), memory: (idle, idle) };
+    let mut half = Half { late: Vec::new(), whole: 0, other: BTreeMap::new(), memory: (idle, idle), at_once: 0 };
     loop {
         let joined = tokio::time::timeout(Duration::from_secs(1), talking.join_next()).await;
         half.memory.1 = half.memory.1.max(resident_mib(gateway.id()).unwrap_or_default());
+        half.at_once = half.at_once.max(under_way(gateway).await);
         let Ok(joined) = joined else { continue };
         let Some(joined) = joined else { break };
         let (timed, ask) = joined?;
@@ -172,6 +175,14 @@ async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64, i
     Ok(half)
 }
 
+/// Attempts under way, one for each stream, as the gateway counts them; 0 where it does not say in time.
+async fn under_way(gateway: &Gateway) -> u64 {
+    let Ok(metrics) = client::get(gateway.admin, "/metrics").await else { return 0 };
+    let text = String::from_utf8_lossy(&metrics.body).into_owned();
+    let gauges = text.lines().filter(|line| line.starts_with("ringmain_attempts_in_flight{"));
+    gauges.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
 fn ask(model: &str, number: u64) -> Ask {
     let text = format!("stream {number}");
     Ask { dialect: Dialect::OpenAiChat, model: model.to_owned(), text, stream: true }
@@ -193,7 +204,6 @@ impl Half {
 }
 
 fn say(options: &Options, half: &Half, steady: u64, stalled: u64) {
-    let all = steady + stalled;
     println!(
         "{steady} streams of {} words, {} ms between them, and {stalled} stalled ones: {} whole",
         options.words, options.pace_ms, half.whole
@@ -206,8 +216,8 @@ fn say(options: &Options, half: &Half, steady: u64, stalled: u64) {
         half.quantile(1.0)
     );
     let (idle, most) = half.memory;
-    let each = (most - idle) * 1024.0 / all as f64;
-    println!("  memory: {idle:.1} MiB idle, {most:.1} MiB at the most, {each:.1} KiB a stream");
+    let (each, at_once) = ((most - idle) * 1024.0 / half.at_once.max(1) as f64, half.at_once);
+    println!("  memory: {idle:.1} MiB idle, {most:.1} MiB at the most, {each:.1} KiB for each of {at_once} at once");
     for (what, count) in &half.other {
         println!("  {count}: {what}");
     }

@@ -31,8 +31,7 @@ pub(crate) fn estimate(request: &Inspected, target: &Target) -> Result<Arrived, 
     }
     let tokens = shared::estimate::of_request(decoded);
     let losses = match request.route.on_loss {
-        OnLoss::Allow => Vec::new(),
-        OnLoss::Warn => vec![Loss::approximated(counting.field())],
+        OnLoss::Allow | OnLoss::Warn => vec![Loss::approximated(counting.field())],
         OnLoss::Reject => {
             let message = format!("{} has no way to count tokens, and this route takes no estimates", target.name);
             let fault = Fault::new(FaultClass::BadRequest, Origin::Gateway, Phase::Before, message);

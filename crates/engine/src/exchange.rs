@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use ringmain_config::OnLoss;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::continuation::Form;
 use ringmain_dialects::provenance::Maker;
@@ -244,7 +243,7 @@ impl Job {
         let courier = Courier::of(self, self.rendered.relayed, self.rendered.decode_fault);
         let performed = work.perform(&courier, &self.request).await?;
         let mut losses = std::mem::take(&mut self.rendered.losses);
-        losses.extend(performed.losses.into_iter().filter(|_| self.request.route.on_loss != OnLoss::Allow));
+        losses.extend(performed.losses);
         Ok(Arrived {
             status: StatusCode::OK,
             headers: courier.take_headers(),

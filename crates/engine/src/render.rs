@@ -144,9 +144,6 @@ fn bearable(request: &Inspected, target: &Target, mut losses: Vec<Loss>) -> Resu
         let fields: Vec<_> = losses.iter().map(|loss| loss.field.as_str()).collect();
         return Err(cannot(format!("{} cannot be carried to {}", fields.join(", "), target.name)));
     }
-    if request.route.on_loss == OnLoss::Allow {
-        losses.clear();
-    }
     Ok(losses)
 }
 

@@ -254,6 +254,7 @@ impl RequestGuard {
     /// Begins.
     #[must_use]
     pub fn begin(gateway: &Arc<Gateway>, request: &Arc<Inspected>, grant: Option<Grant>) -> Self {
+        gateway.metrics.in_flight.inc();
         Self {
             gateway: Arc::clone(gateway),
             request: Arc::clone(request),
@@ -315,6 +316,7 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        self.gateway.metrics.in_flight.dec();
         if !self.settled {
             let fault = Fault::new(
                 FaultClass::Cancelled,
