@@ -92,20 +92,14 @@ impl Origin {
         (self.secure, self.port) == (other.secure, other.port) && self.host.eq_ignore_ascii_case(&other.host)
     }
 
-    /// Is it the same host, or a sibling of it under one domain (`api.us1.bfl.ai` beside `api.bfl.ai`)? A credential may
-    /// follow there.
+    /// Is it the same host, or below the domain that is `other` without its `api.` (`api.us1.bfl.ai` beside `api.bfl.ai`)?
+    /// A credential may follow there.
     #[must_use]
     pub fn is_beside(&self, other: &Self) -> bool {
-        let domain = |host: &str| {
-            let mut labels = host.rsplit('.');
-            let (last, second) = (labels.next()?.to_ascii_lowercase(), labels.next()?.to_ascii_lowercase());
-            // A second level that is a registry's (`co.uk`) or an address has no siblings.
-            (second.len() > 3 || last.len() > 2).then_some(format!("{second}.{last}"))
-        };
-        let named = self.host.parse::<std::net::IpAddr>().is_err();
-        self.is_same_host(other)
-            || (self.secure && self.port == 443 && named && domain(&self.host).is_some())
-                && domain(&self.host) == domain(&other.host)
+        let (host, own) = (self.host.to_ascii_lowercase(), other.host.to_ascii_lowercase());
+        let domain = own.strip_prefix("api.").unwrap_or(&own);
+        let is_below = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        self.is_same_host(other) || (self.secure && self.port == 443 && other.secure && is_below)
     }
 
     /// The same, with certificates that are trusted there beside the usual ones.
