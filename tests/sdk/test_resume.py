@@ -73,7 +73,8 @@ def gateway(shared_ringmains, sim):
         for second in VENDORS:
             name = f"{first}-then-{second}"
             routes.append(route(name, dies(first, name, "cut=7"), target(second)))
-        routes.append(route(f"{first}-guess", dies(first, "guess", "cut=2"), "openai/gpt-4o"))
+        for what in ("calls", "json"):
+            routes.append(route(f"{first}-{what}", dies(first, what, "cut=2"), "openai/gpt-4o"))
         name = f"{first}-more"
         routes.append(route(name, dies(first, name, "cut=7"), target("anthropic")))
     firsts = dies("openai", "three", "cut=3"), dies("gemini", "three", "cut=4")
@@ -194,10 +195,14 @@ def test_where_nobody_goes_on_the_error_names_the_cut(gateway, expected, dialect
 def test_tool_calls_and_json_are_not_guessed_at(gateway, sim, sdk, first):
     client = asks(sdk, gateway)
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
-    for turns, wish in [("call:1", {"tools": TOOLS_OFFERED, "tool_choice": "any"}), ("hello", {"schema": schema})]:
+    wishes = [
+        ("calls", "call:1", {"tools": TOOLS_OFFERED, "tool_choice": "any"}),
+        ("json", "hello", {"schema": schema}),
+    ]
+    for what, turns, wish in wishes:
         sim.forget()
         with pytest.raises((client.errors.APIError, AssertionError)):
-            client.ask(f"{first}-guess", turns, stream=True, **wish)
+            client.ask(f"{first}-{what}", turns, stream=True, **wish)
         assert len(sim.received()) == 1, "nobody else was asked"
 
 
