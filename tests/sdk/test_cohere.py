@@ -289,7 +289,7 @@ def test_what_others_ask_for_is_said_in_cohere(sim, gateway):
         tools=[{"type": "function", "function": {"name": "f", "strict": True, "parameters": SCHEMA}}],
     )
     lost = set(answer.headers["x-ringmain-loss"].split(","))
-    assert lost == {"messages[0].name", "temperature", "top_p", "user", "logit_bias"}
+    assert lost == {"messages[1].name", "temperature", "top_p", "user", "logit_bias"}
     body = json.loads(sim.received("cohere")[-1]["body"])
     assert (body["p"], body["temperature"], body["strict_tools"]) == (0.99, 1.0, True)
     assert body["messages"][0] == {"role": "system", "content": "be brief"}

@@ -31,9 +31,10 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
-    /// A number of at least 1; above the longest page, the longest page.
-    fn size(&self, name: &str, default: usize) -> Result<usize, String> {
-        let Some(text) = self.get(name) else { return Ok(default) };
+    /// A number of at least 1; above the longest page, the longest page. Who names none gets that too: the list is short, and
+    /// not every SDK asks for a second page.
+    fn size(&self, name: &str) -> Result<usize, String> {
+        let Some(text) = self.get(name) else { return Ok(MOST) };
         // Cohere's SDK writes it as a decimal fraction.
         let size = text.strip_suffix(".0").unwrap_or(text).parse::<usize>().ok().filter(|size| *size > 0);
         size.map(|size| size.min(MOST)).ok_or_else(|| format!("{name}: expected a whole number from 1 to {MOST}"))
@@ -50,14 +51,14 @@ pub(super) fn list(dialect: Dialect, listed: Listed, query: &Query) -> Result<Va
     match dialect {
         Dialect::AnthropicMessages => anthropic(&listed, query),
         Dialect::Gemini => {
-            let (page, next) = after(&listed, query.get("pageToken"), query.size("pageSize", 50)?);
+            let (page, next) = after(&listed, query.get("pageToken"), query.size("pageSize")?);
             Ok(with_token(json!({ "models": values(dialect, &page) }), "nextPageToken", next))
         }
         Dialect::CohereV2 => {
             let wanted = query.get("endpoint");
             let fits = |entry: &Entry| wanted.is_none_or(|wanted| shapes::endpoint(entry) == Some(wanted));
             let listed: Listed = listed.into_iter().filter(|(_, entry)| fits(entry)).collect();
-            let (page, next) = after(&listed, query.get("page_token"), query.size("page_size", 20)?);
+            let (page, next) = after(&listed, query.get("page_token"), query.size("page_size")?);
             Ok(with_token(json!({ "models": values(dialect, &page) }), "next_page_token", next))
         }
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::BedrockConverse => {
@@ -68,7 +69,7 @@ pub(super) fn list(dialect: Dialect, listed: Listed, query: &Query) -> Result<Va
 }
 
 fn anthropic(listed: &Listed, query: &Query) -> Result<Value, String> {
-    let size = query.size("limit", 20)?;
+    let size = query.size("limit")?;
     let (page, has_more) = match (query.get("before_id"), query.get("after_id")) {
         (Some(_), Some(_)) => return Err("before_id: cannot be together with after_id".to_owned()),
         (Some(before), None) => {
