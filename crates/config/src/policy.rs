@@ -76,6 +76,7 @@ impl Config {
             breaker: settings.breaker,
             timeouts: settings.timeouts,
             on_refusal: settings.on_refusal,
+            mixes_vectors: settings.mixes_vectors,
         };
         RoutePolicy { policy, places }
     }

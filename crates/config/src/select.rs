@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringmain_catalog::Catalog;
 use ringmain_core::RequestFacts;
@@ -15,6 +16,11 @@ const NEAREST: usize = 3;
 const ALIKE: f64 = 0.7;
 /// The most characters of a caller's model name that a message repeats.
 const SHOWN: usize = 100;
+
+/// The name of what is passed through, in place of a route's and a model's.
+const PASSED: &str = "passthrough";
+/// What a large file may take.
+const LONG: Duration = Duration::from_secs(60 * 60);
 
 /// What may serve a request.
 #[derive(Debug, Clone)]
@@ -123,6 +129,23 @@ impl Config {
             }
         }
         all
+    }
+
+    /// What serves a request that is passed through to a provider: the provider alone, once, with time for a long body.
+    #[must_use]
+    pub fn passed_to(&self, provider: &str) -> Option<Selection> {
+        let (index, _) = self.provider(provider)?;
+        let why = format!("the request's path names the provider `{provider}`");
+        let target = RouteTarget::new(index, PASSED.to_owned());
+        let mut selection = self.without_route(PASSED, Via::Direct, vec![target], why);
+        let mut settings = Settings::clone(&selection.settings);
+        let timeouts = &mut settings.timeouts;
+        timeouts.race_after = None;
+        timeouts.first_token = timeouts.first_token.max(LONG);
+        timeouts.total = timeouts.total.max(LONG);
+        (settings.attempts, settings.hedge, settings.shift) = (1, None, None);
+        selection.settings = Arc::new(settings);
+        Some(selection)
     }
 
     fn of_route(&self, index: usize, model: &str) -> Option<Selection> {

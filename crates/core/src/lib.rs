@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod price;
 pub mod seed;
 pub mod shape;
+pub mod space;
 pub mod time;
 pub mod usage;
 
@@ -26,5 +27,6 @@ pub use outcome::{Outcome, Timings};
 pub use price::{ImagePrice, LongContext, Price, TokenPrices};
 pub use seed::Seed;
 pub use shape::Shape;
+pub use space::embedding_space;
 pub use time::{Now, Tick, WallTime};
 pub use usage::{Quality, Units, Usage};

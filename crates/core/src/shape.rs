@@ -32,15 +32,11 @@ pub enum Shape {
     Voyage,
     /// Jina AI.
     Jina,
-    /// Deepgram.
-    Deepgram,
-    /// ElevenLabs.
-    ElevenLabs,
 }
 
 impl Shape {
     /// Every shape.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 10] = [
         Self::OpenAi,
         Self::Stability,
         Self::Bedrock,
@@ -51,8 +47,6 @@ impl Shape {
         Self::Cohere,
         Self::Voyage,
         Self::Jina,
-        Self::Deepgram,
-        Self::ElevenLabs,
     ];
 
     /// The name in catalog files and logs.
@@ -69,8 +63,6 @@ impl Shape {
             Self::Cohere => "cohere",
             Self::Voyage => "voyage",
             Self::Jina => "jina",
-            Self::Deepgram => "deepgram",
-            Self::ElevenLabs => "elevenlabs",
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Accepted {
     pub stream: Option<bool>,
     /// How a stream is delimited.
     pub framing: Framing,
+    /// What is heard is to be told in English.
+    pub translates: bool,
 }
 
 /// Reads method and path.
@@ -25,7 +27,14 @@ pub struct Accepted {
 /// 404 for a path nobody serves, 405 for a wrong method, 501 for an operation that is not available yet; with the dialect
 /// the path belongs to.
 pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accepted, Box<Refused>> {
-    let plain = |operation, dialect| Accepted { operation, dialect, model: None, stream: None, framing: Framing::Sse };
+    let plain = |operation, dialect| Accepted {
+        operation,
+        dialect,
+        model: None,
+        stream: None,
+        framing: Framing::Sse,
+        translates: false,
+    };
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
     let cohere = |operation| plain(operation, Dialect::CohereV2);
     let accepted = match path {
@@ -40,6 +49,9 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/embeddings" => openai(Operation::Embeddings),
         "/v1/images/generations" => openai(Operation::Images),
         "/v1/images/edits" => openai(Operation::ImageEdits),
+        "/v1/audio/speech" => openai(Operation::Speech),
+        "/v1/audio/transcriptions" => openai(Operation::Transcription),
+        "/v1/audio/translations" => Accepted { translates: true, ..openai(Operation::Transcription) },
         "/v1/moderations" => openai(Operation::Moderation),
         "/v1/models" => openai(Operation::Models),
         "/v1beta/models" => plain(Operation::Models, Dialect::Gemini),
@@ -85,6 +97,7 @@ fn gemini(path: &str, query: Option<&str>) -> Option<Accepted> {
         model: Some(unescape(model)),
         stream: Some(stream),
         framing: if sse { Framing::Sse } else { Framing::JsonArray },
+        translates: false,
     })
 }
 
@@ -103,6 +116,7 @@ fn bedrock(path: &str) -> Option<Accepted> {
         model: Some(unescape(model)),
         stream: Some(stream),
         framing: Framing::EventStream,
+        translates: false,
     })
 }
 
@@ -125,11 +139,9 @@ fn unescape(text: &str) -> String {
 }
 
 /// Paths of the data plane that are promised and not served yet.
-const LATER: [(&str, Dialect); 6] = [
+const LATER: [(&str, Dialect); 4] = [
     ("/v1/responses/", Dialect::OpenAiResponses),
-    ("/v1/audio/", Dialect::OpenAiChat),
     ("/model/", Dialect::BedrockConverse),
-    ("/providers/", Dialect::OpenAiChat),
     ("/v1/completions", Dialect::OpenAiChat),
     ("/v1/files", Dialect::OpenAiChat),
 ];

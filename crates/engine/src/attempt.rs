@@ -267,7 +267,7 @@ impl Attempts<'_> {
         match result {
             Ok(arrived) => {
                 runner.attempt.limits = arrived.limits;
-                runner.attempt.committed(matches!(arrived.body, Answer::Live(_)));
+                runner.attempt.committed(!matches!(arrived.body, Answer::Plain(..)));
                 self.guard.target = Some(Arc::clone(runner.attempt.target()));
                 // Who was late and then beaten has failed as surely as who never answers; a rival that only lost has not.
                 for loser in self.running.iter_mut().filter(|loser| loser.late) {

@@ -17,7 +17,8 @@ use crate::classify;
 use crate::inspect::Inspected;
 use crate::limits;
 use crate::live::Live;
-use crate::operations::{Courier, Work};
+use crate::operations::{self, Body, Courier, Work};
+use crate::passthrough::Flow;
 use crate::render::{Rendered, render};
 use crate::secret::Secret;
 use crate::sign::Signer;
@@ -59,12 +60,16 @@ pub struct Arrived {
     pub limits: Option<Limits>,
 }
 
-/// The two forms of an answer.
+/// The forms of an answer.
 pub enum Answer {
     /// All there.
     Plain(Bytes, Option<Usage>),
     /// Coming; held at its first useful token.
     Live(Box<Live>),
+    /// Coming, and nobody looks at it.
+    Raw(Box<Flow>, Option<Usage>),
+    /// The connection has left HTTP.
+    Tunnel(Box<AnswerBody>),
 }
 
 /// An attempt that failed before anything was with the caller.
@@ -144,6 +149,9 @@ impl Job {
     }
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
+        if self.request.passing.is_some() {
+            return self.pass().await;
+        }
         if let Some(work) = self.rendered.work.take() {
             return self.perform(work).await;
         }
@@ -176,14 +184,17 @@ impl Job {
 
     /// An operation that is an exchange of its own.
     async fn perform(&mut self, work: Work) -> Result<Arrived, Failed> {
-        let courier = Courier::of(self, self.rendered.relayed, self.rendered.decode_fault);
+        let courier = Courier::of(self, self.rendered.relayed, self.rendered.errors);
         let performed = work.perform(&courier, &self.request).await?;
         let mut losses = std::mem::take(&mut self.rendered.losses);
         losses.extend(performed.losses.into_iter().filter(|_| self.request.route.on_loss != OnLoss::Allow));
         Ok(Arrived {
             status: StatusCode::OK,
             headers: courier.take_headers(),
-            body: Answer::Plain(performed.body, performed.usage),
+            body: match performed.body {
+                Body::Whole(bytes) => Answer::Plain(bytes, performed.usage),
+                Body::Flow(flow) => Answer::Raw(flow, performed.usage),
+            },
             relayed: performed.relayed,
             losses,
             limits: courier.limits(),
@@ -289,7 +300,8 @@ impl Job {
         let bytes = collect(&mut body, ANSWER_MAX).await?;
         let codec = self.codec()?;
         if self.request.facts.operation != Operation::Chat {
-            return Ok(Answer::Plain(self.other_operation(head, bytes)?, None));
+            let (bytes, usage) = self.other_operation(head, bytes)?;
+            return Ok(Answer::Plain(bytes, usage));
         }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
@@ -346,7 +358,7 @@ impl Job {
     }
 
     /// Embeddings, images, moderations, counts of tokens: JSON that is not an error and not nothing.
-    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<Bytes, Fault> {
+    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<(Bytes, Option<Usage>), Fault> {
         let object = ringmain_wire::json::Object::parse(&bytes)
             .map_err(|error| classify::protocol("the provider's answer is unreadable", error.to_string()))?;
         let has = |key| object.get(key).is_some_and(|value| !matches!(value.get(), "null" | "[]"));
@@ -355,7 +367,8 @@ impl Job {
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
         if ["data", "results", "embeddings", "input_tokens", "inputTokens", "totalTokens"].into_iter().any(has) {
-            Ok(bytes)
+            let usage = operations::counted(self.request.facts.operation, &object);
+            Ok((bytes, usage))
         } else {
             Err(classify::empty())
         }

@@ -18,6 +18,7 @@ use crate::gateway::Gateway;
 use crate::keys::Caller;
 use crate::marks::marks;
 use crate::operations::{self, Asked};
+use crate::passthrough::Passing;
 use crate::route::{Chosen, Route};
 use crate::trace::Trace;
 
@@ -59,6 +60,10 @@ pub struct Inspected {
     pub decoded: OnceLock<Result<ir::Request, Malformed>>,
     /// The request came as a form; the document then holds its texts.
     pub form: Option<Form>,
+    /// What is heard is to be told in English.
+    pub translates: bool,
+    /// The request is passed through as it comes.
+    pub passing: Option<Passing>,
     /// The decoded request of another operation than chat, made once.
     pub asked: OnceLock<Option<Result<Asked, Malformed>>>,
 }
@@ -118,6 +123,7 @@ pub fn inspect(
         model_in_body,
         include_usage: read.include_usage,
         framing: accepted.framing,
+        translates: accepted.translates,
         route,
         why,
         seed: Seed::of_request(gateway.seed, id.0),
@@ -125,11 +131,44 @@ pub fn inspect(
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form,
+        passing: None,
         asked: OnceLock::new(),
     })
 }
 
 impl Inspected {
+    /// A request with a route, and nothing else known of it.
+    pub(crate) fn bare(
+        id: RequestId,
+        started: Tick,
+        headers: HeaderMap,
+        document: Document,
+        facts: RequestFacts,
+        chosen: Chosen,
+        deadline: Tick,
+    ) -> Self {
+        Self {
+            id,
+            started,
+            headers,
+            document,
+            facts,
+            model_in_body: false,
+            include_usage: false,
+            framing: Framing::Sse,
+            route: chosen.route,
+            why: chosen.why,
+            seed: Seed(0),
+            deadline,
+            trace: Mutex::default(),
+            decoded: OnceLock::new(),
+            form: None,
+            passing: None,
+            translates: false,
+            asked: OnceLock::new(),
+        }
+    }
+
     /// What is decided and done for it. Held for a moment at a time, by the one thread that serves it.
     pub fn trace(&self) -> MutexGuard<'_, Trace> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
@@ -204,7 +243,7 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
 }
 
 /// `x-ringmain-timeout: 20s`
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
+pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
     let Some(value) = headers.get(&TIMEOUT) else { return Ok(None) };
     let parsed = value.to_str().ok().and_then(ringmain_core::time::parse_duration);
     let timeout = parsed.filter(|timeout| !timeout.is_zero());
@@ -213,7 +252,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
 }
 
 /// `x-ringmain-tag: team=search,stage=prod`. What the caller's key says of a tag stands above it.
-fn tags(headers: &HeaderMap, caller: &Caller) -> Vec<(String, String)> {
+pub(crate) fn tags(headers: &HeaderMap, caller: &Caller) -> Vec<(String, String)> {
     let values = headers.get_all(&TAG).iter().filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(',')).filter_map(|pair| pair.split_once('='));
     let own = caller.key().map(|key| key.tags.as_slice()).unwrap_or_default();

@@ -22,6 +22,7 @@ pub mod live;
 pub mod marks;
 pub mod models;
 pub mod operations;
+pub mod passthrough;
 pub mod read;
 pub mod records;
 pub mod relay;
@@ -40,5 +41,6 @@ pub mod trace;
 pub mod writer;
 
 pub use gateway::Gateway;
+pub use passthrough::Tunnel;
 pub use reply::{BrokenOff, ReplyBody};
 pub use serve::serve;

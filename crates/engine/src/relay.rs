@@ -14,6 +14,7 @@ use crate::attempt::{Lost, Won};
 use crate::exchange::{Answer, Arrived, ProviderReply};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
+use crate::passthrough::{Raw, Tunnel};
 use crate::reply::{self, Account, ReplyBody};
 use crate::settle::RequestGuard;
 
@@ -42,7 +43,9 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
     let Arrived { status, headers, body, relayed, losses, .. } = arrived;
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
-    if relayed {
+    if request.passing.is_some() {
+        *response.headers_mut() = headers;
+    } else if relayed {
         *response.headers_mut() = passed_on(headers);
     }
     if request.facts.stream {
@@ -66,6 +69,16 @@ pub fn won(won: Won, request: &Inspected, mut guard: RequestGuard) -> Response<R
             attempt.served();
             guard.ended(None);
             ReplyBody::whole(bytes)
+        }
+        Answer::Raw(flow, usage) => {
+            attempt.usage = usage;
+            let length = response.headers_mut().remove(CONTENT_LENGTH);
+            let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+            ReplyBody::Raw(Box::new(Raw::new(*flow, length, attempt, guard)))
+        }
+        Answer::Tunnel(body) => {
+            Tunnel::new(*body, attempt, guard).put(&mut response);
+            ReplyBody::Whole(None)
         }
         Answer::Live(mut live) => {
             live.commit(attempt, guard);
@@ -107,7 +120,10 @@ fn is_providers_own(fault: &Fault) -> bool {
 fn provider_error(reply: ProviderReply, fault: &Fault, account: &Account<'_>) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::whole(reply.body));
     *response.status_mut() = reply.status;
+    let encoding = reply.headers.get(CONTENT_ENCODING).cloned();
     *response.headers_mut() = passed_on(reply.headers);
+    // Nobody asked for another encoding but the caller.
+    response.headers_mut().extend(encoding.map(|value| (CONTENT_ENCODING, value)));
     if let Some(wait) = fault.retry_after {
         response.headers_mut().entry(http::header::RETRY_AFTER).or_insert_with(|| reply::retry_after(wait));
     }

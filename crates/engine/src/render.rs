@@ -15,12 +15,13 @@ use bytes::Bytes;
 use http::Uri;
 use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
-use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase, Shape};
 use ringmain_dialects::{Loss, LossKind, registry};
 use ringmain_wire::json::{Document, Edit};
 
 use crate::inspect::Inspected;
-use crate::operations::{self, DecodeFault, Work};
+use crate::operations::{self, Errors, Work};
+use crate::passthrough;
 use crate::target::Target;
 use quirks::Asked;
 
@@ -43,8 +44,17 @@ pub struct Rendered {
     pub losses: Vec<Loss>,
     /// What is to be done instead of sending the parts, where an operation is an exchange of its own.
     pub work: Option<Work>,
-    /// What an error answer means there.
-    pub decode_fault: DecodeFault,
+    /// In whose words errors are there.
+    pub errors: Errors,
+}
+
+impl Rendered {
+    /// Nothing but a place and how to be let in there.
+    pub(crate) fn bare(uri: Uri, auth: Auth) -> Self {
+        let errors = Errors { operation: Operation::Passthrough, shape: Shape::OpenAi };
+        let (parts, losses) = (Vec::new(), Vec::new());
+        Self { parts, uri, dialect: None, relayed: true, auth, strip_usage: false, losses, work: None, errors }
+    }
 }
 
 /// Renders the request for `target`.
@@ -52,6 +62,9 @@ pub struct Rendered {
 /// # Errors
 /// The target cannot be told this (a 400 naming the field); another one may.
 pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
+    if let Some(passing) = &request.passing {
+        return passthrough::render(passing, target);
+    }
     let facts = &request.facts;
     let endpoint = target
         .endpoint(facts.operation, facts.dialect)
@@ -59,9 +72,10 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let path = target.provider.origin.path(&endpoint.path_for(&target.name.model, facts.stream));
     let uri = path.parse().map_err(|_| cannot(format!("model: {} cannot stand in a URL", target.name)))?;
     let auth = target.provider.kind.auth_at(endpoint).clone();
+    let errors = Errors { operation: facts.operation, shape: endpoint.shape };
     if let Some((work, losses)) = operations::plan(request, target, endpoint)? {
         let losses = bearable(request, target, losses)?;
-        let (parts, decode_fault) = (Vec::new(), operations::decode_fault(facts.operation));
+        let parts = Vec::new();
         let (dialect, relayed, strip_usage) = (None, false, false);
         return Ok(Rendered {
             parts,
@@ -97,8 +111,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let losses = bearable(request, target, losses)?;
     let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
     let work = operations::as_it_is(request, target, endpoint, &parts);
-    let decode_fault = operations::decode_fault(facts.operation);
-    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, decode_fault })
+    Ok(Rendered { parts, uri, dialect, relayed, auth, strip_usage, losses, work, errors })
 }
 
 /// What is lost, as the caller is to be told of it.

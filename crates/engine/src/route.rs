@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use ringmain_config::OnLoss;
-use ringmain_core::RequestFacts;
+use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::record::Known;
 use ringmain_routing::{Policy, Reason, View};
 use ringmain_telemetry::RouteMeter;
@@ -35,6 +35,9 @@ pub struct Route {
 impl Route {
     /// Tells the view which targets do not serve the operation in any dialect we could ask them in.
     pub fn exclude_unserved(&self, facts: &RequestFacts, view: &mut View) {
+        if facts.operation == Operation::Passthrough {
+            return;
+        }
         for (at, target) in self.targets.iter().enumerate() {
             if target.endpoint(facts.operation, facts.dialect).is_none() {
                 view.exclude(at, Reason::Unserved);

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use ringmain_core::{Operation, RequestId};
+use ringmain_core::{Dialect, Operation, RequestId};
 use ringmain_upstream::Upstream;
 
 use crate::accept::{Refused, accept};
 use crate::attempt::attempt;
 use crate::gateway::Gateway;
-use crate::inspect::inspect;
+use crate::inspect::{Inspected, inspect};
+use crate::passthrough;
 use crate::read::read;
 use crate::reply::{Account, ReplyBody};
 use crate::settle::RequestGuard;
@@ -21,7 +22,8 @@ use crate::{models, relay, reply};
 /// Serves one request of the data plane. Never fails: what goes wrong is an answer in the caller's dialect.
 pub async fn serve<B>(gateway: &Arc<Gateway>, upstream: &Upstream, request: Request<B>) -> Response<ReplyBody>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let id = gateway.next_id();
     match answer(gateway, upstream, request, id).await {
@@ -47,10 +49,18 @@ async fn answer<B>(
     id: RequestId,
 ) -> Result<Response<ReplyBody>, Box<Refused>>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let started = gateway.clock.now().mono;
     let (head, body) = request.into_parts();
+    if let Some(place) = passthrough::place(head.uri.path(), head.uri.query()) {
+        let refuse = |fault| Box::new(Refused { dialect: Dialect::OpenAiChat, fault, allow: None });
+        identify(&head.headers, gateway.caller_secret().as_deref()).map_err(refuse)?;
+        let place = place.map_err(refuse)?;
+        let passed = passthrough::inspect(gateway, id, started, head, body, place).await.map_err(refuse)?;
+        return Ok(try_targets(gateway, upstream, passed).await);
+    }
     let accepted = accept(&head.method, head.uri.path(), head.uri.query())?;
     let dialect = accepted.dialect;
     let refuse = |fault| Box::new(Refused { dialect, fault, allow: None });
@@ -61,10 +71,15 @@ where
     }
     let body = read(body, gateway.max_body()).await.map_err(refuse)?;
     let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
+    Ok(try_targets(gateway, upstream, inspected).await)
+}
+
+/// The stages from the first target on.
+async fn try_targets(gateway: &Arc<Gateway>, upstream: &Upstream, inspected: Inspected) -> Response<ReplyBody> {
     let inspected = Arc::new(inspected);
     let mut guard = RequestGuard::begin(gateway, &inspected);
-    Ok(match attempt(gateway, upstream, &inspected, &mut guard).await {
+    match attempt(gateway, upstream, &inspected, &mut guard).await {
         Ok(won) => relay::won(won, &inspected, guard),
         Err(lost) => relay::lost(gateway, *lost, &inspected, guard),
-    })
+    }
 }

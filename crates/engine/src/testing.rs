@@ -156,6 +156,7 @@ fn policy(candidates: Vec<Candidate>) -> Policy {
             total: seconds(600),
         },
         on_refusal: OnRefusal::Return,
+        mixes_vectors: false,
     }
 }
 
@@ -204,6 +205,8 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
         form: None,
+        passing: None,
+        translates: false,
         asked: OnceLock::new(),
     }
 }

@@ -45,6 +45,7 @@ pub(crate) enum Endpoint {
     GeminiCountTokens,
     CohereChat,
     CohereEmbed,
+    GeminiEmbed,
     Rerank,
     Converse,
     ConverseStream,
@@ -70,7 +71,7 @@ impl Endpoint {
     pub(crate) const fn vendor(self) -> Vendor {
         match self {
             Self::Messages | Self::CountTokens => Vendor::Anthropic,
-            Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens => Vendor::Gemini,
+            Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens | Self::GeminiEmbed => Vendor::Gemini,
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Media(Media::Invoke) => Vendor::Bedrock,
@@ -169,6 +170,7 @@ fn gemini(path: &str) -> Option<(Endpoint, &str)> {
         "generateContent" => Endpoint::Generate,
         "streamGenerateContent" => Endpoint::StreamGenerate,
         "countTokens" => Endpoint::GeminiCountTokens,
+        "batchEmbedContents" => Endpoint::GeminiEmbed,
         _ => return None,
     };
     Some((endpoint, model))

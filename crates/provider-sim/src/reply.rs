@@ -18,8 +18,8 @@ use crate::text::{answer_words, reasoning_words};
 
 pub(crate) use cache::Templates;
 pub(crate) use extras::{
-    bedrock_count_tokens, cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations,
-    rerank, spoil_images,
+    bedrock_count_tokens, bedrock_embed, cohere_embed, count_tokens, embeddings, gemini_count_tokens, gemini_embed,
+    images, models, moderations, rerank, spoil_images,
 };
 pub(crate) use message::{event, exception};
 pub(crate) use png::rectangle as png;

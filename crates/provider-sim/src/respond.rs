@@ -190,6 +190,10 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
         }
         Endpoint::CohereChat => chat(ask::cohere(body)),
         Endpoint::CohereEmbed => named(reply::cohere_embed(body, state.id())),
+        Endpoint::GeminiEmbed => named(reply::gemini_embed(body).map(|answer| (model(), answer))),
+        Endpoint::Media(media::Media::Invoke) if model().contains("embed") => {
+            named(reply::bedrock_embed(body, &model()).map(|answer| (model(), answer)))
+        }
         Endpoint::Rerank => named(reply::rerank(body, state.id())),
         Endpoint::Converse => chat(ask::bedrock(body, model(), false)),
         Endpoint::ConverseStream => chat(ask::bedrock(body, model(), true)),

@@ -9,7 +9,7 @@
 //!
 //! After a provider has said that a prompt is too long, only larger windows are asked; see `step/choose.rs`.
 
-use ringmain_core::{Capabilities, Operation, RequestFacts};
+use ringmain_core::{Capabilities, Operation, RequestFacts, embedding_space};
 
 use crate::health::quota::Need;
 use crate::{Candidate, Pace, Policy, Reason, Standing, View};
@@ -34,8 +34,10 @@ pub(crate) fn need(facts: &RequestFacts, pace: &Pace) -> Need {
 }
 
 /// What the candidates of a policy could hold of a request, at the most.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Largest {
+    /// The one space vectors may be in, where that matters.
+    space: Option<String>,
     /// The largest window, if the prompt seems too long for every candidate.
     prompt: Option<u64>,
     /// One of them holds prompt and answer.
@@ -44,9 +46,10 @@ pub(crate) struct Largest {
 
 /// Looks at those that could otherwise serve the request.
 pub(crate) fn largest(policy: &Policy, facts: &RequestFacts, view: &View) -> Largest {
+    let space = space(policy, facts);
     let (mut window, mut holds_prompt, mut holds_both) = (None, false, false);
     for (at, candidate) in policy.candidates.iter().enumerate() {
-        if never(candidate, facts, standing(view, at)).is_some() {
+        if never(candidate, facts, standing(view, at), space.as_deref()).is_some() {
             continue;
         }
         match candidate.context_window {
@@ -57,7 +60,18 @@ pub(crate) fn largest(policy: &Policy, facts: &RequestFacts, view: &View) -> Lar
             }
         }
     }
-    Largest { prompt: if holds_prompt { None } else { window }, holds_both }
+    Largest { space, prompt: if holds_prompt { None } else { window }, holds_both }
+}
+
+/// The space in which this request's vectors are to be: of the model it names where that is one of the candidates', else of
+/// the first candidate. Never of whoever happens to be well: vectors of an outage would not be found again after it.
+fn space(policy: &Policy, facts: &RequestFacts) -> Option<String> {
+    if facts.operation != Operation::Embeddings || policy.mixes_vectors {
+        return None;
+    }
+    let named = embedding_space(&facts.model);
+    let spaces = || policy.candidates.iter().map(|candidate| embedding_space(&candidate.name));
+    spaces().find(|space| *space == named).or_else(|| spaces().next())
 }
 
 /// Why a candidate is not asked, if it is not. Lasting reasons first: they tell more of the request.
@@ -65,9 +79,9 @@ pub(crate) fn excluded(
     candidate: &Candidate,
     facts: &RequestFacts,
     standing: Standing,
-    largest: Largest,
+    largest: &Largest,
 ) -> Option<Reason> {
-    if let Some(reason) = never(candidate, facts, standing) {
+    if let Some(reason) = never(candidate, facts, standing, largest.space.as_deref()) {
         return Some(reason);
     }
     let window = candidate.context_window;
@@ -85,7 +99,7 @@ pub(crate) fn excluded(
 }
 
 /// Why it cannot serve this request, now or later.
-fn never(candidate: &Candidate, facts: &RequestFacts, standing: Standing) -> Option<Reason> {
+fn never(candidate: &Candidate, facts: &RequestFacts, standing: Standing, space: Option<&str>) -> Option<Reason> {
     if let Standing::Out(reason) = standing
         && reason.is_lasting()
     {
@@ -93,6 +107,9 @@ fn never(candidate: &Candidate, facts: &RequestFacts, standing: Standing) -> Opt
     }
     if candidate.out_of_region {
         return Some(Reason::OutOfRegion);
+    }
+    if space.is_some_and(|space| embedding_space(&candidate.name) != space) {
+        return Some(Reason::OtherVectors);
     }
     let lacks = lacks(candidate, facts);
     (!lacks.is_empty()).then_some(Reason::MissingCapability(lacks))

@@ -44,6 +44,8 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// What a content filter's refusal means.
     pub on_refusal: OnRefusal,
+    /// Vectors of different models may be given for requests that look alike.
+    pub mixes_vectors: bool,
 }
 
 impl Policy {

@@ -19,6 +19,7 @@ mod shares;
 mod shift;
 mod strategies;
 mod traffic;
+mod vectors;
 
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ pub(crate) fn policy(keys: &[usize]) -> Policy {
             total: secs(600),
         },
         on_refusal: OnRefusal::Return,
+        mixes_vectors: false,
     }
 }
 

@@ -119,6 +119,8 @@ pub enum Reason {
     },
     /// It is in none of the regions the route allows.
     OutOfRegion,
+    /// It is another model, whose vectors cannot be compared with those asked for.
+    OtherVectors,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
     Unserved,
 }
@@ -128,7 +130,11 @@ impl Reason {
     #[must_use]
     pub const fn is_lasting(self) -> bool {
         match self {
-            Self::MissingCapability(_) | Self::ContextTooSmall { .. } | Self::OutOfRegion | Self::Unserved => true,
+            Self::MissingCapability(_)
+            | Self::ContextTooSmall { .. }
+            | Self::OutOfRegion
+            | Self::OtherVectors
+            | Self::Unserved => true,
             Self::BreakerOpen { .. }
             | Self::HostDown { .. }
             | Self::Limited { .. }
@@ -155,6 +161,7 @@ impl Reason {
             | Self::ContextTooSmall { .. }
             | Self::ContextTight { .. }
             | Self::OutOfRegion
+            | Self::OtherVectors
             | Self::Unserved => None,
         }
     }
@@ -186,6 +193,7 @@ impl Reason {
             Self::Busy => "busy",
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
+            Self::OtherVectors => "other-vectors",
             Self::Unserved => "unserved",
         }
     }
@@ -227,6 +235,9 @@ impl fmt::Display for Reason {
                 write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
             }
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
+            Self::OtherVectors => {
+                f.write_str("another model, whose vectors cannot be compared with those of the first")
+            }
             Self::Unserved => f.write_str("does not serve this operation"),
         }
     }

@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, response};
+use http::{Request, Response, StatusCode, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use crate::body::RequestBody;
-use crate::dial::Dial;
+use crate::dial::{Dial, Io};
 use crate::error::{SendError, Stage};
 use crate::origin::Origin;
 use crate::pool::{Connection, Pool};
@@ -71,13 +72,32 @@ impl Upstream {
                 done => return done,
             }
         }
+        let connection = self.open(origin, connect).await?;
+        self.exchange(origin, connection, request(), false).await
+    }
+
+    /// Sends a request whose body can be read only once, on a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_once(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<RequestBody>,
+        connect: Duration,
+    ) -> Result<Exchange, SendError> {
+        let connection = self.open(origin, connect).await?;
+        self.exchange(origin, connection, request, false).await
+    }
+
+    async fn open(&self, origin: &Arc<Origin>, connect: Duration) -> Result<Box<Connection>, SendError> {
         let io = self.dialer.dial(origin, connect).await?;
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_MAX)
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| SendError::new(Stage::Connect, error))?;
-        self.exchange(origin, Box::new(Connection { sender, driver }), request(), false).await
+        Ok(Box::new(Connection { sender, driver }))
     }
 
     async fn exchange(
@@ -100,8 +120,12 @@ impl Upstream {
         .await
         .map_err(|error| SendError::new(Stage::Exchange, error))?;
         let (head, incoming) = response.into_parts();
-        let connection = finished.is_none().then_some(connection);
-        let body = AnswerBody { incoming, connection, pool: Arc::clone(&self.pool), origin: Arc::clone(origin) };
+        // A connection that leaves HTTP is done as one, and its socket goes on.
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let connection = (finished.is_none() || switches).then_some(connection);
+        let switched = switches && finished.is_some();
+        let body =
+            AnswerBody { incoming, connection, switched, pool: Arc::clone(&self.pool), origin: Arc::clone(origin) };
         Ok(Exchange { head, body, reused })
     }
 }
@@ -125,6 +149,8 @@ fn is_reset(error: &hyper::Error) -> bool {
 pub struct AnswerBody {
     incoming: Incoming,
     connection: Option<Box<Connection>>,
+    /// The connection has left HTTP.
+    switched: bool,
     pool: Arc<Pool>,
     origin: Arc<Origin>,
 }
@@ -174,6 +200,20 @@ impl AnswerBody {
     /// The connection broke before the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The socket of an exchange whose answer switched protocols, and what was read of it already.
+    ///
+    /// # Errors
+    /// It has none any more.
+    pub async fn into_io(mut self) -> io::Result<(Box<dyn Io>, Bytes)> {
+        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the connection is gone");
+        let mut connection = self.connection.take().ok_or_else(gone)?;
+        if !self.switched {
+            poll_fn(|cx| connection.driver.poll_without_shutdown(cx)).await.map_err(io::Error::other)?;
+        }
+        let parts = connection.driver.into_parts();
+        Ok((parts.io.into_inner(), parts.read_buf))
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {

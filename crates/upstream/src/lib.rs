@@ -19,7 +19,7 @@ mod pool;
 mod tls;
 
 pub use aws::{AwsCredentials, CredentialChain, NoCredentials, Scope, sign};
-pub use body::RequestBody;
+pub use body::{Broken, Flowing, RequestBody};
 pub use dial::{Dial, Dialed, Io, NetDialer};
 pub use error::{SendError, Stage};
 pub use exchange::{AnswerBody, Exchange, Upstream};

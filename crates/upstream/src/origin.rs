@@ -128,6 +128,14 @@ impl Origin {
         &self.authority
     }
 
+    /// The same for a path that may begin with the base URL's own: a client that was given `…/v1` says it again.
+    #[must_use]
+    pub fn path_once(&self, path: &str) -> String {
+        let again =
+            path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if again { path.to_owned() } else { self.path(path) }
+    }
+
     /// The path and query of a request: the base URL's path, then `path`.
     #[must_use]
     pub fn path(&self, path: &str) -> String {
@@ -170,7 +178,11 @@ mod tests {
         let origin = Origin::parse("https://api.openai.com/v1/").unwrap();
         assert_eq!((origin.host(), origin.port(), origin.is_secure()), ("api.openai.com", 443, true));
         assert_eq!(origin.path("/chat/completions"), "/v1/chat/completions");
+        assert_eq!(origin.path_once("/files?a=b"), "/v1/files?a=b");
+        assert_eq!(origin.path_once("/v1/files"), "/v1/files");
+        assert_eq!(origin.path_once("/v1x"), "/v1/v1x");
         let local = Origin::parse("http://[::1]:11434").unwrap();
+        assert_eq!(local.path_once("/api"), "/api");
         assert_eq!((local.host(), local.port(), local.authority()), ("::1", 11434, "[::1]:11434"));
         assert_eq!(local.path("/v1/messages"), "/v1/messages");
         for bad in ["ftp://x", "api.openai.com", "https://user:pass@host/", "https://host/?key=1", "https://"] {

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ringmain_catalog::ModelKind;
+use ringmain_core::embedding_space;
+
 use super::matching::matcher;
 use super::targets::Named;
 use crate::diagnostic::Code;
@@ -28,6 +31,7 @@ impl Resolver<'_> {
             let Some(targets) = self.targets(field, section, &shown, server) else { continue };
             self.weights(section, &targets, &settings);
             self.unused(section, &settings);
+            self.vectors(section, &targets, &settings);
             self.regions(field, section, &shown, &targets, &settings);
             settings.shift = self.shift(section, &targets, &settings);
             let matcher = section.section("match").map(matcher);
@@ -120,6 +124,27 @@ impl Resolver<'_> {
             let message = format!("no target of the route `{name}` is in the regions that may serve");
             let help = "`regions: []` lifts what `defaults` say; add a target that is in one of them";
             self.problems.error(Code::NoProviders, at.span, &at.path, message).help(help);
+        }
+    }
+
+    /// Targets whose vectors are of another model than the first's: they are asked only by callers who name that model.
+    fn vectors(&mut self, section: &Section, targets: &[Named], settings: &Settings) {
+        let Some(field) = section.get("targets").filter(|_| !settings.mixes_vectors) else { return };
+        let embeds = |named: &&Named| {
+            let kind = self.providers.get(named.target.provider).map(|provider| provider.kind.id.as_str());
+            let model = kind.and_then(|kind| self.catalog.model(kind, &named.target.model));
+            model.is_some_and(|model| model.kind == ModelKind::Embedding)
+        };
+        let all: Vec<&Named> = targets.iter().filter(embeds).collect();
+        let Some((first, others)) = all.split_first() else { return };
+        let space = embedding_space(&first.target.model);
+        for named in others.iter().filter(|named| embedding_space(&named.target.model) != space) {
+            let message = format!(
+                "`{}` does not stand in for `{}`: its vectors are of another model and cannot be compared",
+                named.written, first.written
+            );
+            let help = "write a route for each model, or `vectors: mixed` if nothing is ever searched across them";
+            self.problems.warning(Code::NoEffect, field.key_span, &field.path, message).help(help);
         }
     }
 

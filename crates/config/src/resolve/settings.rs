@@ -42,6 +42,7 @@ impl Resolver<'_> {
                 Some("next") => OnRefusal::Next,
                 _ => OnRefusal::Return,
             },
+            mixes_vectors: layers.word("vectors") == Some("mixed"),
             on_loss: match layers.word("on_loss") {
                 Some("allow") => OnLoss::Allow,
                 Some("reject") => OnLoss::Reject,

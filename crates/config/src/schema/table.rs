@@ -282,6 +282,12 @@ pub(crate) static DEFAULTS: &[Setting] = &[
         "A content filter's refusal is the answer, or `next` asks another target.",
     ),
     now(
+        "vectors",
+        Shape::Words(&[word("same-model"), word("mixed")]),
+        "same-model",
+        "Embeddings: only targets of the model that was asked for (else of the first target's), or `mixed` for any.",
+    ),
+    now(
         "on_loss",
         Shape::Words(&[word("allow"), word("warn"), word("reject")]),
         "warn",

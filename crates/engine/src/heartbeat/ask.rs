@@ -148,6 +148,8 @@ fn request(route: &Arc<Route>, model: &str, now: Now) -> Option<Inspected> {
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form: None,
+        passing: None,
+        translates: false,
         asked: OnceLock::new(),
     })
 }

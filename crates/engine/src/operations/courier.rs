@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Request};
-use ringmain_core::{FaultClass, WallTime};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use ringmain_core::{Fault, FaultClass, Operation, Shape, WallTime};
 use ringmain_operations::talk::{Call, Payload, Reply, Talk, To, Turn};
 use ringmain_routing::Limits;
-use ringmain_upstream::{AwsCredentials, Exchange, Origin, RequestBody, Upstream};
+use ringmain_upstream::{AnswerBody, AwsCredentials, Exchange, Origin, RequestBody, Upstream};
 
 use crate::classify;
 use crate::exchange::{AGENT, ANSWER_MAX, Failed, JSON, Job, ProviderReply, collect, forwarded, read_error};
@@ -23,8 +23,23 @@ const ABANDON: Duration = Duration::from_secs(5);
 /// Before a question is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What a fault means in the words of the operation's shape.
-pub type DecodeFault = fn(&Target, u16, &http::HeaderMap, &[u8]) -> ringmain_core::Fault;
+/// In whose words errors are: an operation's, in a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Errors {
+    /// The operation.
+    pub operation: Operation,
+    /// The shape.
+    pub shape: Shape,
+}
+
+impl Errors {
+    fn decode(self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+        match ringmain_operations::images::codec(self.shape).filter(|_| self.operation.is_of_images()) {
+            Some(codec) => codec.decode_fault(status, headers, body),
+            None => ringmain_operations::embeddings::decode_fault(self.shape, status, headers, body),
+        }
+    }
+}
 
 /// Everything a call needs, owned: an exchange may have to be called off after its request is gone.
 #[derive(Clone)]
@@ -43,16 +58,16 @@ struct Inner {
     forwarded: Vec<(HeaderName, HeaderValue)>,
     /// A provider's error may go to the caller as it came.
     relayed: bool,
-    decode_fault: DecodeFault,
+    errors: Errors,
     limits: Mutex<Option<Limits>>,
     /// The head of the last answer, for a caller who is given it.
-    head: Mutex<http::HeaderMap>,
+    head: Mutex<HeaderMap>,
 }
 
 impl Courier {
     /// For this attempt. `relayed`: the caller speaks the target's shape.
     #[must_use]
-    pub fn of(job: &Job, relayed: bool, decode_fault: DecodeFault) -> Self {
+    pub fn of(job: &Job, relayed: bool, errors: Errors) -> Self {
         let request = &job.request;
         Self(Arc::new(Inner {
             upstream: job.upstream.clone(),
@@ -66,7 +81,7 @@ impl Courier {
             boundary: format!("ringmain-{}", request.id),
             forwarded: if relayed { forwarded(&request.headers) } else { Vec::new() },
             relayed,
-            decode_fault,
+            errors,
             limits: Mutex::default(),
             head: Mutex::default(),
         }))
@@ -80,7 +95,7 @@ impl Courier {
 
     /// The headers of the last answer.
     #[must_use]
-    pub fn take_headers(&self) -> http::HeaderMap {
+    pub fn take_headers(&self) -> HeaderMap {
         std::mem::take(&mut *self.0.head.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -129,8 +144,8 @@ impl Courier {
         }
     }
 
-    fn refine(&self, fault: ringmain_core::Fault) -> ringmain_core::Fault {
-        classify::refine(fault, &self.0.target.provider.kind, &http::HeaderMap::new(), self.0.now)
+    fn refine(&self, fault: Fault) -> Fault {
+        classify::refine(fault, &self.0.target.provider.kind, &HeaderMap::new(), self.0.now)
     }
 
     /// Sends a call, as often as it allows.
@@ -147,8 +162,17 @@ impl Courier {
         }
     }
 
-    /// Sends a call once.
+    /// Sends a call once, and reads the whole answer.
     async fn send(&self, call: &Call) -> Result<Reply, Failed> {
+        let (headers, mut body) = self.open(call).await?;
+        let limits = self.limits();
+        let body = collect(&mut body, ANSWER_MAX).await.map_err(|fault| Failed { fault, reply: None, limits })?;
+        self.keep_headers(headers.clone());
+        Ok(Reply { headers, body })
+    }
+
+    /// Sends a call once. A success is still to be read.
+    pub(super) async fn open(&self, call: &Call) -> Result<(HeaderMap, AnswerBody), Failed> {
         let inner = &*self.0;
         let (origin, path) = self.place(&call.to)?;
         let pair = match &inner.signer {
@@ -168,9 +192,20 @@ impl Courier {
             let bytes = inner.secret.out_of_bytes(read_error(&mut body).await);
             return Err(inner.refused(head, bytes, told));
         }
-        let body = collect(&mut body, ANSWER_MAX).await.map_err(|fault| Failed { fault, reply: None, limits: told })?;
-        *inner.head.lock().unwrap_or_else(PoisonError::into_inner) = head.headers.clone();
-        Ok(Reply { headers: head.headers, body })
+        Ok((head.headers, body))
+    }
+
+    /// Headers for a caller who is given the answer.
+    pub(super) fn keep_headers(&self, headers: HeaderMap) {
+        *self.0.head.lock().unwrap_or_else(PoisonError::into_inner) = headers;
+    }
+
+    /// What an error inside a success means.
+    pub(super) fn fault_inside(&self, headers: &HeaderMap, body: &[u8]) -> Fault {
+        let inner = &*self.0;
+        let mut fault = inner.errors.decode(500, headers, body);
+        fault.message = inner.secret.out_of(&fault.message);
+        classify::judge(fault, &inner.target.provider.kind, 500, headers, inner.now)
     }
 
     /// The origin and path of a call.
@@ -259,7 +294,7 @@ impl Inner {
         let (status, kind) = (head.status, &self.target.provider.kind);
         let is_error = status.is_client_error() || status.is_server_error();
         let fault = if is_error {
-            let fault = (self.decode_fault)(&self.target, status.as_u16(), &head.headers, &bytes);
+            let fault = self.errors.decode(status.as_u16(), &head.headers, &bytes);
             classify::judge(fault, kind, status.as_u16(), &head.headers, self.now)
         } else {
             classify::protocol("the provider answered with a redirect", format!("status {status}"))

@@ -5,7 +5,10 @@
 //! render -> Work -> perform ( courier: Call -> Reply ) -> Performed -> relay
 //! ```
 
+mod audio;
+mod counted;
 mod courier;
+mod embeddings;
 mod fetch;
 mod images;
 mod together;
@@ -18,9 +21,12 @@ use ringmain_core::{Fault, Operation, Usage};
 use ringmain_dialects::{Loss, Malformed};
 use ringmain_wire::multipart::Form;
 
-pub use courier::{Courier, DecodeFault};
+pub use audio::Spoken;
+pub(crate) use counted::counted;
+pub use courier::{Courier, Errors};
 
 use crate::inspect::Inspected;
+use crate::passthrough::Flow;
 use crate::render::cannot;
 use crate::target::Target;
 
@@ -28,6 +34,10 @@ use crate::target::Target;
 pub enum Work {
     /// Images are to be made.
     Images(images::Images),
+    /// Vectors are to be made.
+    Embeddings(embeddings::Embeddings),
+    /// Something is to be spoken or heard.
+    Audio(audio::Audio),
 }
 
 /// A caller's request, decoded.
@@ -35,12 +45,24 @@ pub enum Work {
 pub enum Asked {
     /// For images.
     Images(ringmain_operations::images::Request),
+    /// For embeddings.
+    Embeddings(ringmain_operations::embeddings::Request),
+    /// For speech or transcription.
+    Audio(Spoken),
+}
+
+/// An answer's body.
+pub enum Body {
+    /// All there.
+    Whole(Bytes),
+    /// Coming, and its beginning is there.
+    Flow(Box<Flow>),
 }
 
 /// What came of it.
 pub struct Performed {
     /// The answer in the caller's shape.
-    pub body: Bytes,
+    pub body: Body,
     /// It is the provider's own.
     pub relayed: bool,
     /// What is billed.
@@ -62,22 +84,15 @@ pub fn decode(operation: Operation, body: &[u8], form: Option<&Form>) -> Option<
             };
             Some(read.map(Asked::Images))
         }
+        Operation::Embeddings => Some(ringmain_operations::embeddings::Request::read(body).map(Asked::Embeddings)),
+        Operation::Speech | Operation::Transcription => Some(audio::read(operation, body, form).map(Asked::Audio)),
         Operation::Chat
         | Operation::CountTokens
-        | Operation::Embeddings
-        | Operation::Speech
-        | Operation::Transcription
         | Operation::Moderation
         | Operation::Rerank
         | Operation::Models
         | Operation::Passthrough => None,
     }
-}
-
-/// What an error answer to this operation means, in the shape of a target.
-#[must_use]
-pub fn decode_fault(_: Operation) -> DecodeFault {
-    images::decode_fault
 }
 
 /// What a target is to do, where it is not to be given the caller's own bytes; and what of the request that loses.
@@ -90,8 +105,12 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
             let planned = images::plan(request, asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Images(work), losses)))
         }
-        None if endpoint.shape == ringmain_core::Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
-        None => Err(cannot(format!(
+        Some(Asked::Embeddings(asked)) if endpoint.dialect.is_none() => {
+            let planned = embeddings::plan(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Embeddings(work), losses)))
+        }
+        _ if endpoint.shape == ringmain_core::Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
+        _ => Err(cannot(format!(
             "{} is asked for {} in a way that is not available yet",
             target.name, request.facts.operation
         ))),
@@ -102,7 +121,8 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
 pub fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint, parts: &[Bytes]) -> Option<Work> {
     match request.asked() {
         Ok(Some(Asked::Images(_))) => Some(Work::Images(images::as_it_is(request, target, endpoint, parts))),
-        Ok(None) | Err(_) => None,
+        Ok(Some(Asked::Audio(_))) => Some(Work::Audio(audio::as_it_is(request, target, endpoint, parts))),
+        Ok(Some(Asked::Embeddings(_)) | None) | Err(_) => None,
     }
 }
 
@@ -110,6 +130,8 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Images(_) => f.write_str("Images"),
+            Self::Embeddings(_) => f.write_str("Embeddings"),
+            Self::Audio(_) => f.write_str("Audio"),
         }
     }
 }
@@ -122,7 +144,11 @@ impl Work {
     pub async fn perform(self, courier: &Courier, request: &Inspected) -> Result<Performed, crate::exchange::Failed> {
         match (self, request.asked()) {
             (Self::Images(work), Ok(Some(Asked::Images(asked)))) => work.perform(courier, request, asked).await,
-            (Self::Images(_), _) => Err(crate::classify::protocol("no images were asked for", "").into()),
+            (Self::Embeddings(work), Ok(Some(Asked::Embeddings(asked)))) => work.perform(courier, asked).await,
+            (Self::Audio(work), Ok(Some(Asked::Audio(spoken)))) => work.perform(courier, request, *spoken).await,
+            (Self::Images(_) | Self::Embeddings(_) | Self::Audio(_), _) => {
+                Err(crate::classify::protocol("another operation was asked for", "").into())
+            }
         }
     }
 }

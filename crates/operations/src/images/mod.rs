@@ -63,7 +63,7 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
         Shape::BlackForestLabs => Some(&black_forest_labs::BlackForestLabs),
         Shape::Replicate => Some(&replicate::Replicate),
         Shape::SdWebui => Some(&sd_webui::SdWebui),
-        Shape::Cohere | Shape::Voyage | Shape::Jina | Shape::Deepgram | Shape::ElevenLabs => None,
+        Shape::Cohere | Shape::Voyage | Shape::Jina => None,
     }
 }
 

@@ -100,6 +100,37 @@ pub(crate) fn cohere_embed(body: &[u8], id: u64) -> Result<(String, Value), Inva
     Ok((request.model, body))
 }
 
+/// The same as Gemini asks and answers it.
+pub(crate) fn gemini_embed(body: &[u8]) -> Result<Value, Invalid> {
+    let body: Value = serde_json::from_slice(body)?;
+    let requests = body["requests"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if requests.is_empty() || requests.len() > 100 {
+        return Err(Invalid("at most 100 requests can be in one batch".to_owned()));
+    }
+    let one = |request: &Value| {
+        let dimensions = request["outputDimensionality"].as_u64().and_then(|count| usize::try_from(count).ok());
+        let text = request["content"]["parts"][0]["text"].as_str().unwrap_or_default();
+        json!({ "values": embed(text, dimensions.unwrap_or(3072)) })
+    };
+    Ok(json!({"embeddings": requests.iter().map(one).collect::<Vec<_>>()}))
+}
+
+/// The same as Bedrock's models are asked and answer it: Titan for one text, Cohere for many.
+pub(crate) fn bedrock_embed(body: &[u8], model: &str) -> Result<Value, Invalid> {
+    let body: Value = serde_json::from_slice(body)?;
+    if model.contains("cohere") {
+        let texts: Vec<&str> = body["texts"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if texts.is_empty() || texts.len() > 96 || body["input_type"].as_str().is_none() {
+            return Err(Invalid("Malformed input request, please reformat your input and try again.".to_owned()));
+        }
+        let vectors: Vec<Vec<f32>> = texts.iter().map(|text| embed(text, 1024)).collect();
+        return Ok(json!({"embeddings": vectors, "id": "x", "response_type": "embeddings_floats", "texts": texts}));
+    }
+    let text = body["inputText"].as_str().ok_or_else(|| Invalid("required key [inputText] not found".to_owned()))?;
+    let dimensions = body["dimensions"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(1024);
+    Ok(json!({"embedding": embed(text, dimensions), "inputTextTokenCount": text.len().div_ceil(4)}))
+}
+
 #[derive(Deserialize)]
 struct Rerank {
     model: String,

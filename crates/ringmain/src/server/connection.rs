@@ -11,8 +11,9 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ringmain_engine::{Gateway, ReplyBody};
+use ringmain_engine::{Gateway, ReplyBody, Tunnel};
 use ringmain_upstream::Upstream;
 use tokio::net::TcpStream;
 
@@ -26,13 +27,20 @@ const BUFFER_MAX: usize = 64 * 1024;
 /// Serves one connection until it closes or the process goes out of service.
 pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Upstream, mut drain: Drain) {
     let health = drain.clone();
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let (gateway, upstream) = (&gateway, &upstream);
         let stage = health.stage();
         async move {
             let mut response = match probe(request.uri().path(), stage) {
                 Some(answer) => answer,
-                None => ringmain_engine::serve(gateway, upstream, request).await,
+                None => {
+                    let switched = hyper::upgrade::on(&mut request);
+                    let mut response = ringmain_engine::serve(gateway, upstream, request).await;
+                    if let Some(tunnel) = Tunnel::take(&mut response) {
+                        tokio::spawn(join(tunnel, switched));
+                    }
+                    response
+                }
             };
             if stage >= Stage::Draining {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -42,7 +50,7 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER_MAX);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     loop {
         let next = if drain.stage() == Stage::Serving { Stage::Draining } else { Stage::Ending };
         tokio::select! {
@@ -61,6 +69,13 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
                 return;
             }
         }
+    }
+}
+
+/// Joins the two halves of a tunnel when the caller's connection has switched. It lives as long as its sides do.
+async fn join(tunnel: Tunnel, switched: OnUpgrade) {
+    if let Ok(caller) = switched.await {
+        tunnel.run(TokioIo::new(caller)).await;
     }
 }
 

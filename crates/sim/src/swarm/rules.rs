@@ -136,6 +136,7 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], common: Co
             total: common.total,
         },
         on_refusal: OnRefusal::Return,
+        mixes_vectors: false,
     }
 }
 
