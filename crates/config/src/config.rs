@@ -160,12 +160,14 @@ pub struct Group {
 }
 
 /// The section `state`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// The SQLite file where requests are written down. `None`: nowhere but in memory.
     pub database: Option<PathBuf>,
     /// How long they are kept there.
     pub keep: Duration,
+    /// The URL of the Redis server that several processes hold limits in. `None`: each holds its own.
+    pub shared: Option<SecretString>,
 }
 
 /// A configured provider.

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use ringmain_config::Config;
-use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
+use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed, WallTime};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
-use ringmain_state::quota::LimitId;
+use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId, Shared, SharedQuotas};
 use ringmain_state::{KeySet, QuotaStore, memory};
 use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
 use secrecy::ExposeSecret;
@@ -35,6 +35,7 @@ pub struct Gateway {
     /// The virtual keys in force.
     pub keys: Keys,
     quotas: Arc<dyn QuotaStore>,
+    shared_quotas: OnceLock<Arc<dyn SharedQuotas>>,
     /// The limits that began with what the ledger says.
     seeded: Mutex<HashSet<LimitId>>,
     rules: ArcSwap<Rules>,
@@ -59,6 +60,7 @@ impl Gateway {
             keys,
             quotas: Arc::new(memory::Quotas::default()),
             seeded: Mutex::default(),
+            shared_quotas: OnceLock::new(),
             health: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -130,6 +132,47 @@ impl Gateway {
                 Err(error) => tracing::error!(%error, "what was used before is not known: limits begin anew"),
             }
         }
+    }
+
+    /// From now on limits are held together with other processes.
+    pub fn share_quotas(&self, shared: Arc<dyn SharedQuotas>) {
+        let _ = self.shared_quotas.set(shared);
+    }
+
+    /// Reserves from all of the limits, or from none; `force`: whether there is room or not. Where a shared store cannot be
+    /// asked, what is counted here decides.
+    ///
+    /// # Errors
+    /// The first limit that has no room, and when it will.
+    pub async fn reserve(
+        &self,
+        limits: &[LimitId],
+        ask: Amounts,
+        force: bool,
+        now: WallTime,
+    ) -> Result<Grant, Exhausted> {
+        let mut ticket = None;
+        if let Some(shared) = self.shared_quotas.get() {
+            let seeds = limits.iter().map(|id| self.quotas.standing(id, now).used).collect();
+            match shared.reserve(limits, ask, seeds, force, now).await {
+                // What is counted here goes along, for when the others cannot be asked.
+                Shared::Granted(granted) => return Ok(self.quotas.force(limits, ask, now).with(Some(granted))),
+                Shared::Full(full) => return Err(full),
+                Shared::Unsure(unsure) => ticket = Some(unsure),
+                Shared::Down => {}
+            }
+        }
+        let grant = if force { Ok(self.quotas.force(limits, ask, now)) } else { self.quotas.reserve(limits, ask, now) };
+        grant.map(|grant| grant.with(ticket))
+    }
+
+    /// Puts what was used in place of what was reserved.
+    pub fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
+        if let Some(shared) = self.shared_quotas.get() {
+            let (limits, reserved, ticket) = grant.parts();
+            shared.settle(ticket, limits, reserved, used, now);
+        }
+        self.quotas.settle(grant, used, now);
     }
 
     /// What keys and groups have used.

@@ -62,7 +62,7 @@ where
     }
     let body = read(body, gateway.max_body()).await.map_err(refuse)?;
     let mut inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
-    let admitted = admit(gateway, caller.key().map(|key| &**key), &mut inspected);
+    let admitted = admit(gateway, caller.key().map(|key| &**key), &mut inspected).await;
     let inspected = Arc::new(inspected);
     let grant = match admitted {
         Ok(grant) => grant,

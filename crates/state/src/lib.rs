@@ -12,6 +12,8 @@ pub mod ledger;
 pub mod memory;
 pub mod quota;
 pub mod records;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod sqlite;
 pub mod sums;
 

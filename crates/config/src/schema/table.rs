@@ -353,11 +353,11 @@ pub(crate) static STATE: &[Setting] = &[
          it the latest requests are kept in memory.",
     ),
     now("keep", Shape::Duration, "30d", "How long requests are kept in the database."),
-    later(
+    now(
         "shared",
         Shape::Text,
         "memory",
-        "it will share quotas, cache and health between instances; until then each has its own",
+        "Where several processes hold limits together: `redis://host:6379` (Redis or Valkey). `memory`: each holds its own.",
     ),
     later("analytics", Shape::Text, "database", "it will be where requests are analysed"),
 ];

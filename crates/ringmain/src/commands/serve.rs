@@ -12,9 +12,10 @@ use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
 use ringmain_engine::records::Store;
 use ringmain_engine::{Gateway, heartbeat};
-use ringmain_state::{KeySet, KeyStore, MemoryAudit, sqlite};
+use ringmain_state::{KeySet, KeyStore, MemoryAudit, redis, sqlite};
 use ringmain_telemetry::{ConfigReloaded, emit, log};
 use ringmain_upstream::{Dial, NetDialer, Upstream};
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{LogFormat, Serve};
@@ -83,6 +84,7 @@ async fn serve(
     let state = config.state.clone();
     let gateway = Arc::new(Gateway::new(config, seed));
     keep_records(&gateway, &state);
+    share_quotas(&gateway, &state, seed).await;
     let mut plane = Admin { gateway: Arc::clone(&gateway), keys: None, audit: Arc::new(MemoryAudit::default()) };
     if let Some((store, set)) = stored {
         gateway.learn_keys(set);
@@ -142,6 +144,15 @@ fn stored_keys(state: &State) -> Option<(Arc<sqlite::Keys>, KeySet)> {
         tracing::error!(file = %file.display(), %error, "state.database cannot be used: its virtual keys are not known");
     })
     .ok()
+}
+
+/// Limits are held together with other processes, if there is a place for it. One that is not there yet stops nothing.
+async fn share_quotas(gateway: &Gateway, state: &State, process: u64) {
+    let Some(url) = &state.shared else { return };
+    match redis::Quotas::connect(url.expose_secret(), redis::Settings::default(), process).await {
+        Ok(shared) => gateway.share_quotas(shared),
+        Err(error) => tracing::error!(%error, "state.shared cannot be used: limits are this process's own"),
+    }
 }
 
 /// Opens the database of keys, once it can be, and follows it.

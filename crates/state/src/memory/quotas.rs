@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use ringmain_core::{Metered, Period, WallTime};
 
-use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing, bucket_at};
 
-/// Buckets of a rolling period, about.
-const BUCKETS: u64 = 60;
 /// When a place among those that run may be free: nobody knows.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -26,32 +24,6 @@ struct Counter {
     used: VecDeque<(u64, u64)>,
     sum: u64,
     reserved: u64,
-}
-
-/// How long a bucket is, in milliseconds; `None`: as long as the calendar's period.
-fn bucket(period: Period) -> Option<u64> {
-    match period {
-        Period::Calendar(_) => None,
-        Period::Rolling(length) => {
-            let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-            Some((millis / BUCKETS).max(1000).min(millis))
-        }
-    }
-}
-
-/// When the bucket that holds `at` begins, and when what is in it is forgotten.
-fn bucket_at(period: Period, at: WallTime) -> (u64, u64) {
-    match (period, bucket(period)) {
-        (Period::Rolling(length), Some(width)) => {
-            let begin = at.0 / width * width;
-            (begin, begin + width + u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
-        }
-        (Period::Calendar(part), _) => {
-            let (begin, end) = part.around(at);
-            (begin.0, end.0)
-        }
-        (Period::Rolling(_), None) => (at.0, at.0),
-    }
 }
 
 impl Counter {
@@ -122,12 +94,12 @@ impl QuotaStore for Quotas {
             }
         }
         take(&mut counters, limits, ask, now);
-        Ok(Grant { limits: limits.to_vec(), reserved: ask })
+        Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: None })
     }
 
     fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
         take(&mut self.counters(), limits, ask, now);
-        Grant { limits: limits.to_vec(), reserved: ask }
+        Grant { limits: limits.to_vec(), reserved: ask, ticket: None }
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {

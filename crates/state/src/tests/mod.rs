@@ -4,3 +4,5 @@ mod analytics;
 mod keys;
 mod quotas;
 mod records;
+#[cfg(feature = "redis")]
+mod redis;
