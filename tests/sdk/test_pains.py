@@ -150,11 +150,15 @@ def test_ct3_every_end_gives_its_slot_back(start_ringmain, sim, expected, end, s
 
 def test_ct4_a_storm_stays_within_the_retry_budget(start_ringmain, sim):
     """200 callers of a target that is nearly down: one attempt each, and at most the budget's share on top."""
-    sim.behave("storm", fault="flap=9of10")
     settings = {**FAST, "retries": {"attempts": 5, "backoff": "1ms..5ms", "budget": "20%"}}
     settings["breaker"] = {"failures": 1000, "error_rate": "100%"}
     providers = {"storm": provider(sim, "storm", "openai")}
     gateway = start_ringmain({"providers": providers, "routes": [route("r", "storm/gpt-4o")], "defaults": settings})
+    # Failures come back sooner than answers: without answers before them the first ten would be all, and open the breaker.
+    for _ in range(10):
+        assert chat(gateway.url, "openai", "r")[0].status == 200
+    sim.forget()
+    sim.behave("storm", fault="flap=9of10")
     began = time.monotonic()
     with ThreadPoolExecutor(20) as threads:
         statuses = [reply.status for reply, _ in threads.map(lambda _: chat(gateway.url, "openai", "r"), range(200))]
@@ -162,4 +166,4 @@ def test_ct4_a_storm_stays_within_the_retry_budget(start_ringmain, sim):
     assert statuses.count(500) > 100, "most of them are told, not tried again"
     attempts = len(sim.received("storm"))
     # A fifth of recent requests, ten a second, and what a full budget holds at the start.
-    assert 200 <= attempts <= 200 + 40 + 10 * (took + 10), (attempts, took)
+    assert 200 <= attempts <= 200 + 42 + 10 * (took + 10), (attempts, took)
