@@ -14,7 +14,7 @@ pub use catalog::Catalog;
 pub use load::{Problem, Problems};
 pub use model::{Model, ModelKind};
 pub use provider::{Auth, Endpoint, ErrorRule, Pools, Provider};
-pub use quirk::{Documents, MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
+pub use quirk::{Documents, MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds, ToolSubset};
 pub use ringmain_core::{LongContext, Price, TokenPrices};
 
 #[cfg(test)]

@@ -65,6 +65,8 @@ pub struct Quirks {
     pub prefill: Option<Prefill>,
     /// How a document is part of a message (OpenAI Chat only).
     pub documents: Option<Documents>,
+    /// How a request says that only some of its tools may be called (OpenAI Chat only).
+    pub tool_subset: Option<ToolSubset>,
 }
 
 /// When a stream tells its usage.
@@ -138,6 +140,15 @@ pub enum Documents {
     DocumentUrl,
 }
 
+/// How a request says that only some of its tools may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ToolSubset {
+    /// By `tool_choice: {"type": "allowed_tools", …}`, which leaves the list whole for the prompt cache.
+    Choice,
+    /// By a list that holds no others: `allowed_tools` is refused.
+    List,
+}
+
 impl Quirks {
     /// How a document is part of a message; a `file` where nothing is said.
     #[must_use]
@@ -199,6 +210,12 @@ impl Quirks {
         self.prefill.unwrap_or(Prefill::Trailing)
     }
 
+    /// How some of several tools are allowed; by the choice where nothing is said.
+    #[must_use]
+    pub fn tool_subset(&self) -> ToolSubset {
+        self.tool_subset.unwrap_or(ToolSubset::Choice)
+    }
+
     /// No departure at all? Then a request can go as it is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -223,6 +240,7 @@ impl Quirks {
             refuses_reasoning: model.refuses_reasoning.or(self.refuses_reasoning),
             prefill: model.prefill.or(self.prefill),
             documents: model.documents.or(self.documents),
+            tool_subset: model.tool_subset.or(self.tool_subset),
         }
     }
 }

@@ -114,6 +114,7 @@ pub(crate) struct RawQuirks {
     pub(crate) refuses_reasoning: Option<bool>,
     pub(crate) prefill: Option<RawPrefill>,
     pub(crate) documents: Option<RawDocuments>,
+    pub(crate) tool_subset: Option<RawToolSubset>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +129,13 @@ pub(crate) struct RawRename {
 pub(crate) struct RawDefault {
     pub(crate) at: Text,
     pub(crate) value: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RawToolSubset {
+    Choice,
+    List,
 }
 
 #[derive(Deserialize)]

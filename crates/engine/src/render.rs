@@ -3,6 +3,7 @@
 mod body;
 mod messages;
 mod quirks;
+mod tools;
 
 #[cfg(test)]
 mod tests;

@@ -10,10 +10,10 @@ use ringmain_core::Capabilities;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
-use crate::quirk::{Documents, MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds};
+use crate::quirk::{Documents, MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds, ToolSubset};
 use crate::raw::{
     ModelFile, ProviderFile, RawDefault, RawDocuments, RawMaxTokensField, RawPrefill, RawQuirks, RawStreamUsage,
-    RawSystemRole, RawToolIds, Text,
+    RawSystemRole, RawToolIds, RawToolSubset, Text,
 };
 use crate::{Model, Provider};
 
@@ -238,6 +238,10 @@ impl Scope<'_> {
             documents: raw.documents.map(|word| match word {
                 RawDocuments::File => Documents::File,
                 RawDocuments::DocumentUrl => Documents::DocumentUrl,
+            }),
+            tool_subset: raw.tool_subset.map(|word| match word {
+                RawToolSubset::Choice => ToolSubset::Choice,
+                RawToolSubset::List => ToolSubset::List,
             }),
         }
     }

@@ -4,13 +4,14 @@
 //! [`super::messages`]. All of it is skipped for a target without departures, which is most of them.
 
 use bytes::Bytes;
-use ringmain_catalog::{Endpoint, MaxTokensField, Model, Pointer, Prefill, Provider, Quirks, StreamUsage};
+use ringmain_catalog::{Endpoint, MaxTokensField, Model, Pointer, Prefill, Provider, Quirks, StreamUsage, ToolSubset};
 use ringmain_core::{Capabilities, Dialect, Operation};
 use ringmain_dialects::Loss;
 use ringmain_wire::json::{Document, Edit, Object, as_bool};
 
 use super::body::Body;
 use super::messages::MessageRules;
+use super::tools;
 
 /// A member of the request, as quirks name it.
 #[derive(Debug, PartialEq)]
@@ -59,6 +60,7 @@ pub struct Departures {
     cap: Option<Rename>,
     usage: StreamUsage,
     messages: MessageRules,
+    tool_subset: ToolSubset,
     /// A last assistant message is marked by members of the request.
     continues: bool,
     defaults: Vec<(Member, Bytes, Option<Place>)>,
@@ -101,6 +103,7 @@ impl Departures {
             cap: quirks.max_tokens_field().map(cap),
             usage: quirks.stream_usage(),
             messages: MessageRules::of(&quirks, prefills),
+            tool_subset: quirks.tool_subset(),
             continues: prefills && quirks.prefill() == Prefill::ContinueFinalMessage,
             defaults: quirks.default.iter().map(default).collect(),
             removes: quirks.remove.iter().map(Member::new).collect(),
@@ -117,6 +120,7 @@ impl Departures {
             cap: None,
             usage: Quirks::default().stream_usage(),
             messages: MessageRules::of(&Quirks::default(), false),
+            tool_subset: Quirks::default().tool_subset(),
             continues: false,
             defaults: Vec::new(),
             removes: Vec::new(),
@@ -173,6 +177,9 @@ impl Departures {
             && let Some(text) = self.messages.rewrite(messages, prefill, work.losses)
         {
             work.edits.push(Edit::set("/messages", text));
+        }
+        if self.tool_subset == ToolSubset::List {
+            work.edits.extend(tools::only_allowed(&work.body));
         }
         let (continues, generates) = ("/continue_final_message", "/add_generation_prompt");
         if prefill && self.continues && !work.body.has(continues) && !work.body.has(generates) {

@@ -1,6 +1,6 @@
 //! Quirks about messages.
 
-use ringmain_catalog::{Documents, Prefill, Quirks, SystemRole, ToolIds};
+use ringmain_catalog::{Documents, Prefill, Quirks, SystemRole, ToolIds, ToolSubset};
 use ringmain_core::Dialect;
 
 use super::{hold, rendered, with};
@@ -64,6 +64,25 @@ fn instructions_have_the_role_that_is_taken() {
             &[],
         ),
     ]);
+}
+
+#[test]
+fn tools_that_may_not_be_called_are_left_out() {
+    let listing = || Quirks { tool_subset: Some(ToolSubset::List), ..Quirks::default() };
+    let tools = r#"{"type":"function","function":{"name":"a"}},{"type":"function","function":{"name":"b"}}"#;
+    let choice = r#"{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"b"}}]}}"#;
+    let body = format!(r#"{{"model":"m","tools":[{tools}],"tool_choice":{choice},"messages":[]}}"#);
+    let target = with(listing());
+    let (text, lost) = rendered(&request(Dialect::OpenAiChat, &body), &target);
+    let expected =
+        r#"{"model":"m","tools":[{"type":"function","function":{"name":"b"}}],"tool_choice":"required","messages":[]}"#;
+    assert_eq!((text.as_str(), lost), (expected, Vec::new()));
+    // Of a kind that has no name, and a word: the provider's to take or refuse.
+    for choice in [r#"{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"mcp"}]}}"#, r#""auto""#]
+    {
+        let body = format!(r#"{{"model":"m","tools":[{tools}],"tool_choice":{choice},"messages":[]}}"#);
+        assert_eq!(rendered(&request(Dialect::OpenAiChat, &body), &target).0, body);
+    }
 }
 
 #[test]
