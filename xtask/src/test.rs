@@ -13,7 +13,7 @@ use crate::{blackbox, sdk, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Leave out the SDK tests
+    /// Leave out the SDK tests and the fault suite
     #[arg(long)]
     fast: bool,
     /// Install Claude Code and Codex (about 700 MB) into the target folder first, for the tests that drive them; once
@@ -23,9 +23,6 @@ pub(crate) struct Options {
     /// The SDK tests alone
     #[arg(long, conflicts_with = "fast")]
     sdk: bool,
-    /// The fault suite too, with its clocks divided by ten
-    #[arg(long)]
-    faults: bool,
 }
 
 /// The stages so far.
@@ -118,13 +115,11 @@ fn everything(report: &mut Report, options: &Options) {
         report.stage("doc tests", || stage::run(cargo().args(["test", "--workspace", "--doc", "--quiet"])));
     }
     if options.fast {
-        println!("=== sdk: skipped by --fast");
+        println!("=== faults, sdk: skipped by --fast");
     } else if is_built {
+        report.stage("faults", blackbox::faults_stage);
         sdks(report, options.agents);
     } else {
-        println!("=== sdk: skipped, the build is broken");
-    }
-    if options.faults && is_built {
-        report.stage("faults", blackbox::faults_stage);
+        println!("=== faults, sdk: skipped, the build is broken");
     }
 }
