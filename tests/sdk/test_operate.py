@@ -316,6 +316,20 @@ def test_draining_is_said(start_ringmain, sim, plane):
         assert not running.done()
 
 
+def test_a_connection_that_has_not_asked_yet_is_answered(start_ringmain, sim):
+    """Its caller may have sent a request that nobody has read when the drain begins."""
+    gateway = start_ringmain({"providers": {"openai": provider(sim, "fresh", "openai")}})
+    fresh, draining = connect(gateway.url), lambda: send(gateway.url, "/readyz", method="GET").status == 503
+    fresh.connect()
+    poll(lambda: send(gateway.url, "/healthz", method="GET").status == 200, "the fresh connection is accepted")
+    gateway.child.send_signal(signal.SIGTERM)
+    poll(draining, "503", within=1)
+    fresh.request("GET", "/healthz")
+    answer = fresh.getresponse()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert gateway.child.wait(3) == 0
+
+
 def test_an_idle_connection_does_not_hold_the_drain(start_ringmain, sim):
     gateway = start_ringmain({"providers": {"openai": provider(sim, "idle", "openai")}})
     connection = connect(gateway.url)

@@ -147,14 +147,13 @@ fn pieces(shape: &Shape) -> Vec<String> {
     rest.unwrap_or_else(|| whole(&ask.text, ask.images))
 }
 
-/// What is missing from an answer begun earlier; None where what was begun is not the start of this one, or is all of it.
+/// What is missing from an answer begun earlier; None where what was begun is not the start of this one. Where all of it
+/// was said, a model that is asked to begin with its last words still says them, and one that writes on has no more to say.
 fn rest(begun: &Begun, whole: &[String], overlap: usize) -> Option<Vec<String>> {
     let partial = begun.partial.trim_end();
     let full = whole.concat();
     let missing = full.strip_prefix(partial).filter(|_| !partial.is_empty())?;
-    if missing.is_empty() {
-        return None;
-    }
+    let overlap = if missing.is_empty() && !begun.last { overlap.max(1) } else { overlap };
     let spent = begun.partial.len() - partial.len();
     let missing = if spent > 0 { missing.trim_start() } else { missing };
     let again: Vec<&str> = partial.split(' ').rev().take(overlap).collect();
@@ -167,7 +166,9 @@ fn rest(begun: &Begun, whole: &[String], overlap: usize) -> Option<Vec<String>> 
         pieces.push(missing[start..at].to_owned());
         start = at;
     }
-    pieces.push(missing[start..].to_owned());
+    if !missing.is_empty() {
+        pieces.push(missing[start..].to_owned());
+    }
     Some(pieces)
 }
 

@@ -4,8 +4,9 @@
 //!
 //! White space is equal to white space, however much. What counts as said again, and not as a word that comes twice:
 //! two words or more, or one long one; a single short word only where the second half does not begin with white space
-//! (an answer that goes on after a word does), the word ends there, and it is not a number. In text without spaces
-//! between words, a character is as good a beginning as a word.
+//! (an answer that goes on after a word does), the word ends there, and it is not a number, which may well go on with the
+//! same digits. A number counts where the model was asked to say its last words again, and where it is long. In text
+//! without spaces between words, a character is as good a beginning as a word.
 //!
 //! A model may also give the whole answer again. That is followed for as long as it is the same, and when it has caught
 //! up, the rest is the rest. If it is another answer, the two cannot be made one.
@@ -16,6 +17,8 @@ use super::Form;
 const WINDOW: usize = 512;
 /// Bytes of one word that are no accident.
 const LONG: usize = 12;
+/// Digits of one number that are no accident.
+const LONG_NUMBER: usize = 6;
 /// Bytes that agree with the first half's beginning, from which on it is the whole answer again.
 const AGAIN: usize = 64;
 /// From here on scripts without spaces between words begin: CJK and what lies above.
@@ -123,7 +126,7 @@ impl Seam {
                 Agree::SoFar(_) if !ends => return Ok(String::new()),
                 Agree::SoFar(_) | Agree::No(_) => continue,
             };
-            match is_again(again, held, end, led > 0, ends) {
+            match is_again(again, held, end, led > 0, ends, self.form) {
                 Some(true) => return Ok(self.join(led + end)),
                 Some(false) => {}
                 None => return Ok(String::new()),
@@ -210,13 +213,14 @@ fn agree(first: &str, second: &str) -> Agree {
 }
 
 /// Is what agrees a repetition? `None`: more must come to tell.
-fn is_again(again: &str, held: &str, end: usize, led: bool, ends: bool) -> Option<bool> {
+fn is_again(again: &str, held: &str, end: usize, led: bool, ends: bool, form: Form) -> Option<bool> {
     let again = again.trim_end();
     let says = |word: &&str| word.chars().any(char::is_alphanumeric) || !word.is_ascii();
     if again.split_whitespace().filter(says).count() >= 2 || again.len() >= LONG {
         return Some(true);
     }
-    if led || again.chars().all(|c| c.is_ascii_digit() || c.is_ascii_punctuation()) {
+    let is_number = again.chars().all(|c| c.is_ascii_digit() || c.is_ascii_punctuation());
+    if led || is_number && form == Form::Prefill && again.len() < LONG_NUMBER {
         return Some(false);
     }
     match held.get(end..).and_then(|rest| rest.chars().next()) {

@@ -52,6 +52,9 @@ fn what_is_said_twice_is_heard_once() {
         ("the quick brown", " quick brown fox", Instruction, "the quick brown fox"),
         ("東京は日本の首都", "日本の首都です", Instruction, "東京は日本の首都です"),
         ("🚀7 w8", "w8", Instruction, "🚀7 w8"),
+        ("w0 69674466", "69674466 w2", Instruction, "w0 69674466 w2"),
+        ("w0 69674466", "69674466 w2", Prefill, "w0 69674466 w2"),
+        ("x = 1", "1;", Instruction, "x = 1;"),
         // The white space at the end was not shown, and comes again.
         ("end.\n", "\n\nNext", Prefill, "end.\n\nNext"),
         ("end. ", " Next", Prefill, "end. Next"),

@@ -1,7 +1,7 @@
 //! What the codecs' tests share: recorded traffic, and streams without a network.
 
 mod counting;
-mod every_pair;
+mod usage;
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,11 +24,16 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// The largest request head, and the buffer of one connection.
 const BUFFER_MAX: usize = 64 * 1024;
 
+/// How long the first request of a fresh connection may be on its way when the process goes out of service.
+const FIRST_WITHIN: Duration = Duration::from_secs(1);
+
 /// Serves one connection until it closes or the process goes out of service.
 pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Upstream, mut drain: Drain) {
     let health = drain.clone();
+    let begun = AtomicBool::new(false);
     let service = service_fn(|request: Request<Incoming>| {
         let (gateway, upstream) = (&gateway, &upstream);
+        begun.store(true, Ordering::Relaxed);
         let stage = health.stage();
         async move {
             let mut response = match probe(request.uri().path(), stage) {
@@ -53,7 +59,17 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
         }
         match drain.stage() {
             Stage::Serving => {}
-            Stage::Draining => connection.as_mut().graceful_shutdown(),
+            Stage::Draining => {
+                // Hyper closes a connection it has read nothing from at once; its caller may have asked already.
+                if !begun.load(Ordering::Relaxed) {
+                    tokio::select! {
+                        biased;
+                        _ = connection.as_mut() => return,
+                        () = tokio::time::sleep(FIRST_WITHIN) => {}
+                    }
+                }
+                connection.as_mut().graceful_shutdown();
+            }
             Stage::Ending => {
                 // The streams have been told; each still writes its last event.
                 connection.as_mut().graceful_shutdown();
