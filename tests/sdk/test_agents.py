@@ -161,3 +161,17 @@ def test_a_session_outlives_its_provider(start_ringmain, start_provider_sim, fol
     assert SESSIONS[agent](gateway, "work", home, work) == DONE
     assert (work / "made.txt").read_text() == MADE + "\n"
     assert len(sim.received(first)) > 1 and SECRET in sim.received(second)[-1]["body"]
+
+
+def test_a_patch_crosses_dialects(start_ringmain, provider_sim, folders):
+    """Under a name of OpenAI's, Codex offers a free-form tool for patches; a Claude calls it as a function of one text."""
+    home, work = folders
+    program("codex")
+    patch = f"*** Begin Patch\n*** Add File: made.txt\n+{MADE}\n*** End Patch\n"
+    lines = [{"calls": [{"name": "apply_patch", "arguments": {"input": patch}}]}, {"say": DONE}]
+    provider_sim.behave("patching", dialogue=lines)
+    providers = {"anthropic": provider(provider_sim, "patching", "anthropic")}
+    routes = [route("gpt-5.5", f"anthropic/{MODELS['anthropic']}")]
+    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": CALM})
+    assert codex(gateway, "gpt-5.5", home, work) == DONE
+    assert (work / "made.txt").read_text() == MADE + "\n"

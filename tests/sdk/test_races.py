@@ -33,6 +33,16 @@ def test_a_slow_target_is_raced(start_ringmain, sim, expected, dialect, stream):
     served_properly(dialect, heard, expected)
     assert (reply.mine("target"), reply.mine("attempts")) == ("b/claude-sonnet-4-6", "2")
     poll(lambda: sim.received(label)[0]["ended"]["state"] == "client_closed", "the loser is cancelled", within=1)
+    loser, winner = told(gateway, reply)["attempts"]
+    assert loser["estimated"] and "estimated" not in winner
+    assert loser["usage"]["input"] > 0 and loser["cost"] and winner["cost"], "the loser's prompt was read"
+
+
+def told(gateway, reply) -> dict:
+    """The record of a request, once it is there."""
+    ask = lambda: send(gateway.admin, f"/api/requests/{reply.mine('request-id')}", method="GET")
+    poll(lambda: ask().status == 200, "the record")
+    return ask().json()
 
 
 def test_the_slow_one_may_still_win(start_ringmain, sim, expected):

@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub models: Vec<String>,
     /// Members of the body that are said elsewhere here, and refused: taken out, and nothing is lost.
     pub omit: Vec<Pointer>,
+    /// A member of the body whose own members are the request here; what stands beside it is the request otherwise.
+    pub lift: Option<String>,
     /// Members that requests here must have: set where the caller did not.
     pub add: Vec<(Pointer, Value)>,
     /// How a request is authorised here, where that is not the provider's way.

@@ -74,6 +74,7 @@ pub(crate) struct RawEndpoint {
     pub(crate) models: Vec<String>,
     #[serde(default)]
     pub(crate) omit: Vec<Text>,
+    pub(crate) lift: Option<String>,
     #[serde(default)]
     pub(crate) add: Vec<RawDefault>,
     pub(crate) auth: Option<RawAuth>,

@@ -16,6 +16,7 @@ pub mod codec;
 pub mod cohere_v2;
 pub mod continuation;
 pub mod counting;
+pub mod freeform;
 pub mod gemini;
 pub mod ir;
 pub mod loss;

@@ -8,6 +8,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Usage, WallTime};
 use ringmain_dialects::continuation::Form;
+use ringmain_dialects::freeform::Calls;
 use ringmain_dialects::provenance::Maker;
 use ringmain_dialects::{Codec, Encoded, Framing, Loss, StreamStart, ir, registry};
 use ringmain_routing::{Limits, OnRefusal, Resume};
@@ -341,13 +342,14 @@ impl Job {
         let policy = &request.route.policy;
         let (mut writer, on_refusal) = if self.rest.is_some() {
             // Who refuses to go on is not the one who began.
-            (Writer::gather(codec.stream_decoder(), Vec::new()), OnRefusal::Next)
+            (Writer::gather(codec.stream_decoder(), Vec::new(), self.calls()), OnRefusal::Next)
         } else if self.rendered.relayed {
             (self.relay(codec), policy.on_refusal)
         } else {
             let encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
             let seal = self.seal(codec.dialect()).map(Box::new);
-            (Writer::translate(codec.stream_decoder(), encoder, seal, self.signs()), policy.on_refusal)
+            let writer = Writer::translate(codec.stream_decoder(), encoder, seal, self.signs(), self.calls());
+            (writer, policy.on_refusal)
         };
         if policy.resume == Resume::Auto {
             writer.keep();
@@ -389,6 +391,12 @@ impl Job {
         let name = &self.target.name;
         let maker = Maker::of(from, &name.provider, &name.model);
         Seal::new(&self.request.keeping, &maker, from, self.request.facts.dialect)
+    }
+
+    /// What becomes of calls that stand for the caller's free-form tools, where the provider knows none of the kind.
+    fn calls(&self) -> Option<Calls> {
+        let other = self.rendered.dialect != Some(self.request.facts.dialect);
+        self.request.decoded().ok().filter(|_| other).and_then(Calls::of)
     }
 
     fn stream_start(&self) -> StreamStart {
@@ -439,6 +447,7 @@ impl Job {
         if let Some(seal) = self.seal(codec.dialect()) {
             seal.response(&mut response);
         }
+        self.calls().into_iter().for_each(|calls| calls.response(&mut response));
         let Encoded { body, losses } = self.callers_codec()?.encode_response(&response);
         Ok(Answer::Plain(Plain { bytes: body.into(), usage: glance.usage, losses }))
     }
@@ -447,12 +456,13 @@ impl Job {
     async fn as_stream(&self, codec: &dyn Codec, bytes: &Bytes, usage: Option<Usage>) -> Result<Answer, Fault> {
         let mut response = self.decode(codec, bytes)?;
         if self.rest.is_some() {
-            let writer = Writer::gather(codec.stream_decoder(), ir::fold::unfold(&response));
+            let writer = Writer::gather(codec.stream_decoder(), ir::fold::unfold(&response), self.calls());
             return Ok(Answer::Live(Box::new(Live::new(Source::read(), writer).hold(OnRefusal::Next).await?)));
         }
         if let Some(seal) = self.seal(codec.dialect()).filter(|_| !self.rendered.relayed) {
             seal.response(&mut response);
         }
+        self.calls().into_iter().for_each(|calls| calls.response(&mut response));
         let mut encoder = self.callers_codec()?.stream_encoder(&self.stream_start());
         let mut out = Vec::new();
         for event in ir::fold::unfold(&response) {

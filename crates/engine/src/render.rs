@@ -18,9 +18,10 @@ use ringmain_catalog::{Auth, Endpoint, StreamUsage};
 use ringmain_config::OnLoss;
 use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Operation, Origin, Phase};
 use ringmain_dialects::continuation::{self, Form, Said};
+use ringmain_dialects::freeform::{self, Calls};
 use ringmain_dialects::provenance::{self, Maker};
 use ringmain_dialects::{Loss, LossKind, ir, registry, shared};
-use ringmain_wire::json::{Document, Edit};
+use ringmain_wire::json::{Document, Edit, Object};
 
 use crate::headers;
 use crate::inspect::Inspected;
@@ -105,6 +106,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
         };
         translated(request, &asked, target, endpoint)?
     };
+    let base = lifted(base, endpoint);
     let strip_usage =
         relayed && endpoint.dialect == Some(Dialect::OpenAiChat) && facts.stream && !request.include_usage;
     let asked = Asked { document: &base, endpoint, prefill: facts.needs.contains(Capabilities::PREFILL), relayed };
@@ -218,6 +220,9 @@ fn translated<'a>(
         let maker = Maker::of(codec.dialect(), &target.name.provider, &target.name.model);
         lost = provenance::claim(asked.to_mut(), &maker);
     }
+    if asked.dialect != codec.dialect() && Calls::of(&asked).is_some() {
+        lost.extend(freeform::as_functions(asked.to_mut()));
+    }
     let encoded = match endpoint.dialect.and_then(registry::counting) {
         Some(counting) if counts => counting.encode(&asked, &target.profile),
         _ => codec.encode_request(&asked, &target.profile),
@@ -226,6 +231,16 @@ fn translated<'a>(
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
     lost.extend(encoded.losses);
     Ok((Cow::Owned(document), lost))
+}
+
+/// The request without the envelope that the endpoint does not know.
+fn lifted<'a>(base: Cow<'a, Document>, endpoint: &Endpoint) -> Cow<'a, Document> {
+    let inner = endpoint.lift.as_deref().and_then(|name| {
+        let root = Object::parse(base.body()).ok()?;
+        let inner = root.get(name)?.get().as_bytes();
+        Document::parse(base.body().slice_ref(inner)).ok()
+    });
+    inner.map_or(base, Cow::Owned)
 }
 
 /// Gemini's envelope of a request to count repeats the model of the path.

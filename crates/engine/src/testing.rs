@@ -42,7 +42,7 @@ pub(crate) fn chat(dialect: Dialect) -> Endpoint {
 pub(crate) fn other(operation: Operation) -> Endpoint {
     let (models, omit, add) = (Vec::new(), Vec::new(), Vec::new());
     let (path, shape) = (format!("/{operation}"), Shape::OpenAi);
-    Endpoint { operation, dialect: None, shape, path, stream_path: None, models, omit, add, auth: None }
+    Endpoint { operation, dialect: None, shape, path, stream_path: None, models, omit, lift: None, add, auth: None }
 }
 
 /// A kind of provider that is in no catalog.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use ringmain_core::{Fault, Loss, Usage};
 use ringmain_dialects::continuation::SoFar;
+use ringmain_dialects::freeform::Calls;
 use ringmain_dialects::ir::Event;
 use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
 use ringmain_wire::json_array::JsonArrayEncoder;
@@ -57,7 +58,7 @@ enum Way {
         events: Box<Events>,
     },
     /// The second half of an answer, on its own for now: its events wait.
-    Gather { decoder: Box<dyn StreamDecoder>, events: Vec<Event>, looked: usize },
+    Gather { decoder: Box<dyn StreamDecoder>, events: Vec<Event>, looked: usize, calls: Option<Calls> },
     /// Its events have gone over to the first half.
     Gone,
 }
@@ -75,15 +76,16 @@ impl Writer {
     }
 
     /// Translates events. `seal`: what is done with the proofs in them. `signs`: the provider signs its thinking, and the
-    /// caller sees the signature.
+    /// caller sees the signature. `calls`: what becomes of calls that stand for free-form tools.
     #[must_use]
     pub fn translate(
         decoder: Box<dyn StreamDecoder>,
         encoder: Box<dyn StreamEncoder>,
         seal: Option<Box<Seal>>,
         signs: bool,
+        calls: Option<Calls>,
     ) -> Self {
-        Self::of(Way::Translate { decoder, encoder, seal, events: Events::new(signs) })
+        Self::of(Way::Translate { decoder, encoder, seal, events: Events::new(signs, calls) })
     }
 
     fn of(way: Way) -> Self {
@@ -171,7 +173,7 @@ impl Writer {
                 proofs(seal, &mut events.list);
                 events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
             }
-            Way::Gather { decoder, events, looked } => {
+            Way::Gather { decoder, events, looked, .. } => {
                 if decoder.event(name.as_deref(), &data, events).is_err() {
                     self.skipped += 1;
                 }
@@ -202,7 +204,7 @@ impl Writer {
                 events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
                 whole && self.error.is_none()
             }
-            Way::Gather { decoder, events, looked } => {
+            Way::Gather { decoder, events, looked, .. } => {
                 let whole = self.seen.terminal || decoder.end(lenient, events).is_ok();
                 half::look(events, looked, &mut self.seen, &mut self.error);
                 whole && self.error.is_none()

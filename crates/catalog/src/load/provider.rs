@@ -114,6 +114,7 @@ fn endpoint(scope: &mut Scope<'_>, raw: RawEndpoint) -> Option<Endpoint> {
         stream_path: raw.stream_path.map(|text| path(scope, text)),
         models: raw.models,
         omit: raw.omit.iter().filter_map(|text| scope.pointer(text)).collect(),
+        lift: raw.lift,
         add: scope.defaults(raw.add),
         auth: raw.auth.map(auth),
     };

@@ -289,6 +289,7 @@ impl Writer {
             _ => {
                 self.close_message("completed", out);
                 match whole_item(block, &mut self.ids) {
+                    Some(item) if item["type"] == "custom_tool_call" => self.free_form(item, out),
                     Some(item) => {
                         self.added(&item, out);
                         self.done(item, out);
@@ -297,6 +298,18 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// A call of a free-form tool, whose input comes in one piece.
+    fn free_form(&mut self, item: Value, out: &mut Vec<u8>) {
+        let (id, input) = (item["id"].clone(), item["input"].clone());
+        let id = id.as_str().unwrap_or_default();
+        let mut begun = item.clone();
+        (begun["input"], begun["status"]) = ("".into(), "in_progress".into());
+        self.added(&begun, out);
+        self.item_event("response.custom_tool_call_input.delta", id, json!({ "delta": input }), out);
+        self.item_event("response.custom_tool_call_input.done", id, json!({ "input": input }), out);
+        self.done(item, out);
     }
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, Usage};
 use ringmain_dialects::continuation::{Form, Seam, SoFar, Splice};
+use ringmain_dialects::freeform::Calls;
 use ringmain_dialects::ir::{Event, Finish};
 use ringmain_dialects::{StreamDecoder, StreamEncoder, StreamStart};
 
@@ -17,6 +18,8 @@ pub(super) struct Events {
     pub(super) list: Vec<Event>,
     so_far: SoFar,
     signs: bool,
+    /// Makes calls of free-form tools of those that stand for them.
+    calls: Option<Calls>,
     /// Makes the events of a second half those of the first.
     splice: Option<Splice>,
     spliced: Vec<Event>,
@@ -26,6 +29,7 @@ pub(super) struct Events {
 pub struct Gathered {
     decoder: Box<dyn StreamDecoder>,
     events: Vec<Event>,
+    calls: Option<Calls>,
     skipped: u32,
     error: Option<Fault>,
 }
@@ -49,8 +53,8 @@ pub struct Second<'a> {
 }
 
 impl Events {
-    pub(super) fn new(signs: bool) -> Box<Self> {
-        Box::new(Self { list: Vec::new(), so_far: SoFar::default(), signs, splice: None, spliced: Vec::new() })
+    pub(super) fn new(signs: bool, calls: Option<Calls>) -> Box<Self> {
+        Box::new(Self { list: Vec::new(), so_far: SoFar::default(), signs, calls, splice: None, spliced: Vec::new() })
     }
 
     pub(super) const fn so_far(&mut self) -> &mut SoFar {
@@ -66,6 +70,11 @@ impl Events {
         out: &mut VecDeque<Bytes>,
     ) {
         let mut bytes = Vec::new();
+        if let Some(calls) = &mut self.calls {
+            calls.events(&mut self.list);
+            // The model has decided what to do, though its caller hears of it when the call is whole.
+            seen.useful |= calls.holds_one();
+        }
         for event in self.list.drain(..) {
             // Written by whoever decides that it is the answer.
             if !note(&event, seen, error) {
@@ -125,8 +134,8 @@ fn diverged() -> Fault {
 impl Writer {
     /// Gathers events, to go on with an answer that broke off.
     #[must_use]
-    pub fn gather(decoder: Box<dyn StreamDecoder>, events: Vec<Event>) -> Self {
-        let mut writer = Self::of(Way::Gather { decoder, events, looked: 0 });
+    pub fn gather(decoder: Box<dyn StreamDecoder>, events: Vec<Event>, calls: Option<Calls>) -> Self {
+        let mut writer = Self::of(Way::Gather { decoder, events, looked: 0, calls });
         if let Way::Gather { events, looked, .. } = &mut writer.way {
             look(events, looked, &mut writer.seen, &mut writer.error);
         }
@@ -136,8 +145,8 @@ impl Writer {
     /// Takes out what was gathered.
     pub fn take_gathered(&mut self) -> Option<Gathered> {
         match std::mem::replace(&mut self.way, Way::Gone) {
-            Way::Gather { decoder, events, .. } => {
-                Some(Gathered { decoder, events, skipped: self.take_skipped(), error: self.take_error() })
+            Way::Gather { decoder, events, calls, .. } => {
+                Some(Gathered { decoder, events, calls, skipped: self.take_skipped(), error: self.take_error() })
             }
             other => {
                 self.way = other;
@@ -161,10 +170,11 @@ impl Writer {
         if !remark.is_empty() {
             out.push_back(remark.into());
         }
-        let Gathered { decoder, events, skipped, error } = second.gathered;
+        let Gathered { decoder, events: list, calls, skipped, error } = second.gathered;
         let seam = Seam::after(second.first, second.form);
         let splice = Some(Splice::new(so_far.place(), seam, second.form, second.used));
-        let mut events = Box::new(Events { list: events, so_far, signs: second.signs, splice, spliced: Vec::new() });
+        let signs = second.signs;
+        let mut events = Box::new(Events { list, so_far, signs, calls, splice, spliced: Vec::new() });
         (self.seen, self.skipped, self.error) = (Seen::default(), skipped, error);
         events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
         // An answer whose thinking is proven is not gone on with: the second half has no proofs that matter.

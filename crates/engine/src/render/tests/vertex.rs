@@ -57,3 +57,19 @@ fn the_other_publishers_are_asked_in_their_own_dialects() {
         assert_eq!(of("meta/llama-3.3-70b-instruct-maas", caller), Some(Dialect::OpenAiChat), "{caller}");
     }
 }
+
+#[test]
+fn what_is_counted_of_a_gemini_there_has_no_envelope() {
+    let envelope = r#"{"generateContentRequest": {"model":"models/x","contents":[{"role":"user","parts":[{"text":"h\u00e9"}]}], "systemInstruction":{"parts":[{"text":"s"}]},"toolConfig":{} } }"#;
+    let flat =
+        r#"{"contents":[{"role":"user","parts":[{"text":"h\u00e9"}]}], "systemInstruction":{"parts":[{"text":"s"}]} }"#;
+    for body in [envelope, flat] {
+        let rendered = render(&inspected(Operation::CountTokens, Dialect::Gemini, body), &vertex("gemini-2.5-pro"));
+        assert_eq!(text(&rendered.unwrap()), flat, "{body}");
+    }
+    let messages = r#"{"model":"m","system":"s","messages":[{"role":"user","content":"hi"}]}"#;
+    let request = inspected(Operation::CountTokens, Dialect::AnthropicMessages, messages);
+    let body: Value = serde_json::from_str(&text(&render(&request, &vertex("gemini-2.5-pro")).unwrap())).unwrap();
+    let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["systemInstruction", "contents"]);
+}
