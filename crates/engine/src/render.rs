@@ -24,6 +24,7 @@ use ringmain_wire::json::{Document, Edit};
 use crate::headers;
 use crate::inspect::Inspected;
 use crate::operations::{self, DecodeFault, Work};
+use crate::passthrough;
 use crate::resume::Rest;
 use crate::stored;
 use crate::target::Target;
@@ -65,6 +66,9 @@ pub struct Rendered {
 pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if let Some(stored) = &request.stored {
         return stored::render(request, target, stored);
+    }
+    if let Some(passing) = &request.passing {
+        return passthrough::render(passing, target);
     }
     let facts = &request.facts;
     let (endpoint, uri) = place(request, target)?;
