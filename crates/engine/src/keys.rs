@@ -94,7 +94,7 @@ impl ActiveKey {
             let fits = |names: &Names| names.find(PASSTHROUGH).or_else(|| names.find(&one)).is_some();
             let named = |names: &Names| {
                 let texts = names.texts().filter(|text| text.starts_with(PASSTHROUGH)).map(ToOwned::to_owned);
-                Names::new(&texts.collect::<Vec<_>>()).is_ok_and(|named| fits(&named))
+                Names::new(texts.collect::<Vec<_>>()).is_ok_and(|named| fits(&named))
             };
             let why = match (routes, models, metered) {
                 (Some(routes), ..) if named(routes) => continue,

@@ -70,6 +70,11 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if let Some(passing) = &request.passing {
         return passthrough::render(passing, target);
     }
+    of_model(request, target)
+}
+
+/// Renders a request that asks something of a model.
+fn of_model(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let facts = &request.facts;
     let (endpoint, uri) = place(request, target)?;
     let auth = target.provider.kind.auth_at(endpoint).clone();

@@ -1,7 +1,5 @@
 //! What is passed through, under time that does not pass by itself: where it goes, with what, and what cuts it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
-
 mod pipes;
 
 use std::pin::Pin;
