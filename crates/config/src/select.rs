@@ -16,6 +16,9 @@ const ALIKE: f64 = 0.7;
 /// The most characters of a caller's model name that a message repeats.
 const SHOWN: usize = 100;
 
+/// The name of what is passed through, in place of a route's and a model's.
+const PASSED: &str = "passthrough";
+
 /// What may serve a request.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -123,6 +126,20 @@ impl Config {
             }
         }
         all
+    }
+
+    /// What serves a request that is passed through to a provider: the provider alone, and nobody beside it.
+    #[must_use]
+    pub fn passed_to(&self, provider: &str) -> Option<Selection> {
+        let (index, _) = self.provider(provider)?;
+        let why = format!("the request's path names the provider `{provider}`");
+        let target = RouteTarget::new(index, PASSED.to_owned());
+        let mut selection = self.without_route(PASSED, Via::Direct, vec![target], why);
+        let mut settings = Settings::clone(&selection.settings);
+        settings.timeouts.race_after = None;
+        (settings.hedge, settings.shift) = (None, None);
+        selection.settings = Arc::new(settings);
+        Some(selection)
     }
 
     fn of_route(&self, index: usize, model: &str) -> Option<Selection> {

@@ -109,8 +109,11 @@ fn canonical(path: &str) -> Cow<'_, str> {
     while let Some(inner) = below_version(rest).filter(|inner| below_version(inner).is_some()) {
         rest = inner;
     }
-    let of_others = ["/model/", "/providers/"].iter().any(|prefix| rest.starts_with(prefix));
-    if below_version(rest).is_some() || of_others { Cow::Borrowed(rest) } else { Cow::Owned(format!("/v1{rest}")) }
+    if below_version(rest).is_some() || rest.starts_with("/model/") {
+        Cow::Borrowed(rest)
+    } else {
+        Cow::Owned(format!("/v1{rest}"))
+    }
 }
 
 /// What follows a version in a path, with its slash.
@@ -193,11 +196,10 @@ pub(crate) fn unescape(text: &str) -> String {
 }
 
 /// Paths of the data plane that are promised and not served yet.
-const LATER: [(&str, Dialect); 6] = [
+const LATER: [(&str, Dialect); 5] = [
     ("/v1/responses/", Dialect::OpenAiResponses),
     ("/v1/audio/", Dialect::OpenAiChat),
     ("/model/", Dialect::BedrockConverse),
-    ("/providers/", Dialect::OpenAiChat),
     ("/v1/completions", Dialect::OpenAiChat),
     ("/v1/files", Dialect::OpenAiChat),
 ];

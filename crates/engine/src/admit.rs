@@ -42,7 +42,9 @@ pub fn admit(gateway: &Gateway, key: Option<&ActiveKey>, request: &mut Inspected
         let is_money = limits.get(full.at).is_some_and(|id| id.limit.of == Metered::Money);
         // Another target may be cheap enough.
         let cheaper = costs.iter().map(|(_, nanos)| *nanos).find(|nanos| is_money && *nanos < dearest);
-        match (cheaper, key.on_exhausted.as_deref().and_then(|name| gateway.rules().named(name))) {
+        // What is passed through has nowhere else to go.
+        let spare = key.on_exhausted.as_deref().filter(|_| request.passing.is_none());
+        match (cheaper, spare.and_then(|name| gateway.rules().named(name))) {
             (Some(cheaper), _) => dearest = cheaper,
             (None, Some(chosen)) => {
                 divert(request, &chosen, key.limits.get(full.at));

@@ -129,7 +129,7 @@ impl Attempts {
     /// None did: why nothing more is tried.
     pub async fn run(&mut self) -> Result<Won, Stop> {
         loop {
-            if self.is_left() {
+            if self.is_left() || self.is_gone() {
                 return Err(Stop::Return(self.tried.len().saturating_sub(1)));
             }
             let now = self.gateway.clock.now();
@@ -168,6 +168,13 @@ impl Attempts {
         self.rest.is_some() && self.gateway.is_ending()
     }
 
+    /// What is passed through has flowed, and did not come back.
+    fn is_gone(&self) -> bool {
+        let failed = self.tried.last().and_then(|tried| tried.result.as_ref());
+        let passing = self.request.passing.as_ref();
+        failed.is_some_and(|fault| passing.is_some_and(|passing| !passing.may_go_again(fault)))
+    }
+
     /// What now? One look at health, and if it is a try, its beginning, under one lock; then also how long such an
     /// attempt usually takes, if that is known and somebody asks.
     fn step(&mut self, now: Now) -> (Step, Option<Duration>) {
@@ -177,7 +184,7 @@ impl Attempts {
         if let Some(pin) = &self.request.pin {
             pin.hold(&self.request.route, &mut view);
         }
-        if self.plan.is_none() {
+        if self.plan.is_none() && self.request.passing.is_none() {
             self.request.route.exclude_unserved(&self.request.facts, &mut view);
             for (at, _) in &self.unfit {
                 view.exclude(*at, Reason::CannotCarry);
@@ -187,7 +194,7 @@ impl Attempts {
             }
         }
         let facts = &self.request.facts;
-        let (seed, deadline) = (self.request.seed, self.request.deadline);
+        let (seed, deadline) = (self.request.seed, self.request.patience());
         let is_new = self.plan.is_none();
         let plan = self.plan.get_or_insert_with(|| ringmain_routing::plan(policy, facts, &view, now, seed));
         let step = ringmain_routing::next(policy, plan, &self.tried, &view, now, deadline, seed);
@@ -247,7 +254,11 @@ impl Attempts {
             race_at: race_after.map(|after| now.mono + after),
             hedge_at: usual.filter(|_| is_alone).map(|after| now.mono + after),
             late: false,
-            given_up_at: now.mono + policy.timeouts.first_token,
+            // What is passed through has a clock of its own, which runs while nothing moves.
+            given_up_at: match self.request.passing {
+                Some(_) => self.request.deadline,
+                None => now.mono + policy.timeouts.first_token,
+            },
         });
         let Try { candidate, key, hedge, .. } = attempt;
         let tried = Tried { candidate, key, result: None, started: now.mono, ended: None, hedge };
@@ -343,7 +354,7 @@ impl Attempts {
         match result {
             Ok(arrived) => {
                 runner.attempt.limits = arrived.limits;
-                runner.attempt.committed(matches!(arrived.body, Answer::Live(_)));
+                runner.attempt.committed(!matches!(arrived.body, Answer::Plain(_)));
                 self.guard.target = Some(Arc::clone(runner.attempt.target()));
                 // Who was late and then beaten has failed as surely as who never answers; a rival that only lost has not.
                 for loser in self.running.iter_mut().filter(|loser| loser.late) {

@@ -20,6 +20,7 @@ use crate::kept::Seal;
 use crate::limits;
 use crate::live::{Live, Source};
 use crate::operations::{Courier, Work};
+use crate::passthrough::Flow;
 use crate::pins::{self, Learner};
 use crate::render::{self, Rendered, render};
 use crate::resume::{Rest, signs};
@@ -61,19 +62,23 @@ pub struct Arrived {
     pub signs: bool,
 }
 
-/// The two forms of an answer.
+/// The forms of an answer.
 pub enum Answer {
     /// All there.
     Plain(Plain),
     /// Coming; held at its first useful token.
     Live(Box<Live>),
+    /// Coming, and nobody looks at it. What it used is known already, if it is known.
+    Raw(Box<Flow>, Option<Usage>),
+    /// The connection has left HTTP.
+    Tunnel(Box<AnswerBody>),
 }
 
 /// A whole answer.
 #[derive(Debug)]
 pub struct Plain {
-    /// In the caller's dialect.
-    pub bytes: Bytes,
+    /// In the caller's dialect; `None` where the answer has no body, whatever its headers say of one.
+    pub bytes: Option<Bytes>,
     /// What the provider says it used.
     pub usage: Option<Usage>,
     /// What of it the caller's dialect could not carry.
@@ -82,7 +87,11 @@ pub struct Plain {
 
 impl Plain {
     pub(crate) const fn relayed(bytes: Bytes, usage: Option<Usage>) -> Self {
-        Self { bytes, usage, losses: Vec::new() }
+        Self { bytes: Some(bytes), usage, losses: Vec::new() }
+    }
+
+    pub(crate) const fn empty() -> Self {
+        Self { bytes: None, usage: None, losses: Vec::new() }
     }
 }
 
@@ -200,6 +209,9 @@ impl Job {
     }
 
     async fn once(&mut self) -> Result<Arrived, Failed> {
+        if self.request.passing.is_some() {
+            return self.pass().await;
+        }
         if let Some(work) = self.rendered.work.take() {
             return self.perform(work).await;
         }
@@ -449,7 +461,7 @@ impl Job {
         }
         self.calls().into_iter().for_each(|calls| calls.response(&mut response));
         let Encoded { body, losses } = self.callers_codec()?.encode_response(&response);
-        Ok(Answer::Plain(Plain { bytes: body.into(), usage: glance.usage, losses }))
+        Ok(Answer::Plain(Plain { bytes: Some(body.into()), usage: glance.usage, losses }))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
@@ -470,7 +482,7 @@ impl Job {
         }
         let mut losses = response.losses;
         losses.extend(encoder.take_losses());
-        Ok(Answer::Plain(Plain { bytes: out.into(), usage, losses }))
+        Ok(Answer::Plain(Plain { bytes: Some(out.into()), usage, losses }))
     }
 
     /// Decodes a plain answer; what its dialect does not say of itself is filled in.

@@ -177,6 +177,12 @@ impl Gateway {
         self.rules.load().straight(name, &self.metrics)
     }
 
+    /// The route of a request that is passed through to this provider.
+    #[must_use]
+    pub fn passed_to(&self, provider: &str) -> Option<Chosen> {
+        self.rules.load().passed_to(provider, &self.metrics)
+    }
+
     /// A request ended before any target was tried.
     pub fn refused(&self, id: RequestId, fault: &Fault) {
         emit(&RequestRefused { metrics: &self.metrics, request: id, fault });

@@ -158,15 +158,15 @@ static KEPT_BACK: [HeaderName; 22] = [
 /// Families of such headers: what stands in front of the provider, rules for browsers, and a gateway's own words.
 const KEPT_BACK_FAMILIES: [&str; 5] = ["access-control-", "cf-", "x-envoy-", "x-ringmain-", "report-"];
 
+/// Headers that `connection` names: for the next neighbour alone.
+pub(crate) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
 /// The headers of a relayed answer that the caller gets.
 pub(crate) fn to_caller(mut headers: HeaderMap) -> HeaderMap {
-    let nominated: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    let nominated = nominated(&headers);
     let of_family = |name: &&HeaderName| KEPT_BACK_FAMILIES.iter().any(|family| name.as_str().starts_with(family));
     let families: Vec<HeaderName> = headers.keys().filter(of_family).cloned().collect();
     for name in KEPT_BACK.iter().chain(&nominated).chain(&families) {

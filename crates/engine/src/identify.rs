@@ -3,14 +3,19 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use ringmain_core::{Fault, FaultClass, Origin, Phase, WallTime};
 
 use crate::keys::{Caller, Keyring, Known};
 
 /// Where a caller may put its key: each vendor's SDK has its own place.
-const PLACES: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+const PLACES: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "xi-api-key"];
+/// Schemes of `authorization` behind which a key stands as it is.
+const SCHEMES: [&str; 2] = ["bearer ", "token "];
+/// What a WebSocket may speak; and there a browser, which can set no header, shows its key.
+pub(crate) static PROTOCOL: HeaderName = HeaderName::from_static("sec-websocket-protocol");
+pub(crate) const KEY_IN_PROTOCOL: &str = "openai-insecure-api-key.";
 /// A credential longer than this is none of ours, and is not worth hashing.
 const LONGEST: usize = 512;
 
@@ -71,12 +76,17 @@ pub fn shows(headers: &HeaderMap, secret: &str) -> bool {
 /// All that could be a key, in the headers and in Google's query parameter.
 fn credentials<'r>(headers: &'r HeaderMap, query: Option<&'r str>) -> impl Iterator<Item = &'r [u8]> {
     let bearer = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).and_then(|value| {
-        let (scheme, token) = value.split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+        SCHEMES.iter().find_map(|known| {
+            let (scheme, token) = value.split_at_checked(known.len())?;
+            scheme.eq_ignore_ascii_case(known.as_bytes()).then(|| token.trim_ascii())
+        })
     });
     let placed = PLACES.iter().filter_map(|name| headers.get(*name)).map(|value| value.as_bytes());
     let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("key="));
-    bearer.into_iter().chain(placed).chain(pairs.map(str::as_bytes))
+    let protocols = headers.get_all(&PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let words = protocols.flat_map(|value| value.split(','));
+    let in_protocol = words.filter_map(|word| word.trim().strip_prefix(KEY_IN_PROTOCOL));
+    bearer.into_iter().chain(placed).chain(pairs.chain(in_protocol).map(str::as_bytes))
 }
 
 fn is_signed(headers: &HeaderMap) -> bool {
@@ -146,13 +156,52 @@ keys: [{ name: written, key: '${OPENAI_API_KEY}', limits: ['1 at once'], group: 
         let unread = Door { unread: true, ..door(None, true) };
         assert_eq!(identify(&HeaderMap::new(), None, &unread).unwrap_err().status, Some(503), "nobody knows who may");
         assert!(identify(&HeaderMap::new(), None, &door(None, false)).is_err());
-        for (name, value) in [("authorization", "Bearer s3"), ("x-api-key", "s3"), ("x-goog-api-key", "s3")] {
+        let places = [
+            ("authorization", "Bearer s3"),
+            ("authorization", "Token s3"),
+            ("x-api-key", "s3"),
+            ("x-goog-api-key", "s3"),
+            ("xi-api-key", "s3"),
+            ("sec-websocket-protocol", "realtime, openai-insecure-api-key.s3"),
+        ];
+        for (name, value) in places {
             assert!(identify(&headers(name, value), None, &door(Some("s3"), false)).is_ok(), "{name}");
         }
         assert!(identify(&HeaderMap::new(), Some("alt=sse&key=s3"), &door(Some("s3"), false)).is_ok());
         for (name, value) in [("authorization", "Bearer s"), ("authorization", "s3"), ("x-api-key", "s33")] {
             let refused = identify(&headers(name, value), None, &door(Some("s3"), false)).unwrap_err();
             assert_eq!(refused.status, Some(401), "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn who_may_pass_through() {
+        let limits = |text: &[&str]| text.iter().map(|limit| limit.parse().unwrap()).collect::<Vec<_>>();
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let table = [
+            (Grants::default(), true),
+            (Grants { limits: limits(&["60 requests/minute", "3 at once"]), ..Grants::default() }, true),
+            (Grants { limits: limits(&["$5/day"]), ..Grants::default() }, false),
+            (Grants { limits: limits(&["1M tokens/day"]), ..Grants::default() }, false),
+            (Grants { models: texts(&["gpt-*"]), ..Grants::default() }, false),
+            (Grants { models: texts(&["gpt-*"]), routes: texts(&["*"]), ..Grants::default() }, false),
+            (Grants { routes: texts(&["*"]), ..Grants::default() }, true),
+            (Grants { routes: texts(&["text"]), ..Grants::default() }, false),
+            (
+                Grants { routes: texts(&["text", "passthrough"]), limits: limits(&["$5/day"]), ..Grants::default() },
+                true,
+            ),
+            (Grants { models: texts(&["gpt-*"]), routes: texts(&["passthrough/openai"]), ..Grants::default() }, true),
+            (Grants { routes: texts(&["passthrough/anthropic"]), ..Grants::default() }, false),
+            (Grants { routes: texts(&["passthrough/*"]), ..Grants::default() }, true),
+        ];
+        for (at, (grants, allowed)) in table.into_iter().enumerate() {
+            let stored = KeySet { keys: vec![VirtualKey { grants, ..key("good") }], groups: Vec::new() };
+            let Known::Good(good) = Keyring::of(&config(), &stored).find(b"good", WallTime(0)) else {
+                panic!("in force")
+            };
+            let may = good.may_pass("openai");
+            assert_eq!(may.is_ok(), allowed, "{at}: {may:?}");
         }
     }
 
@@ -192,6 +241,7 @@ keys: [{ name: written, key: '${OPENAI_API_KEY}', limits: ['1 at once'], group: 
         assert!(good.may("text", "gpt-4o").is_ok());
         assert!(good.may("openai/gpt-4o", "openai%2Fgpt-4o").is_ok(), "a model may be named with its provider");
         assert!(good.may("text", "claude-opus-5").unwrap_err().contains("group `acme` may not ask for the model"));
+        assert!(good.may_pass("openai").unwrap_err().starts_with("group `acme` may not have requests passed through"));
         assert!(good.may("images", "gpt-4o").unwrap_err().contains("group `acme/search` may not take the route"));
         let Known::Good(written) = ring.find(b"sk-test", WallTime(0)) else { panic!("it is in force") };
         assert_eq!((&*written.name.id, written.limits.len()), ("config:written", 2));

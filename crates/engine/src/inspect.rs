@@ -19,6 +19,7 @@ use crate::kept::Keeping;
 use crate::keys::Caller;
 use crate::marks::marks;
 use crate::operations::{self, Asked};
+use crate::passthrough::Passing;
 use crate::pins::{self, Maker, Pin, Pins};
 use crate::route::{Chosen, Route};
 use crate::stored::Stored;
@@ -72,6 +73,8 @@ pub struct Inspected {
     pub decoded: OnceLock<Result<ir::Request, Malformed>>,
     /// The request came as a form; the document then holds its texts.
     pub form: Option<Form>,
+    /// The request is passed through as it comes.
+    pub passing: Option<Passing>,
     /// The decoded request of another operation than chat, made once.
     pub asked: OnceLock<Option<Result<Asked, Malformed>>>,
 }
@@ -150,6 +153,7 @@ pub fn inspect(
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form,
+        passing: None,
         asked: OnceLock::new(),
     })
 }
@@ -177,6 +181,60 @@ fn pinned(
 }
 
 impl Inspected {
+    /// A request that asks something of a provider, and nothing of a model.
+    ///
+    /// # Errors
+    /// Never.
+    pub(crate) fn bare(
+        gateway: &Gateway,
+        id: RequestId,
+        started: Tick,
+        headers: HeaderMap,
+        facts: RequestFacts,
+        chosen: Chosen,
+    ) -> Result<Self, Fault> {
+        let document = Document::parse(Bytes::from_static(b"{}")).map_err(|error| bad_request(error.to_string()))?;
+        let total = chosen.route.policy.timeouts.total;
+        let deadline = started + facts.timeout.map_or(total, |timeout| timeout.min(total));
+        Ok(Self {
+            id,
+            started,
+            headers,
+            document,
+            facts,
+            model_in_body: false,
+            include_usage: true,
+            framing: Framing::Sse,
+            route: chosen.route,
+            why: chosen.why,
+            over_budget: Vec::new(),
+            seed: Seed::of_request(gateway.seed, id.0),
+            deadline,
+            keeping: Keeping::default(),
+            pin: None,
+            learns: None,
+            stored: None,
+            trace: Mutex::default(),
+            decoded: OnceLock::new(),
+            form: None,
+            passing: None,
+            asked: OnceLock::new(),
+        })
+    }
+
+    /// Does how it goes say anything of its target? Counting has limits, a pace and outages of its own, and so has what is
+    /// stored.
+    #[must_use]
+    pub const fn teaches(&self) -> bool {
+        !matches!(self.facts.operation, Operation::CountTokens) && self.stored.is_none()
+    }
+
+    /// Until when something may be begun for it.
+    #[must_use]
+    pub fn patience(&self) -> Tick {
+        self.passing.as_ref().map_or(self.deadline, |passing| passing.patience)
+    }
+
     /// What is decided and done for it. Held for a moment at a time, by the one thread that serves it.
     pub fn trace(&self) -> MutexGuard<'_, Trace> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)

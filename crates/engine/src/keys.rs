@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use ringmain_config::{Config, Names, Shown};
-use ringmain_core::{KeyName, Limit, WallTime};
+use ringmain_core::{KeyName, Limit, Metered, WallTime};
 use ringmain_state::keys::around;
 use ringmain_state::quota::LimitId;
 use ringmain_state::{Grants, KeyHash, KeySet};
@@ -56,7 +56,12 @@ struct Level {
     whose: Arc<str>,
     routes: Option<Names>,
     models: Option<Names>,
+    /// A limit that is counted in what an answer says, if it has one.
+    metered: Option<Limit>,
 }
+
+/// What `routes` calls requests that are passed through to any provider; to one alone they are `passthrough/<provider>`.
+pub const PASSTHROUGH: &str = "passthrough";
 
 impl ActiveKey {
     /// May it take this route, for this model as the caller wrote it?
@@ -74,6 +79,36 @@ impl ActiveKey {
             if let Some(routes) = level.routes.as_ref().filter(|names| names.find(route).is_none()) {
                 return Err(format!("{} may not take the route `{route}`; it may take {routes}", level.whose));
             }
+        }
+        Ok(())
+    }
+
+    /// May its requests be passed through to this provider? Nobody reads them, so that whoever may ask only for some
+    /// models, or only so much, may not, unless `routes` says so by name.
+    ///
+    /// # Errors
+    /// No: what to say to the caller.
+    pub fn may_pass(&self, provider: &str) -> Result<(), String> {
+        let one = format!("{PASSTHROUGH}/{provider}");
+        for Level { whose, routes, models, metered } in &self.levels {
+            let fits = |names: &Names| names.find(PASSTHROUGH).or_else(|| names.find(&one)).is_some();
+            let named = |names: &Names| {
+                let texts = names.texts().filter(|text| text.starts_with(PASSTHROUGH)).map(ToOwned::to_owned);
+                Names::new(texts.collect::<Vec<_>>()).is_ok_and(|named| fits(&named))
+            };
+            let why = match (routes, models, metered) {
+                (Some(routes), ..) if named(routes) => continue,
+                (Some(routes), ..) if !fits(routes) => format!("it may take {routes}"),
+                (_, Some(models), _) => {
+                    format!("it may ask for {models} alone, and nobody reads what is passed through")
+                }
+                (.., Some(limit)) => format!("it has {limit}, and nobody reads what is passed through"),
+                (_, None, None) => continue,
+            };
+            return Err(format!(
+                "{whose} may not have requests passed through to `{provider}`: {why}; `{PASSTHROUGH}` or `{one}` among \
+                 its `routes` allows it"
+            ));
         }
         Ok(())
     }
@@ -196,7 +231,8 @@ fn active(
         let held = |limit: &Limit| Held { scope: Arc::clone(&scope), whose: Arc::clone(&whose), limit: *limit };
         limits.extend(grants.limits.iter().map(held));
         on_exhausted = grants.on_exhausted.clone().or(on_exhausted);
-        levels.push(Level { routes: names(&grants.routes), models: names(&grants.models), whose });
+        let metered = grants.limits.iter().find(|limit| matches!(limit.of, Metered::Tokens | Metered::Money)).copied();
+        levels.push(Level { routes: names(&grants.routes), models: names(&grants.models), metered, whose });
     }
     ActiveKey { name, tags: tags.into_iter().collect(), limits, on_exhausted, expires, revoked, levels }
 }

@@ -26,6 +26,7 @@ pub mod live;
 pub mod marks;
 pub mod models;
 pub mod operations;
+pub mod passthrough;
 pub mod pins;
 pub mod read;
 pub mod records;
@@ -47,5 +48,6 @@ pub mod trace;
 pub mod writer;
 
 pub use gateway::Gateway;
+pub use passthrough::Tunnel;
 pub use reply::{BrokenOff, ReplyBody};
 pub use serve::serve;

@@ -354,7 +354,7 @@ impl Live {
                 self.ended = live.ended;
                 live.writer.take_gathered()
             }
-            Answer::Plain(..) => None,
+            Answer::Plain(..) | Answer::Raw(..) | Answer::Tunnel(_) => None,
         };
         let (Some(gathered), Some(form)) = (gathered, arrived.form) else {
             return self.fail(attempts, &rest.given_up("what came was no answer"));

@@ -10,7 +10,7 @@ use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use ringmain_wire::coding::{Coding, CodingError, Decoder, KNOWN, codings};
 
 /// Silence inside a request body before the caller is given up.
-const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// Reads a request body of at most `max` bytes; the limit holds for what came and for what it says.
 ///
@@ -45,7 +45,8 @@ fn decoded(bytes: Bytes, codings: &[Coding], max: u64) -> Result<Bytes, Fault> {
     Ok(all.freeze())
 }
 
-async fn collect<B>(body: B, max: u64) -> Result<Bytes, Fault>
+/// The body as it comes, up to the limit.
+pub(crate) async fn collect<B>(body: B, max: u64) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
 {

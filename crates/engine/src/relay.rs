@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use ringmain_config::OnLoss;
 use ringmain_core::{Fault, FaultClass, Loss, Origin, Phase};
@@ -14,6 +14,7 @@ use crate::exchange::{Answer, Arrived, ProviderReply};
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::inspect::Inspected;
+use crate::passthrough::{Raw, Tunnel};
 use crate::reply::{self, Account, ReplyBody};
 use crate::settle::RequestGuard;
 
@@ -31,7 +32,9 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     attempts.guard.lost(attempt.target(), losses, of_answer);
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
-    if relayed {
+    if request.passing.is_some() {
+        *response.headers_mut() = headers;
+    } else if relayed {
         *response.headers_mut() = headers::to_caller(headers);
     }
     if request.facts.stream {
@@ -57,7 +60,16 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
             attempt.usage = plain.usage;
             attempt.served();
             attempts.guard.ended(None);
-            ReplyBody::whole(plain.bytes)
+            ReplyBody::Whole(plain.bytes)
+        }
+        Answer::Raw(flow, usage) => {
+            attempt.usage = usage;
+            let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+            ReplyBody::Raw(Box::new(Raw::new(*flow, length, attempt, attempts)))
+        }
+        Answer::Tunnel(body) => {
+            Tunnel::new(*body, attempt, attempts).put(&mut response);
+            ReplyBody::Whole(None)
         }
         Answer::Live(mut live) => {
             live.commit(attempt, index, attempts);
@@ -72,6 +84,7 @@ fn answer_losses(body: &mut Answer) -> Vec<Loss> {
     match body {
         Answer::Plain(plain) => std::mem::take(&mut plain.losses),
         Answer::Live(live) => live.take_losses(),
+        Answer::Raw(..) | Answer::Tunnel(_) => Vec::new(),
     }
 }
 

@@ -26,6 +26,7 @@ use ringmain_wire::json::{Document, Edit, Object};
 use crate::headers;
 use crate::inspect::Inspected;
 use crate::operations::{self, DecodeFault, Work};
+use crate::passthrough;
 use crate::resume::Rest;
 use crate::stored;
 use crate::target::Target;
@@ -68,6 +69,14 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     if let Some(stored) = &request.stored {
         return stored::render(request, target, stored);
     }
+    if let Some(passing) = &request.passing {
+        return passthrough::render(passing, target);
+    }
+    of_model(request, target)
+}
+
+/// Renders a request that asks something of a model.
+fn of_model(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let facts = &request.facts;
     let (endpoint, uri) = place(request, target)?;
     let auth = target.provider.kind.auth_at(endpoint).clone();

@@ -13,6 +13,7 @@ use ringmain_core::{Dialect, Fault, RequestId};
 use ringmain_dialects::{Loss, registry};
 
 use crate::live::Live;
+use crate::passthrough::Raw;
 
 /// The request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-ringmain-request-id");
@@ -38,6 +39,8 @@ pub enum ReplyBody {
     Whole(Option<Bytes>),
     /// Coming.
     Live(Box<Live>),
+    /// Coming as the provider sends it.
+    Raw(Box<Raw>),
 }
 
 impl ReplyBody {
@@ -53,6 +56,7 @@ impl fmt::Debug for ReplyBody {
         match self {
             Self::Whole(bytes) => f.debug_tuple("Whole").field(&bytes.as_ref().map(Bytes::len)).finish(),
             Self::Live(_) => f.write_str("Live"),
+            Self::Raw(_) => f.write_str("Raw"),
         }
     }
 }
@@ -77,6 +81,7 @@ impl Body for ReplyBody {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Live(live) => live.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            Self::Raw(raw) => raw.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -88,6 +93,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Live(_) => SizeHint::default(),
+            Self::Raw(raw) => raw.length().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

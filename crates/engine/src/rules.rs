@@ -107,6 +107,20 @@ impl Rules {
         Some(Chosen { route: self.make(&selection, metrics), why: selection.why })
     }
 
+    /// The route of a request that is passed through to this provider.
+    #[must_use]
+    pub fn passed_to(&self, provider: &str, metrics: &Metrics) -> Option<Chosen> {
+        let asked = (Operation::Passthrough, provider.to_owned());
+        let known = self.direct().get(&asked).cloned();
+        if known.is_some() {
+            return known;
+        }
+        let selection = self.config.passed_to(provider)?;
+        let chosen = Chosen { route: self.make(&selection, metrics), why: selection.why };
+        self.direct().insert(asked, chosen.clone());
+        Some(chosen)
+    }
+
     fn direct(&self) -> MutexGuard<'_, HashMap<(Operation, String), Chosen>> {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }

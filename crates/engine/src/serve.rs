@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW};
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use ringmain_core::{Operation, RequestId};
-use ringmain_upstream::Upstream;
+use ringmain_core::{Dialect, Operation, RequestId};
+use ringmain_upstream::{Broken, Upstream};
 use ringmain_wire::coding::KNOWN;
 
 use crate::accept::{Refused, accept};
@@ -19,12 +19,13 @@ use crate::keys::Caller;
 use crate::read::read;
 use crate::reply::{Account, ReplyBody};
 use crate::settle::RequestGuard;
-use crate::{models, relay, reply, stored};
+use crate::{models, passthrough, relay, reply, stored};
 
 /// Serves one request of the data plane. Never fails: what goes wrong is an answer in the caller's dialect.
 pub async fn serve<B>(gateway: &Arc<Gateway>, upstream: &Upstream, request: Request<B>) -> Response<ReplyBody>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Into<Broken>,
 {
     let id = gateway.next_id();
     match answer(gateway, upstream, request, id).await {
@@ -53,10 +54,18 @@ async fn answer<B>(
     id: RequestId,
 ) -> Result<Response<ReplyBody>, Box<Refused>>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Into<Broken>,
 {
     let started = gateway.clock.now().mono;
     let (head, body) = request.into_parts();
+    if let Some(place) = passthrough::place(head.uri.path(), head.uri.query()) {
+        let refuse = |fault| Box::new(Refused { dialect: Dialect::OpenAiChat, fault, allow: None });
+        let caller = gateway.identify(&head.headers, head.uri.query()).map_err(refuse)?;
+        let place = place.map_err(refuse)?;
+        let passed = passthrough::inspect(gateway, &caller, id, started, head, body, place).await?;
+        return Ok(run(gateway, upstream, &caller, passed).await);
+    }
     let accepted = accept(&head.method, head.uri.path(), head.uri.query())?;
     let dialect = accepted.dialect;
     let refuse = |fault| Box::new(Refused { dialect, fault, allow: None });

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, Loss, Money, Operation, Tick, Timings, Usage};
+use ringmain_core::{Fault, FaultClass, Loss, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_state::quota::Grant;
 use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnded, RequestEnded, Served, emit};
@@ -90,7 +90,7 @@ impl AttemptGuard {
     /// the first token of a stream took.
     pub fn committed(&mut self, flows: bool) {
         self.timings.first_token = Some(self.elapsed());
-        if matches!(self.request.facts.operation, Operation::CountTokens | Operation::Passthrough) {
+        if !self.request.teaches() {
             return;
         }
         let limits = if flows { self.limits.take() } else { None };
@@ -125,7 +125,7 @@ impl AttemptGuard {
 
     /// Nothing of its answer came: its prompt was read all the same.
     fn estimate_prompt(&mut self) {
-        if self.usage.is_none() {
+        if self.usage.is_none() && self.request.passing.is_none() {
             let input = self.request.facts.input_tokens;
             self.estimate(Usage { input, ..Usage::default() });
         }
@@ -169,11 +169,14 @@ impl AttemptGuard {
         }
         // Counting has limits, a pace and outages of its own, and so has what is stored: nothing is learned from it for
         // conversations.
-        let (seen, limits) = match self.request.facts.operation {
-            Operation::CountTokens | Operation::Passthrough => {
-                (Seen::Cancelled { first_token: Some(self.timings.total) }, None)
+        let nothing = || Seen::Cancelled { first_token: Some(self.timings.total) };
+        let (seen, limits) = match seen {
+            _ if !self.request.teaches() => (nothing(), None),
+            // A key may be good, and good for less than all there is to ask for.
+            Seen::Failed(fault) if self.request.passing.is_some() && fault.class == FaultClass::Auth => {
+                (nothing(), None)
             }
-            _ => (seen, self.limits.take()),
+            seen => (seen, self.limits.take()),
         };
         let observation = Observation {
             attempt: self.attempt,

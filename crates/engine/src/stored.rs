@@ -1,20 +1,17 @@
 //! Responses that a provider has stored: `GET` and `DELETE /v1/responses/{id}`, its `input_items`, and `cancel`. They go
 //! to whom the response is of, with the key it was made with; nobody else has it.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method};
 use ringmain_catalog::Provider;
 use ringmain_core::{
-    Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Seed, Tick,
+    Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Tick,
 };
-use ringmain_dialects::{Framing, registry};
-use ringmain_wire::json::Document;
+use ringmain_dialects::registry;
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
-use crate::kept::Keeping;
 use crate::keys::Caller;
 use crate::pins::{Maker, Pin};
 use crate::render::Rendered;
@@ -114,44 +111,21 @@ pub(crate) fn inspect(
             format!("the response `{}` is with the provider `{provider}`, which is not configured", stored.id);
         not_found(message)
     })?;
-    let body = Bytes::from_static(b"{}");
-    let document = Document::parse(body).map_err(|error| not_found(error.to_string()))?;
-    let deadline = started + chosen.route.policy.timeouts.total;
-    Ok(Inspected {
-        id,
-        started,
-        document,
-        facts: RequestFacts {
-            operation: Operation::Passthrough,
-            dialect: Dialect::OpenAiResponses,
-            model: format!("{provider}/{model}"),
-            stream: stored.stream,
-            needs: Capabilities::NONE,
-            input_tokens: 0,
-            max_output_tokens: None,
-            timeout: crate::inspect::timeout(&headers)?,
-            tags: crate::inspect::tags(&headers, caller),
-            marks: Marks::default(),
-            key: caller.key().map(|key| key.name.clone()),
-        },
-        headers,
-        model_in_body: false,
-        include_usage: true,
-        framing: Framing::Sse,
-        route: chosen.route,
-        why: chosen.why,
-        over_budget: Vec::new(),
-        seed: Seed::of_request(gateway.seed, id.0),
-        deadline,
-        keeping: Keeping::default(),
-        pin,
-        learns: None,
-        stored: Some(stored),
-        trace: Mutex::default(),
-        decoded: OnceLock::new(),
-        form: None,
-        asked: OnceLock::new(),
-    })
+    let facts = RequestFacts {
+        operation: Operation::Passthrough,
+        dialect: Dialect::OpenAiResponses,
+        model: format!("{provider}/{model}"),
+        stream: stored.stream,
+        needs: Capabilities::NONE,
+        input_tokens: 0,
+        max_output_tokens: None,
+        timeout: crate::inspect::timeout(&headers)?,
+        tags: crate::inspect::tags(&headers, caller),
+        marks: Marks::default(),
+        key: caller.key().map(|key| key.name.clone()),
+    };
+    let bare = Inspected::bare(gateway, id, started, headers, facts, chosen)?;
+    Ok(Inspected { pin, stored: Some(stored), ..bare })
 }
 
 /// The one provider that stores responses. An id that this process has not seen may have come before its start, or through

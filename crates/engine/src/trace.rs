@@ -143,7 +143,7 @@ impl Trace {
             headers: request.asked_headers(),
             candidates: Arc::clone(&request.route.known),
             seed: request.seed,
-            deadline: request.deadline,
+            deadline: request.patience(),
             decisions: std::mem::take(&mut self.decisions),
             attempts: std::mem::take(&mut self.attempts),
             lost: std::mem::take(&mut self.lost),

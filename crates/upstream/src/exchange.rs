@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, Request, Response, response};
+use http::{HeaderMap, Request, Response, StatusCode, response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -18,7 +19,7 @@ use ringmain_wire::coding::{CodingError, Decoder, codings};
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
-use crate::dial::Dial;
+use crate::dial::{Dial, Io};
 use crate::error::{SendError, Stage};
 use crate::origin::Origin;
 use crate::pool::{Connection, Pool};
@@ -68,19 +69,46 @@ impl Upstream {
         request: &(dyn Fn() -> Request<RequestBody> + Sync),
         connect: Duration,
     ) -> Result<Exchange, SendError> {
+        self.send_raw(origin, request, connect).await?.decoded()
+    }
+
+    /// The same, with the answer's body in whatever encoding it comes.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_raw(
+        &self,
+        origin: &Arc<Origin>,
+        request: &(dyn Fn() -> Request<RequestBody> + Sync),
+        connect: Duration,
+    ) -> Result<Exchange, SendError> {
         if let Some(connection) = self.pool.take(origin) {
             match self.exchange(origin, connection, request(), true).await {
                 Err(error) if died_idle(&error) => {}
                 done => return done,
             }
         }
+        self.send_once(origin, request(), connect).await
+    }
+
+    /// Sends a request whose body can be read only once, on a connection of its own. The answer's body comes in whatever
+    /// encoding it has.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_once(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<RequestBody>,
+        connect: Duration,
+    ) -> Result<Exchange, SendError> {
         let io = self.dialer.dial(origin, connect).await?;
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_MAX)
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| SendError::new(Stage::Connect, error))?;
-        self.exchange(origin, Box::new(Connection { sender, driver, since: Instant::now() }), request(), false).await
+        self.exchange(origin, Box::new(Connection { sender, driver, since: Instant::now() }), request, false).await
     }
 
     async fn exchange(
@@ -102,16 +130,29 @@ impl Upstream {
         })
         .await
         .map_err(|error| SendError::new(Stage::Exchange, error))?;
-        let (mut head, incoming) = response.into_parts();
-        let connection = finished.is_none().then_some(connection);
-        let decoder = decoder(&mut head.headers)?;
+        let (head, incoming) = response.into_parts();
+        // A connection that leaves HTTP is done as one, and its socket goes on.
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let switched = switches && finished.is_some();
+        let connection = (switches || finished.is_none()).then_some(connection);
         let (pool, origin) = (Arc::clone(&self.pool), Arc::clone(origin));
-        let body = AnswerBody { incoming, connection, pool, origin, decoder };
+        let body = AnswerBody { incoming, connection, switched, pool, origin, decoder: None };
         Ok(Exchange { head, body, reused })
     }
 }
 
-/// Undoes the encodings that a server chose though none was asked for. The headers then are those of the body as read.
+impl Exchange {
+    /// Undoes the encodings that a server chose. The headers then are those of the body as read.
+    ///
+    /// # Errors
+    /// It is an encoding that nobody here knows.
+    pub fn decoded(mut self) -> Result<Self, SendError> {
+        self.body.decoder = decoder(&mut self.head.headers)?;
+        Ok(self)
+    }
+}
+
+/// What undoes the encodings that these headers name, if they name any.
 fn decoder(headers: &mut HeaderMap) -> Result<Option<Box<Decoder>>, SendError> {
     let Some(encodings) = headers.remove(CONTENT_ENCODING) else { return Ok(None) };
     let codings = codings(encodings.to_str().unwrap_or("?")).map_err(|error| SendError::new(Stage::Body, error))?;
@@ -133,7 +174,7 @@ fn died_idle(error: &SendError) -> bool {
 fn is_reset(error: &hyper::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .and_then(|source| source.downcast_ref::<io::Error>())
         .is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionReset | ConnectionAborted))
 }
 
@@ -141,6 +182,8 @@ fn is_reset(error: &hyper::Error) -> bool {
 pub struct AnswerBody {
     incoming: Incoming,
     connection: Option<Box<Connection>>,
+    /// The connection has left HTTP.
+    switched: bool,
     pool: Arc<Pool>,
     origin: Arc<Origin>,
     /// For an answer that came encoded.
@@ -223,6 +266,26 @@ impl AnswerBody {
     /// The connection broke before the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Is there nothing to read any more?
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.decoder.is_none() && self.incoming.is_end_stream()
+    }
+
+    /// The socket of an exchange whose answer switched protocols, and what was read of it already.
+    ///
+    /// # Errors
+    /// It has none any more.
+    pub async fn into_io(mut self) -> io::Result<(Box<dyn Io>, Bytes)> {
+        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the connection is gone");
+        let mut connection = self.connection.take().ok_or_else(gone)?;
+        if !self.switched {
+            poll_fn(|cx| connection.driver.poll_without_shutdown(cx)).await.map_err(io::Error::other)?;
+        }
+        let parts = connection.driver.into_parts();
+        Ok((parts.io.into_inner(), parts.read_buf))
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {

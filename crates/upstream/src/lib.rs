@@ -27,7 +27,7 @@ mod tls;
 mod tunnel;
 
 pub use aws::{AwsChain, AwsCredentials, Scope, sign};
-pub use body::RequestBody;
+pub use body::{Broken, Flowing, RequestBody};
 pub use dial::{Dial, Dialed, Io, NetDialer};
 pub use error::{SendError, Stage};
 pub use exchange::{AnswerBody, Exchange, Upstream};

@@ -136,6 +136,32 @@ impl Origin {
         &self.authority
     }
 
+    /// The same as [`Self::path`] for a path that may begin with the base URL's own: a client that was given `…/v1` says
+    /// it again.
+    #[must_use]
+    pub fn path_once(&self, path: &str) -> String {
+        let rest = path.strip_prefix(self.prefix.as_str());
+        let again = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if again { path.to_owned() } else { self.path(path) }
+    }
+
+    /// Of a URL or path that this provider names, the part that is asked for below its base URL; `None` where it leads
+    /// elsewhere.
+    #[must_use]
+    pub fn own_path<'u>(&self, url: &'u str) -> Option<&'u str> {
+        let path = match url.split_once("://") {
+            Some((scheme, rest)) => {
+                let at = rest.find(['/', '?']).unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(at);
+                let secure = scheme.eq_ignore_ascii_case("https");
+                (secure == self.secure && authority.eq_ignore_ascii_case(&self.authority)).then_some(path)?
+            }
+            None => url,
+        };
+        let rest = path.strip_prefix(self.prefix.as_str())?;
+        rest.starts_with('/').then_some(rest).filter(|rest| !rest.starts_with("//"))
+    }
+
     /// The path and query of a request: the base URL's path, then `path`.
     #[must_use]
     pub fn path(&self, path: &str) -> String {
@@ -178,6 +204,19 @@ mod tests {
         let origin = Origin::parse("https://api.openai.com/v1/").unwrap();
         assert_eq!((origin.host(), origin.port(), origin.is_secure()), ("api.openai.com", 443, true));
         assert_eq!(origin.path("/chat/completions"), "/v1/chat/completions");
+        let once =
+            [("/files?a=b", "/v1/files?a=b"), ("/v1/files", "/v1/files"), ("/v1x", "/v1/v1x"), ("/v1?a", "/v1?a")];
+        once.into_iter().for_each(|(path, asked)| assert_eq!(origin.path_once(path), asked));
+        let own = [
+            ("https://api.openai.com/v1/files/f?a=b", Some("/files/f?a=b")),
+            ("/v1/files/f", Some("/files/f")),
+            ("/files/f", None),
+            ("//evil.example/v1/f", None),
+            ("/v1//evil.example/f", None),
+            ("http://api.openai.com/v1/files", None),
+            ("https://api.openai.com.evil.example/v1/files", None),
+        ];
+        own.into_iter().for_each(|(url, path)| assert_eq!(origin.own_path(url), path, "{url}"));
         let local = Origin::parse("http://[::1]:11434").unwrap();
         assert_eq!((local.host(), local.port(), local.authority()), ("::1", 11434, "[::1]:11434"));
         assert_eq!(local.path("/v1/messages"), "/v1/messages");

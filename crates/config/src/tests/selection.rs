@@ -130,3 +130,13 @@ fn why() {
     assert_eq!(considered[2].conditions[1].text, "input has more than 50000 tokens; it has about 100");
     assert!(!considered[2].conditions[1].holds);
 }
+
+#[test]
+fn what_is_passed_through_goes_to_one_provider() {
+    let config = config(TEXT);
+    let passed = config.passed_to("openai").unwrap();
+    assert_eq!((&*passed.route, passed.targets.len(), &*passed.targets[0].model), ("passthrough", 1, "passthrough"));
+    assert_eq!((passed.settings.timeouts.race_after, passed.settings.hedge), (None, None));
+    assert_eq!(&*passed.why, "the request's path names the provider `openai`");
+    assert!(config.passed_to("nobody").is_none());
+}

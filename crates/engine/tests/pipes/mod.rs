@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use ringmain_catalog::Catalog;
 use ringmain_config::Sources;
@@ -42,15 +43,19 @@ pub(crate) enum Noted {
 pub(crate) struct Pipes {
     acts: BTreeMap<String, Vec<Vec<Act>>>,
     notes: Arc<Mutex<BTreeMap<String, Vec<Noted>>>>,
+    requests: Requests,
     began: Instant,
 }
+
+/// The requests of each provider, as they came.
+type Requests = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
 impl Dial for Pipes {
     fn dial<'a>(&'a self, origin: &'a Origin, _: Duration) -> Dialed<'a> {
         let host = origin.host().to_owned();
         let (near, far) = tokio::io::duplex(1 << 20);
         let (acts, notes, began) = (self.acts[&host].clone(), Arc::clone(&self.notes), self.began);
-        tokio::spawn(play(far, host, acts, notes, began));
+        tokio::spawn(play(far, host, acts, notes, Arc::clone(&self.requests), began));
         Box::pin(async move { Ok(Box::new(near) as Box<dyn Io>) })
     }
 }
@@ -60,10 +65,12 @@ async fn play(
     host: String,
     acts: Vec<Vec<Act>>,
     notes: Arc<Mutex<BTreeMap<String, Vec<Noted>>>>,
+    requests: Requests,
     began: Instant,
 ) {
     let note = |noted| notes.lock().unwrap().entry(host.clone()).or_default().push(noted);
-    while read_request(&mut pipe).await {
+    while let Some(request) = read_request(&mut pipe).await {
+        requests.lock().unwrap().entry(host.clone()).or_default().push(request);
         let asked = notes
             .lock()
             .unwrap()
@@ -90,18 +97,21 @@ async fn play(
     }
 }
 
-/// Reads one request; false when the gateway closed instead.
-async fn read_request(pipe: &mut DuplexStream) -> bool {
+/// Reads one request; `None` when the gateway closed instead.
+async fn read_request(pipe: &mut DuplexStream) -> Option<String> {
     let mut seen = Vec::new();
     loop {
         if pipe.read_buf(&mut seen).await.unwrap_or(0) == 0 {
-            return false;
+            return None;
         }
         let text = String::from_utf8_lossy(&seen);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        if head.contains("transfer-encoding: chunked") && !body.ends_with("0\r\n\r\n") {
+            continue;
+        }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
         if body.len() >= length.parse::<usize>().unwrap() {
-            return true;
+            return Some(text.into_owned());
         }
     }
 }
@@ -150,6 +160,7 @@ pub(crate) struct World {
     gateway: Arc<Gateway>,
     upstream: Upstream,
     notes: Arc<Mutex<BTreeMap<String, Vec<Noted>>>>,
+    requests: Requests,
     began: Instant,
 }
 
@@ -187,13 +198,20 @@ impl World {
         }
         yaml += "routes:\n  - name: r\n";
         yaml += &settings.lines().map(|line| format!("    {line}\n")).collect::<String>();
-        let loaded = ringmain_config::load(&yaml, &NoSources, &Catalog::embedded().unwrap());
-        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", &yaml, false)));
+        Self::of_yaml(providers, &yaml)
+    }
+
+    /// Providers with these acts, at `http://<name>.test`, under this configuration.
+    pub(crate) fn of_yaml(providers: &[(&str, Vec<Vec<Act>>)], yaml: &str) -> Self {
+        let loaded = ringmain_config::load(yaml, &NoSources, &Catalog::embedded().unwrap());
+        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", yaml, false)));
         let notes = Arc::default();
         let began = Instant::now();
         let acts = providers.iter().map(|(name, acts)| (format!("{name}.test"), acts.clone())).collect();
-        let pipes = Pipes { acts, notes: Arc::clone(&notes), began };
-        Self { gateway: Arc::new(Gateway::new(config, 7)), upstream: Upstream::new(Arc::new(pipes)), notes, began }
+        let requests = Requests::default();
+        let pipes = Pipes { acts, notes: Arc::clone(&notes), requests: Arc::clone(&requests), began };
+        let upstream = Upstream::new(Arc::new(pipes));
+        Self { gateway: Arc::new(Gateway::new(config, 7)), upstream, notes, requests, began }
     }
 
     /// Sends a chat request and reads the whole answer.
@@ -209,11 +227,40 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let response = serve(&self.gateway, &self.upstream, request).await;
+        let response = self.open(request).await;
+        self.answer(response).await
+    }
+
+    /// The answer to any request; its body is still to be read.
+    pub(crate) async fn open<B>(&self, request: Request<B>) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
+        B::Error: Into<ringmain_upstream::Broken>,
+    {
+        serve(&self.gateway, &self.upstream, request).await
+    }
+
+    /// Any request with a body that is there, and the whole answer.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.open(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await;
+        self.answer(response).await
+    }
+
+    /// Reads an answer to its end.
+    pub(crate) async fn answer(&self, response: Response<ReplyBody>) -> Answer {
         let (head, body) = response.into_parts();
         let head_at = self.began.elapsed();
         let text = read(body).await;
         Answer { status: head.status, headers: head.headers, text, head_at, done_at: self.began.elapsed() }
+    }
+
+    /// The requests a provider got, as they came.
+    pub(crate) fn requests(&self, provider: &str) -> Vec<String> {
+        self.requests.lock().unwrap().get(&format!("{provider}.test")).cloned().unwrap_or_default()
     }
 
     /// The gateway.

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +12,9 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ringmain_engine::{Gateway, ReplyBody};
+use ringmain_engine::{Gateway, ReplyBody, Tunnel};
 use ringmain_upstream::Upstream;
 use tokio::net::TcpStream;
 
@@ -23,22 +24,28 @@ use super::drain::{Drain, Stage};
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// The largest request head, and the buffer of one connection.
 const BUFFER_MAX: usize = 64 * 1024;
-
 /// How long the first request of a fresh connection may be on its way when the process goes out of service.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves one connection until it closes or the process goes out of service.
 pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Upstream, mut drain: Drain) {
     let health = drain.clone();
-    let begun = AtomicBool::new(false);
-    let service = service_fn(|request: Request<Incoming>| {
-        let (gateway, upstream) = (&gateway, &upstream);
+    let (begun, switched) = (AtomicBool::new(false), Mutex::new(None));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let (gateway, upstream, switched) = (&gateway, &upstream, &switched);
         begun.store(true, Ordering::Relaxed);
         let stage = health.stage();
         async move {
             let mut response = match probe(request.uri().path(), stage) {
                 Some(answer) => answer,
-                None => ringmain_engine::serve(gateway, upstream, request).await,
+                None => {
+                    let switches = hyper::upgrade::on(&mut request);
+                    let mut response = ringmain_engine::serve(gateway, upstream, request).await;
+                    if let Some(tunnel) = Tunnel::take(&mut response) {
+                        *switched.lock().unwrap_or_else(PoisonError::into_inner) = Some((tunnel, switches));
+                    }
+                    response
+                }
             };
             if stage >= Stage::Draining {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -48,13 +55,13 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER_MAX);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     loop {
         let next = if drain.stage() == Stage::Serving { Stage::Draining } else { Stage::Ending };
         tokio::select! {
             biased;
             // An error is the caller's connection breaking: whoever was served settles for it.
-            _ = connection.as_mut() => return,
+            _ = connection.as_mut() => break,
             () = drain.reached(next) => {}
         }
         match drain.stage() {
@@ -64,7 +71,7 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
                 if !begun.load(Ordering::Relaxed) {
                     tokio::select! {
                         biased;
-                        _ = connection.as_mut() => return,
+                        _ = connection.as_mut() => break,
                         () = tokio::time::sleep(FIRST_WITHIN) => {}
                     }
                 }
@@ -78,6 +85,17 @@ pub(super) async fn serve(stream: TcpStream, gateway: Arc<Gateway>, upstream: Up
             }
         }
     }
+    let switched = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((tunnel, switches)) = switched {
+        join(tunnel, switches, drain).await;
+    }
+}
+
+/// The connection has left HTTP: it is one half of a tunnel, for as long as that stands.
+async fn join(tunnel: Tunnel, switches: OnUpgrade, mut drain: Drain) {
+    // Where it broke instead, the tunnel settles as one whose caller left.
+    let Ok(caller) = switches.await else { return };
+    tunnel.run(TokioIo::new(caller), drain.reached(Stage::Ending)).await;
 }
 
 /// `/healthz`: the process lives. `/readyz`: it takes requests.

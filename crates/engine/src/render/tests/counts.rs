@@ -74,7 +74,7 @@ fn estimated(request: &Inspected) -> (String, Vec<String>) {
     assert!(is_estimated(request, &target) && target.serves(Operation::CountTokens, request.facts.dialect));
     let arrived = estimate(request, &target).unwrap();
     let Answer::Plain(Plain { bytes, usage: None, .. }) = arrived.body else { panic!("a plain answer without usage") };
-    (String::from_utf8(bytes.to_vec()).unwrap(), arrived.losses.iter().map(ToString::to_string).collect())
+    (String::from_utf8(bytes.unwrap().to_vec()).unwrap(), arrived.losses.iter().map(ToString::to_string).collect())
 }
 
 #[test]

@@ -195,7 +195,8 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(RequestBody::new([Bytes::from(body)]))?;
-        Ok(self.upstream.send(&self.origin, &|| request.clone(), CONNECT).await?)
+        let request = request.body(Bytes::from(body))?;
+        let message = || request.clone().map(RequestBody::from);
+        Ok(self.upstream.send(&self.origin, &message, CONNECT).await?)
     }
 }
