@@ -105,9 +105,14 @@ def record(gateway, id):
     return reply.json()["record"]
 
 
-@pytest.mark.parametrize("second", VENDORS)
-@pytest.mark.parametrize("first", VENDORS)
-@pytest.mark.parametrize("sdk", SDKS)
+def each_with_one_of(others) -> list:
+    """Every SDK with every first vendor, and each pair with one of the others, each as often. All of all is what the fault
+    suite does (S08, S09, S14), without the SDKs."""
+    others = list(others)
+    return [(sdk, first, others[(i + j) % len(others)]) for i, sdk in enumerate(SDKS) for j, first in enumerate(VENDORS)]
+
+
+@pytest.mark.parametrize(("sdk", "first", "second"), each_with_one_of(VENDORS))
 def test_the_sdk_sees_one_answer(gateway, expected, sdk, first, second):
     """Relayed or translated, by whichever way each half comes: the SDK's own accumulator makes it one."""
     client = asks(sdk, gateway)
@@ -118,9 +123,7 @@ def test_the_sdk_sees_one_answer(gateway, expected, sdk, first, second):
     assert said.input > 0
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("first", VENDORS)
-@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize(("sdk", "first", "fault"), each_with_one_of(FAULTS))
 def test_however_it_breaks_off(gateway, expected, sdk, first, fault):
     said = asks(sdk, gateway).ask(f"{first}-{name_of(fault)}", "hello", stream=True)
     assert (said.text, said.finish) == (expected, STOP)
