@@ -175,12 +175,14 @@ def test_the_api_says_what_its_document_promises(start_ringmain, sim, tmp_path):
     request = ask(gateway).mine("request-id")
     document = api(gateway, "/api/openapi.json").json()
     made = api(gateway, "/api/keys", "POST", {"name": "new", "group": "acme", "limits": ["$1/day"], "expires": "30d"})
+    token = api(gateway, "/api/tokens", "POST", {"name": "ci", "scopes": ["analytics:read"]})
     bodies = {"/api/groups/{path}": {"limits": ["5 at once"]}, "/api/keys": {"name": "other"}}
+    bodies["/api/tokens"] = {"name": "other", "scopes": ["*:read"], "expires": "30d"}
     values = {"id": request, "path": "acme/web"}
     for path, methods in document["paths"].items():
         for method, told in sorted(methods.items(), reverse=True):
             if method == "delete":
-                values["id"] = made.json()["id"]
+                values["id"] = (token if "tokens" in path else made).json()["id"]
             where = path.format(**values)
             reply = api(gateway, where, method.upper(), bodies.get(path) if method in ("put", "post") else None)
             good = next(status for status in told["responses"] if status.startswith("2"))

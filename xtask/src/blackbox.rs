@@ -1,4 +1,4 @@
-//! `cargo xtask faults`, `soak` and `crowd`: the built gateway from outside. Builds it and the crate that looks at it, and
+//! `cargo xtask faults`, `soak`, `crowd` and `crash`: the built gateway from outside. Builds it and the crate that looks at it, and
 //! runs that.
 
 use std::ffi::OsString;
@@ -40,6 +40,13 @@ pub(crate) struct Crowd {
     rest: Vec<OsString>,
 }
 
+#[derive(Args)]
+pub(crate) struct Crash {
+    /// What follows goes to it: --kills N, --database URL, --callers N, --seed N, --no-disk
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<OsString>,
+}
+
 /// Runs the fault suite; true when every cell passes.
 ///
 /// # Errors
@@ -75,6 +82,22 @@ pub(crate) fn soak(options: &Soak) -> Result<bool> {
 /// As [`faults`].
 pub(crate) fn crowd(options: &Crowd) -> Result<bool> {
     run(program("crowd", true)?, &options.rest)
+}
+
+/// Two hundred kills under load; true when the books were right after them.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn crash(options: &Crash) -> Result<bool> {
+    run(program("crash", false)?, &options.rest)
+}
+
+/// The same as a stage of `cargo xtask test`, in short.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn crash_stage() -> Result<Ran> {
+    stage::run(program("crash", false)?.args(["--kills", "10"]))
 }
 
 fn run(mut command: Command, rest: &[OsString]) -> Result<bool> {

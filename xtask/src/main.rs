@@ -1,7 +1,7 @@
 //! Repository tasks, run as `cargo xtask NAME`. `tidy` keeps the house rules, `test` runs everything that must
 //! hold before a change is shared, `bench` weighs the gateway beside nginx, `sim` runs random worlds, `faults`
 //! breaks simulated providers in front of the built gateway, `fuzz` looks for bytes that break something, `pairs` sends
-//! recorded traffic through every pair of dialects.
+//! recorded traffic through every pair of dialects, `costs` prices it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod bench;
@@ -45,10 +45,14 @@ enum Task {
     Soak(blackbox::Soak),
     /// Ten thousand streams at once, and what five hundred stalled ones do to them
     Crowd(blackbox::Crowd),
+    /// Two hundred kills under load, and a full disk: every answer is in the ledger once, budgets are its sums
+    Crash(blackbox::Crash),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
     /// Recorded traffic through every pair of dialects, as a table
     Pairs(pairs::Options),
+    /// What recorded traffic costs, priced and unpriced, as a table
+    Costs(pairs::Costs),
     /// Write docs/fidelity.md: what of a request arrives in which dialect, from real translations
     Fidelity,
 }
@@ -62,8 +66,10 @@ fn main() -> ExitCode {
         Task::Faults(options) => blackbox::faults(&options),
         Task::Soak(options) => blackbox::soak(&options),
         Task::Crowd(options) => blackbox::crowd(&options),
+        Task::Crash(options) => blackbox::crash(&options),
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Pairs(options) => pairs::command(&options),
+        Task::Costs(options) => pairs::costs(&options),
         Task::Fidelity => fidelity::command(),
     };
     match outcome {

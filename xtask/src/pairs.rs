@@ -1,4 +1,4 @@
-//! `cargo xtask pairs`: recorded traffic through every pair of dialects, as a table.
+//! `cargo xtask pairs` and `costs`: recorded traffic through every pair of dialects, and what it costs, as tables.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -13,6 +13,28 @@ pub(crate) struct Options {
     /// Write docs/pairs.md
     #[arg(long)]
     write: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Costs {
+    /// Each exchange on a line of its own
+    #[arg(long)]
+    each: bool,
+    /// Write docs/costs.md
+    #[arg(long)]
+    write: bool,
+}
+
+/// Prints what recorded traffic costs.
+///
+/// # Errors
+/// The program cannot be built or started.
+pub(crate) fn costs(options: &Costs) -> Result<bool> {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "-p", "ringmain-pairs", "--bin", "costs", "--"]);
+    command.args(options.each.then_some("--each"));
+    command.args(options.write.then_some("--write"));
+    Ok(command.status().context("cannot run costs")?.success())
 }
 
 /// Prints the table; true when nothing failed.

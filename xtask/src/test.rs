@@ -114,6 +114,9 @@ fn everything(report: &mut Report, options: &Options) {
     if with_nextest && is_built {
         report.stage("doc tests", || stage::run(cargo().args(["test", "--workspace", "--doc", "--quiet"])));
     }
+    if is_built {
+        report.stage("crash", blackbox::crash_stage);
+    }
     if options.fast {
         println!("=== faults, sdk: skipped by --fast");
     } else if is_built {

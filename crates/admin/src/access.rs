@@ -1,37 +1,124 @@
-//! Who may ask. Nothing here is a cookie, so that no page in a browser can ask in somebody's name; where there is no
-//! secret, and so nothing a page would have to know, pages are told by their `Origin` and by the `Host` they came to.
+//! Who may ask, and what. Nothing here is a cookie, so that no page in a browser can ask in somebody's name; where there
+//! is no secret, and so nothing a page would have to know, pages are told by their `Origin` and by the `Host` they came to.
+
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use ringmain_engine::{Gateway, identify};
+use ringmain_core::{Area, Scope, WallTime};
+use ringmain_engine::identify;
+use ringmain_state::KeyHash;
+use ringmain_state::tokens::PREFIX;
 use secrecy::ExposeSecret;
 
-use crate::answer::Problem;
+use crate::Admin;
+use crate::answer::{Problem, blocking};
 
-/// Lets the caller in, and says who it is for the audit log.
-pub(crate) fn check(gateway: &Gateway, head: &Parts) -> Result<String, Problem> {
-    let rules = gateway.rules();
-    let server = &rules.config.server;
-    let changes = head.method != Method::GET && head.method != Method::HEAD;
-    if changes && !is_json(&head.headers) {
+/// Somebody who may ask something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Actor {
+    /// For the audit log: never a secret.
+    pub(crate) name: String,
+    scopes: Vec<Scope>,
+}
+
+impl Actor {
+    fn whole(name: &str) -> Self {
+        Self { name: name.to_owned(), scopes: vec![Scope::ALL] }
+    }
+
+    /// May they ask this? `area`: `None` for what everybody who is let in may ask.
+    ///
+    /// # Errors
+    /// 403 that names the scope which is lacking.
+    pub(crate) fn may(&self, area: Option<Area>, write: bool) -> Result<(), Problem> {
+        let Some(area) = area else { return Ok(()) };
+        if self.scopes.iter().any(|scope| scope.allows(area, write)) {
+            return Ok(());
+        }
+        let lacking = Scope { area: Some(area), write };
+        Err(Problem::new(StatusCode::FORBIDDEN, format!("{} has not the scope `{lacking}`", self.name)))
+    }
+}
+
+impl Actor {
+    /// May they let somebody else have this much? Only what they have themselves.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn may_give(&self, scope: Scope) -> Result<(), Problem> {
+        let areas = Area::NAMED.into_iter().map(|(_, area)| area);
+        let mut asked = areas.filter(|area| scope.area.is_none_or(|own| own == *area));
+        if asked.all(|area| self.scopes.iter().any(|own| own.allows(area, scope.write))) {
+            return Ok(());
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, format!("{} cannot give the scope `{scope}` away", self.name)))
+    }
+}
+
+/// Does the method change anything?
+pub(crate) fn changes(method: &Method) -> bool {
+    *method != Method::GET && *method != Method::HEAD
+}
+
+/// Lets the caller in, and says who it is.
+pub(crate) async fn check(admin: &Arc<Admin>, head: &Parts) -> Result<Actor, Problem> {
+    if changes(&head.method) && !is_json(&head.headers) {
         // What a form of another site can send is never this.
         let message = "send content-type: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    if let Some(secret) = &server.admin_secret {
-        let shown = head.headers.contains_key(AUTHORIZATION) && identify::shows(&head.headers, secret.expose_secret());
-        if shown {
-            return Ok("admin secret".to_owned());
+    let now = admin.gateway.clock.now();
+    let secret = admin.gateway.rules().config.server.admin_secret.clone();
+    let shown = bearer(&head.headers);
+    if let (Some(secret), true) = (&secret, head.headers.contains_key(AUTHORIZATION))
+        && identify::shows(&head.headers, secret.expose_secret())
+    {
+        return Ok(Actor::whole("admin secret"));
+    }
+    match (shown, &admin.people) {
+        (Some(token), _) if token.starts_with(PREFIX) => return by_token(admin, token, now.wall).await,
+        (Some(token), Some(people)) => {
+            let person =
+                people.identify(token, now).await.map_err(|why| Problem::new(StatusCode::UNAUTHORIZED, why))?;
+            return Ok(Actor { name: format!("oidc {}", person.name), scopes: person.scopes });
         }
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "send the admin secret: Authorization: Bearer …"));
+        _ => {}
+    }
+    if secret.is_some() || admin.people.is_some() {
+        let message = "send the admin secret, a token, or one of your identity provider: Authorization: Bearer …";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, message));
     }
     if !is_local(&head.headers) {
         let message = "without an admin secret, only this machine is answered: ask for 127.0.0.1 or localhost, or set \
                        `server.admin_secret`";
         return Err(Problem::new(StatusCode::FORBIDDEN, message));
     }
-    Ok("local".to_owned())
+    Ok(Actor::whole("local"))
+}
+
+/// What follows `Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A machine, by its token. It is looked up each time, so that a revoked one is refused at once.
+async fn by_token(admin: &Arc<Admin>, shown: &str, now: WallTime) -> Result<Actor, Problem> {
+    let refused = |message: &str| Err(Problem::new(StatusCode::UNAUTHORIZED, message));
+    let Some(store) = admin.tokens.clone() else {
+        return refused("there are no tokens here: they are kept in `state.database`");
+    };
+    let hash = KeyHash::of(shown.as_bytes());
+    match blocking(move || store.token(&hash)).await? {
+        None => refused("this token is not known"),
+        Some(token) if token.standing(now) != "in force" => refused(match token.revoked {
+            Some(_) => "this token was revoked",
+            None => "this token has expired",
+        }),
+        Some(token) => Ok(Actor { name: format!("token {} ({})", token.name, token.id), scopes: token.scopes }),
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use ringmain_core::usage::UNIT_KINDS;
 use ringmain_core::{Money, time};
 use ringmain_state::analytics::{By, Line, Question};
 use ringmain_state::histogram::Histogram;
@@ -89,11 +90,20 @@ fn row(line: &Line) -> Value {
             "reasoning": usage.reasoning,
             "audio_input": usage.audio_input,
             "audio_output": usage.audio_output,
+            "image_input": usage.image_input,
+            "image_output": usage.image_output,
         },
+        "units": units(line),
         "cost_usd": dollars(sums.nanos),
         "unpriced_attempts": sums.unpriced,
         "cache_saved_usd": dollars(sums.saved_nanos),
     })
+}
+
+/// What is billed otherwise than by the token, by kind.
+fn units(line: &Line) -> Value {
+    let counts = line.sums.usage.units.counts();
+    UNIT_KINDS.into_iter().zip(counts).map(|(kind, count)| (kind.to_owned(), Value::from(count))).collect()
 }
 
 /// Requests that failed, those of callers who left and those over a limit aside.
@@ -122,14 +132,15 @@ fn dollars(nanos: i64) -> f64 {
 fn csv(lines: &[Line]) -> String {
     let mut out = "at,name,requests,served,limited,cancelled,failed,failovers,attempts,attempts_failed,\
                    first_token_p50_ms,first_token_p95_ms,per_token_p50_ms,total_p50_ms,total_p95_ms,input,cache_read,\
-                   cache_write,cache_write_1h,output,reasoning,cost_usd,unpriced_attempts,cache_saved_usd\n"
+                   cache_write,cache_write_1h,output,reasoning,cost_usd,unpriced_attempts,cache_saved_usd"
         .to_owned();
+    let _ = writeln!(out, ",{}", UNIT_KINDS.join(","));
     for line in lines {
         let (sums, usage) = (&line.sums, &line.sums.usage);
         let time = |times: &Histogram, share| {
             times.quantile(share).map_or_else(String::new, |time| format!("{:.2}", time.as_secs_f64() * 1000.0))
         };
-        let cells = [
+        let mut cells = vec![
             line.at.to_string(),
             cell(&line.name),
             sums.requests.to_string(),
@@ -155,6 +166,7 @@ fn csv(lines: &[Line]) -> String {
             sums.unpriced.to_string(),
             format!("{:.9}", dollars(sums.saved_nanos)),
         ];
+        cells.extend(usage.units.counts().map(|count| count.to_string()));
         let _ = writeln!(out, "{}", cells.join(","));
     }
     out

@@ -139,7 +139,7 @@ pub(crate) async fn change<T: Send + 'static>(
 }
 
 /// `30d` from now, or a date.
-fn expiry(text: &str, now: WallTime) -> Result<WallTime, Problem> {
+pub(crate) fn expiry(text: &str, now: WallTime) -> Result<WallTime, Problem> {
     let after = |length: std::time::Duration| WallTime(now.0 + u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
     let read = time::parse_duration(text).map(after).or_else(|| calendar::parse_date(text));
     read.ok_or_else(|| Problem::bad("`expires` takes a duration such as 30d, or a date such as 2027-01-31"))

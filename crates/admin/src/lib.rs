@@ -12,19 +12,24 @@ mod groups;
 mod health;
 mod keys;
 mod limits;
+pub mod oidc;
 mod openapi;
 mod requests;
 mod table;
+#[cfg(test)]
+mod tests;
+mod tokens;
 mod window;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use ringmain_engine::{Gateway, ReplyBody};
-use ringmain_state::{AuditEntry, AuditLog, KeyStore};
+use ringmain_state::{AuditEntry, AuditLog, KeyStore, TokenStore};
 
 use crate::answer::{Answer, Problem};
 
@@ -38,6 +43,10 @@ pub struct Admin {
     pub gateway: Arc<Gateway>,
     /// Where virtual keys are kept. `None`: nowhere, and none can be made.
     pub keys: Option<Arc<dyn KeyStore>>,
+    /// Where tokens of machines are kept. `None`: nowhere, and none can be made.
+    pub tokens: Option<Arc<dyn TokenStore>>,
+    /// Who says who people are. `None`: nobody.
+    pub people: Option<oidc::People>,
     /// Where changes are written down.
     pub audit: Arc<dyn AuditLog>,
 }
@@ -45,6 +54,7 @@ pub struct Admin {
 /// A question that may be asked.
 pub(crate) struct Ask<'r> {
     pub(crate) admin: &'r Arc<Admin>,
+    pub(crate) actor: &'r access::Actor,
     /// What follows the path of the table, decoded; empty where that ends.
     pub(crate) rest: String,
     pub(crate) query: &'r str,
@@ -58,7 +68,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let actor = match access::check(&admin.gateway, &head) {
+    let actor = match access::check(admin, &head).await {
         Ok(actor) => actor,
         Err(problem) => return problem.response(),
     };
@@ -66,29 +76,45 @@ where
         Ok(found) => found,
         Err(problem) => return problem.response(),
     };
+    let changes = access::changes(&head.method);
+    if let Err(problem) = actor.may(entry.area, changes) {
+        if changes {
+            write_down(admin, &head, entry, actor.name, rest, StatusCode::FORBIDDEN).await;
+        }
+        return problem.response();
+    }
     let Ok(body) = Limited::new(std::pin::pin!(body), BODY_MAX).collect().await else {
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off").response();
     };
     let query = head.uri.query().unwrap_or_default();
-    let ask = Ask { admin, rest, query, body: body.to_bytes() };
+    let ask = Ask { admin, actor: &actor, rest, query, body: body.to_bytes() };
     let subject = ask.rest.clone();
     let answered = (entry.serve)(ask).await;
-    if head.method != Method::GET {
-        let entry = AuditEntry {
-            at: admin.gateway.clock.now().wall,
-            actor,
-            action: format!("{} {}", head.method, entry.path),
-            subject: match &answered {
-                Ok(Answer::Made { subject, .. }) => subject.clone(),
-                _ => subject,
-            },
-            status: answered.as_ref().map_or_else(|problem| problem.status, Answer::status).as_u16(),
+    if changes {
+        let status = answered.as_ref().map_or_else(|problem| problem.status, Answer::status);
+        let subject = match &answered {
+            Ok(Answer::Made { subject, .. }) => subject.clone(),
+            _ => subject,
         };
-        let log = Arc::clone(&admin.audit);
-        let written = tokio::task::spawn_blocking(move || log.append(&entry)).await;
-        if !matches!(written, Ok(Ok(()))) {
-            tracing::error!("a change could not be written into the audit log");
-        }
+        write_down(admin, &head, entry, actor.name.clone(), subject, status).await;
     }
     answered.map_or_else(|problem| problem.response(), Answer::response)
+}
+
+/// A change, or an attempt at one, in the audit log.
+async fn write_down(
+    admin: &Arc<Admin>,
+    head: &Parts,
+    entry: &table::Entry,
+    actor: String,
+    subject: String,
+    status: StatusCode,
+) {
+    let (at, action) = (admin.gateway.clock.now().wall, format!("{} {}", head.method, entry.path));
+    let entry = AuditEntry { at, actor, action, subject, status: status.as_u16() };
+    let log = Arc::clone(&admin.audit);
+    let written = tokio::task::spawn_blocking(move || log.append(&entry)).await;
+    if !matches!(written, Ok(Ok(()))) {
+        tracing::error!("a change could not be written into the audit log");
+    }
 }

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::{Method, StatusCode};
+use ringmain_core::Area;
 
 use crate::answer::{Answer, Problem};
-use crate::{Ask, analytics, groups, health, keys, limits, openapi, requests};
+use crate::{Ask, analytics, groups, health, keys, limits, openapi, requests, tokens};
 
 type Served<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'r>>;
 
@@ -15,34 +16,39 @@ pub(crate) struct Entry {
     pub(crate) method: Method,
     /// `{…}` at its end stands for the rest of the path.
     pub(crate) path: &'static str,
+    /// The part of the plane it is in. `None`: for everybody who is let in.
+    pub(crate) area: Option<Area>,
     pub(crate) serve: fn(Ask<'_>) -> Served<'_>,
 }
 
 macro_rules! entries {
-    ($($method:ident $path:literal => $serve:path,)*) => {
+    ($($method:ident $path:literal $area:expr => $serve:path,)*) => {
         pub(crate) static TABLE: &[Entry] = &[$(
-            Entry { method: Method::$method, path: $path, serve: |ask| Box::pin($serve(ask)) },
+            Entry { method: Method::$method, path: $path, area: $area, serve: |ask| Box::pin($serve(ask)) },
         )*];
     };
 }
 
 entries! {
-    GET "/" => openapi::welcome,
-    GET "/metrics" => health::metrics,
-    GET "/api/openapi.json" => openapi::document,
-    GET "/api/requests" => requests::list,
-    GET "/api/requests/{id}" => requests::one,
-    GET "/api/analytics" => analytics::ask,
-    GET "/api/endpoints" => health::endpoints,
-    GET "/api/store" => health::store,
-    GET "/api/limits" => limits::list,
-    GET "/api/keys" => keys::list,
-    POST "/api/keys" => keys::create,
-    DELETE "/api/keys/{id}" => keys::revoke,
-    GET "/api/groups" => groups::list,
-    PUT "/api/groups/{path}" => groups::put,
-    DELETE "/api/groups/{path}" => groups::remove,
-    GET "/api/audit" => groups::audit,
+    GET "/" None => openapi::welcome,
+    GET "/metrics" Some(Area::Metrics) => health::metrics,
+    GET "/api/openapi.json" None => openapi::document,
+    GET "/api/requests" Some(Area::Requests) => requests::list,
+    GET "/api/requests/{id}" Some(Area::Requests) => requests::one,
+    GET "/api/analytics" Some(Area::Analytics) => analytics::ask,
+    GET "/api/endpoints" Some(Area::Endpoints) => health::endpoints,
+    GET "/api/store" Some(Area::Endpoints) => health::store,
+    GET "/api/limits" Some(Area::Limits) => limits::list,
+    GET "/api/keys" Some(Area::Keys) => keys::list,
+    POST "/api/keys" Some(Area::Keys) => keys::create,
+    DELETE "/api/keys/{id}" Some(Area::Keys) => keys::revoke,
+    GET "/api/groups" Some(Area::Keys) => groups::list,
+    PUT "/api/groups/{path}" Some(Area::Keys) => groups::put,
+    DELETE "/api/groups/{path}" Some(Area::Keys) => groups::remove,
+    GET "/api/tokens" Some(Area::Tokens) => tokens::list,
+    POST "/api/tokens" Some(Area::Tokens) => tokens::create,
+    DELETE "/api/tokens/{id}" Some(Area::Tokens) => tokens::revoke,
+    GET "/api/audit" Some(Area::Audit) => groups::audit,
 }
 
 /// The entry of a request, and what its path says after it.

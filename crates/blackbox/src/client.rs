@@ -81,7 +81,11 @@ pub(crate) async fn put(address: SocketAddr, path: &str, body: String) -> Result
     send(address, request, Duration::from_secs(10)).await
 }
 
-async fn send(address: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Got> {
+/// Sends a request as it is and reads the whole answer.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn send(address: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Got> {
     Ok(timed(address, request, patience).await?.got)
 }
 

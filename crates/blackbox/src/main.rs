@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its standard streams")]
 
 mod client;
+mod crash;
 mod crowd;
 mod gateway;
 mod soak;
@@ -27,6 +28,8 @@ enum Task {
     Soak(soak::Options),
     /// Ten thousand streams at once, and what five hundred stalled ones do to them
     Crowd(crowd::Options),
+    /// Kills in the middle of traffic and a full disk: every answer is in the ledger once, budgets are its sums
+    Crash(crash::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Task::Faults(options) => suite::command(&options),
         Task::Soak(options) => soak::command(&options),
         Task::Crowd(options) => crowd::command(&options),
+        Task::Crash(options) => crash::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

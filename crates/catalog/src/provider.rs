@@ -54,6 +54,8 @@ pub struct Provider {
     pub pools: Pools,
     /// Why it cannot be used yet, in one line. `None`: it can.
     pub unavailable: Option<String>,
+    /// Is what its answers say they cost, in dollars, its bill? It then stands above the price list.
+    pub tells_cost: bool,
 }
 
 /// How a request is authorised. A key is never part of a URL.

@@ -46,6 +46,8 @@ pub(crate) struct ProviderFile {
     #[serde(default)]
     pub(crate) pools: RawPools,
     pub(crate) unavailable: Option<String>,
+    #[serde(default)]
+    pub(crate) tells_cost: bool,
 }
 
 #[derive(Deserialize)]
@@ -232,13 +234,17 @@ pub(crate) struct RawPrice {
     pub(crate) cache_write: Option<f64>,
     pub(crate) cache_write_1h: Option<f64>,
     pub(crate) audio_input: Option<f64>,
+    pub(crate) cache_read_audio: Option<f64>,
     pub(crate) audio_output: Option<f64>,
+    pub(crate) image_input: Option<f64>,
+    pub(crate) image_output: Option<f64>,
     pub(crate) long: Option<RawLong>,
     pub(crate) per_image: Option<f64>,
     pub(crate) images: Vec<RawImagePrice>,
     pub(crate) per_minute: Option<f64>,
     pub(crate) per_million_characters: Option<f64>,
     pub(crate) per_request: Option<f64>,
+    pub(crate) per_search: Option<f64>,
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmain_catalog::{Catalog, Provider as Kind};
-use ringmain_core::{Dialect, Limit, WallTime};
+use ringmain_core::{Dialect, Limit, Scope, WallTime};
 use ringmain_routing::Caps;
 use secrecy::SecretString;
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub keys: Vec<CallerKey>,
     /// The groups that are written in the file.
     pub groups: Vec<Group>,
+    /// Where measurements are sent.
+    pub telemetry: Telemetry,
     /// What a request without a route of its own gets.
     pub defaults: Arc<Settings>,
     /// The catalog the names were looked up in.
@@ -49,8 +51,8 @@ impl Config {
         catalog: Arc<Catalog>,
     ) -> Self {
         let by_name = providers.iter().enumerate().map(|(index, provider)| (provider.name.clone(), index)).collect();
-        let (keys, groups) = (Vec::new(), Vec::new());
-        Self { server, state, providers, routes, keys, groups, defaults, catalog, by_name, exposed: None }
+        let (keys, groups, telemetry) = (Vec::new(), Vec::new(), Telemetry::default());
+        Self { server, state, providers, routes, keys, groups, telemetry, defaults, catalog, by_name, exposed: None }
     }
 
     /// Why `serve` may not start with this configuration: it would listen beyond this machine with nothing to keep
@@ -99,6 +101,30 @@ pub struct Server {
     pub drain: Duration,
     /// The secret of the admin plane and, off loopback, of the data plane until there are virtual keys.
     pub admin_secret: Option<SecretString>,
+    /// Who says who people are. `None`: nobody.
+    pub oidc: Option<Oidc>,
+}
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oidc {
+    /// Its URL, as its tokens say it.
+    pub issuer: String,
+    /// For whom its tokens are.
+    pub audience: String,
+    /// Which claim names groups.
+    pub claim: String,
+    /// What each group may ask.
+    pub scopes: Vec<(String, Vec<Scope>)>,
+}
+
+/// The section `telemetry`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Telemetry {
+    /// A collector of OpenTelemetry's: a URL without a slash at its end. `None`: nothing is sent.
+    pub otlp: Option<String>,
+    /// What this process is called there.
+    pub service_name: String,
 }
 
 /// A virtual key that is written in the file.

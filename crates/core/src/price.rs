@@ -1,6 +1,6 @@
 //! What a model costs, exactly.
 
-use crate::{Money, Quality, Units, Usage};
+use crate::{Billed, Money, Quality, Units, Usage};
 
 /// A model's list price. What is not known is `None`, never zero: a caller must be able to tell "free" from "unpriced".
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub struct Price {
     pub per_million_characters: Option<Money>,
     /// For each request, on top of its tokens (search fees, rerank units).
     pub per_request: Option<Money>,
+    /// For each search the provider made while it answered, on top of its tokens.
+    pub per_search: Option<Money>,
 }
 
 /// What one image of a size and quality costs.
@@ -53,8 +55,14 @@ pub struct TokenPrices {
     pub cache_write_1h: Option<Money>,
     /// Audio input; the input price where `None`.
     pub audio_input: Option<Money>,
+    /// Audio read from the prompt cache; the price of `cache_read` where `None`.
+    pub cache_read_audio: Option<Money>,
     /// Audio output; the output price where `None`.
     pub audio_output: Option<Money>,
+    /// Images the model reads; the input price where `None`.
+    pub image_input: Option<Money>,
+    /// Images the model makes; the output price where `None`.
+    pub image_output: Option<Money>,
     /// Other prices for a request with a long prompt.
     pub long: Option<LongContext>,
 }
@@ -80,7 +88,8 @@ impl Price {
     /// What one request with this usage costs. `None` where no price fits what is counted.
     ///
     /// A model with prices for tokens and for images is billed by the token where tokens are counted. `per_request` is
-    /// for each search where searches are counted.
+    /// for each search where searches are counted and have no price of their own. What a provider says of its bill in
+    /// money is not looked at: whoever asks knows whether to believe it.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<Money> {
         let units = &usage.units;
@@ -95,13 +104,19 @@ impl Price {
         let text = self.per_million_characters.filter(|_| units.characters > 0 && tokens.is_none());
         let text = text.map(|million| million.per_million(units.characters));
         let found = [tokens, images, audio, text].into_iter().flatten().reduce(|sum, part| sum + part);
-        let times = i128::from(units.searches.max(1));
-        match (found, self.per_request) {
-            (found, Some(each)) if found.is_some() || units.searches > 0 => {
-                Some(found.unwrap_or(Money::ZERO) + Money(each.0 * times))
-            }
-            (found, _) => found,
+        let searches = |each: Money| Money(each.0 * i128::from(units.searches));
+        match (found, self.per_search, self.per_request) {
+            (Some(found), Some(each), _) if units.searches > 0 => Some(found + searches(each)),
+            (None, _, Some(each)) if units.searches > 0 => Some(searches(each)),
+            (Some(found), _, Some(each)) => Some(found + Money(each.0 * i128::from(units.searches.max(1)))),
+            (found, ..) => found,
         }
+    }
+
+    /// Does it cost nothing, whatever is asked?
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        *self == Self { tokens: Some(TokenPrices::default()), ..Self::default() }
     }
 
     /// What one image of this size and quality costs.
@@ -121,21 +136,32 @@ impl TokenPrices {
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Money {
         let price = self.at(usage.input);
+        if let Some(Billed::Tokens { input, output }) = usage.billed {
+            let both = i128::from(input) * price.input.0 + i128::from(output) * price.output.0;
+            return Money(both / 1_000_000);
+        }
         let cache_write = price.cache_write.unwrap_or(price.input);
         let fresh = usage.fresh_input();
-        // Cached audio is billed as cached, so audio has a price of its own only within the fresh part.
-        let audio_in = usage.audio_input.min(fresh);
+        // What is cached is billed as cached, so audio and images have prices of their own only within the fresh part.
+        let cached_audio = usage.cache_read_audio.min(usage.cache_read);
+        let audio_in = usage.audio_input.saturating_sub(cached_audio).min(fresh);
+        let cache_read = price.cache_read.unwrap_or(price.input);
+        let image_in = usage.image_input.min(fresh - audio_in);
         let audio_out = usage.audio_output.min(usage.output);
+        let image_out = usage.image_output.min(usage.output - audio_out);
         let parts = [
-            (fresh - audio_in, price.input),
+            (fresh - audio_in - image_in, price.input),
             (audio_in, price.audio_input.unwrap_or(price.input)),
-            (usage.cache_read, price.cache_read.unwrap_or(price.input)),
+            (image_in, price.image_input.unwrap_or(price.input)),
+            (usage.cache_read - cached_audio, cache_read),
+            (cached_audio, price.cache_read_audio.unwrap_or(cache_read)),
             (usage.cache_write, cache_write),
             (usage.cache_write_1h, price.cache_write_1h.unwrap_or(cache_write)),
-            (usage.output - audio_out, price.output),
+            (usage.output - audio_out - image_out, price.output),
             (audio_out, price.audio_output.unwrap_or(price.output)),
+            (image_out, price.image_output.unwrap_or(price.output)),
         ];
-        // Summed before the division, so that parts of a picodollar are not lost seven times.
+        // Summed before the division, so that parts of a picodollar are not lost with each of them.
         Money(parts.into_iter().map(|(count, price)| i128::from(count) * price.0).sum::<i128>() / 1_000_000)
     }
 

@@ -4,6 +4,8 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Money;
+
 /// Tokens by kind. The totals include their parts: `input` counts cached tokens too, `output` counts reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Usage {
@@ -23,9 +25,54 @@ pub struct Usage {
     pub audio_input: u64,
     /// Of the output: audio.
     pub audio_output: u64,
+    /// Of the input: audio that was read from the cache, where the provider counts it apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_read_audio: u64,
+    /// Of the input: images, where the provider counts them apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub image_input: u64,
+    /// Of the output: images, where the provider counts them apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub image_output: u64,
+    /// What the provider says it bills, where that is not these counts at its list price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Billed>,
     /// What is billed otherwise than by the token.
     #[serde(default, skip_serializing_if = "Units::is_none")]
     pub units: Units,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What a provider says it bills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Billed {
+    /// So much: tokens, tools, fees and all.
+    Money(Money),
+    /// Fewer tokens than went through the model (Cohere).
+    Tokens {
+        /// Of the input.
+        input: u64,
+        /// Of the output.
+        output: u64,
+    },
+}
+
+impl Billed {
+    /// Both together. `None` where they cannot be added up.
+    fn plus(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Money(one), Self::Money(two)) => Some(Self::Money(one + two)),
+            (Self::Tokens { input, output }, Self::Tokens { input: more, output: also }) => {
+                Some(Self::Tokens { input: input + more, output: output + also })
+            }
+            (Self::Money(_), Self::Tokens { .. }) | (Self::Tokens { .. }, Self::Money(_)) => None,
+        }
+    }
 }
 
 /// What is billed otherwise than by the token.
@@ -47,6 +94,9 @@ pub struct Units {
     /// Searches and rankings, in the provider's unit.
     pub searches: u64,
 }
+
+/// The kinds of units that can be added up, by the names they have in sums.
+pub const UNIT_KINDS: [&str; 4] = ["images", "audio_ms", "characters", "searches"];
 
 /// How carefully an image is made, as far as it is billed by that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,6 +131,19 @@ impl Units {
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The counts, in the order of [`UNIT_KINDS`].
+    #[must_use]
+    pub fn counts(&self) -> [u64; 4] {
+        [self.images.into(), self.audio_ms, self.characters, self.searches]
+    }
+
+    /// Units of these counts, in the order of [`UNIT_KINDS`]; sizes and qualities are not known.
+    #[must_use]
+    pub fn of_counts([images, audio_ms, characters, searches]: [u64; 4]) -> Self {
+        let images = u32::try_from(images).unwrap_or(u32::MAX);
+        Self { images, audio_ms, characters, searches, ..Self::default() }
     }
 
     /// Both together; sizes and qualities that differ are no longer known.
@@ -140,6 +203,10 @@ impl Add for Usage {
             reasoning: self.reasoning + other.reasoning,
             audio_input: self.audio_input + other.audio_input,
             audio_output: self.audio_output + other.audio_output,
+            cache_read_audio: self.cache_read_audio + other.cache_read_audio,
+            image_input: self.image_input + other.image_input,
+            image_output: self.image_output + other.image_output,
+            billed: self.billed.zip(other.billed).and_then(|(one, two)| one.plus(two)),
             units: self.units.plus(other.units),
         }
     }

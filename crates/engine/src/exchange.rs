@@ -11,6 +11,7 @@ use ringmain_dialects::continuation::Form;
 use ringmain_dialects::freeform::Calls;
 use ringmain_dialects::provenance::Maker;
 use ringmain_dialects::{Codec, Encoded, Framing, Loss, StreamStart, ir, registry};
+use ringmain_operations::counts;
 use ringmain_routing::{Limits, OnRefusal, Resume};
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, Upstream};
 use serde::de::IgnoredAny;
@@ -428,7 +429,8 @@ impl Job {
             return Ok(Answer::Plain(Plain::relayed(bytes, None)));
         }
         if self.request.facts.operation != Operation::Chat {
-            return Ok(Answer::Plain(Plain::relayed(self.other_operation(head, bytes)?, None)));
+            let (bytes, usage) = self.other_operation(head, bytes)?;
+            return Ok(Answer::Plain(Plain::relayed(bytes, usage)));
         }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
@@ -502,7 +504,7 @@ impl Job {
     }
 
     /// Embeddings, images, moderations, counts of tokens: JSON that is not an error and not nothing.
-    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<Bytes, Fault> {
+    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<(Bytes, Option<Usage>), Fault> {
         let object = ringmain_wire::json::Object::parse(&bytes)
             .map_err(|error| classify::protocol("the provider's answer is unreadable", error.to_string()))?;
         let has = |key| object.get(key).is_some_and(|value| !matches!(value.get(), "null" | "[]"));
@@ -511,9 +513,13 @@ impl Job {
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
         if let Some(counting) = self.rendered.dialect.and_then(registry::counting).filter(|_| self.counts()) {
-            return count::answer(&self.request, counting, bytes, self.rendered.relayed);
+            return Ok((count::answer(&self.request, counting, bytes, self.rendered.relayed)?, None));
         }
-        if ["data", "results", "embeddings"].into_iter().any(has) { Ok(bytes) } else { Err(classify::empty()) }
+        if !["data", "results", "embeddings"].into_iter().any(has) {
+            return Err(classify::empty());
+        }
+        let usage = counts::of(&object);
+        Ok((bytes, usage))
     }
 }
 

@@ -10,6 +10,7 @@ use ringmain_core::{
     Capabilities, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Seed, Tick,
 };
 use ringmain_dialects::{BodyFacts, Codec, Framing, Malformed, ir, registry, shared};
+use ringmain_telemetry::otlp::TRACEPARENT;
 use ringmain_wire::json::{self, Document, Object};
 use ringmain_wire::multipart::{self, Form};
 
@@ -27,6 +28,8 @@ use crate::trace::Trace;
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-ringmain-timeout");
 static TAG: HeaderName = HeaderName::from_static("x-ringmain-tag");
+/// The longest `traceparent` that is written down.
+const PARENT_MAX: usize = 128;
 /// The built-in route of image models.
 const IMAGE_ROUTE: &str = "image";
 
@@ -244,7 +247,15 @@ impl Inspected {
     #[must_use]
     pub fn asked_headers(&self) -> Vec<(String, String)> {
         let value = |name: &String| Some((name.clone(), self.headers.get(name.as_str())?.to_str().ok()?.to_owned()));
-        self.route.asked_headers.iter().filter_map(value).collect()
+        let mut told: Vec<_> = self.route.asked_headers.iter().filter_map(value).collect();
+        // And whose trace it belongs to.
+        let parent = self.headers.get(TRACEPARENT).and_then(|parent| parent.to_str().ok());
+        if let Some(parent) = parent.filter(|parent| parent.len() <= PARENT_MAX)
+            && told.iter().all(|(name, _)| name != TRACEPARENT)
+        {
+            told.push((TRACEPARENT.to_owned(), parent.to_owned()));
+        }
+        told
     }
 
     /// The whole request in the intermediate representation; decoded at the first call.

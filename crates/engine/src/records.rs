@@ -7,6 +7,7 @@ use ringmain_core::RequestId;
 use ringmain_routing::Record;
 use ringmain_state::analytics::{Line, Question, Search};
 use ringmain_state::{Analytics, RecordQuery, RecordSink, StateError, memory};
+use ringmain_telemetry::otlp::Tap;
 
 /// The requests that can be asked about without a store, at most; about 2 KB each.
 const LATEST: usize = 2000;
@@ -16,6 +17,8 @@ const LATEST: usize = 2000;
 pub struct Records {
     latest: memory::Records,
     store: ArcSwapOption<Store>,
+    /// Takes a copy for traces and metrics elsewhere.
+    tap: ArcSwapOption<Tap>,
 }
 
 /// A store that is written to and read from.
@@ -31,7 +34,7 @@ pub struct Store {
 
 impl Default for Records {
     fn default() -> Self {
-        Self { latest: memory::Records::new(LATEST), store: ArcSwapOption::empty() }
+        Self { latest: memory::Records::new(LATEST), store: ArcSwapOption::empty(), tap: ArcSwapOption::empty() }
     }
 }
 
@@ -41,11 +44,19 @@ impl Records {
         self.store.store(Some(Arc::new(store)));
     }
 
+    /// From now on every record is told there too.
+    pub fn tell(&self, tap: Tap) {
+        self.tap.store(Some(Arc::new(tap)));
+    }
+
     /// Writes a request down. Never waits.
     pub fn record(&self, record: &Arc<Record>) {
         self.latest.record(record);
         if let Some(store) = &*self.store.load() {
             store.sink.record(record);
+        }
+        if let Some(tap) = &*self.tap.load() {
+            tap.record(record);
         }
     }
 

@@ -133,15 +133,19 @@ impl AttemptGuard {
 
     /// What it cost, as far as that is known.
     fn cost(&self) -> Option<Money> {
-        self.usage.and_then(|usage| self.target.price().and_then(|price| price.cost(&usage)))
+        match &self.usage {
+            Some(usage) => self.target.cost(usage),
+            // A moderation that nobody bills says nothing of its use.
+            None => self.target.price().filter(|price| price.is_free()).map(|_| Money::ZERO),
+        }
     }
 
-    /// What the same tokens cost without a prompt cache, less what they did cost.
-    fn saved(&self, cost: Option<Money>) -> Option<Money> {
+    /// What the same tokens cost without a prompt cache, less what they cost with it; both by the list price.
+    fn saved(&self) -> Option<Money> {
         let usage = self.usage.filter(|usage| usage.cache_read + usage.cache_write + usage.cache_write_1h > 0)?;
-        let plain = Usage { cache_read: 0, cache_write: 0, cache_write_1h: 0, ..usage };
-        let plain = self.target.price().and_then(|price| price.cost(&plain))?;
-        cost.map(|cost| Money(plain.0 - cost.0))
+        let plain = Usage { cache_read: 0, cache_read_audio: 0, cache_write: 0, cache_write_1h: 0, ..usage };
+        let price = self.target.price()?;
+        Some(Money(price.cost(&plain)?.0 - price.cost(&usage)?.0))
     }
 
     /// It brought a whole answer.
@@ -203,8 +207,8 @@ impl AttemptGuard {
             usage: self.usage,
             estimated: self.estimated,
             cost,
-            price: cost.and(self.target.price_in_words.as_ref()),
-            saved: self.saved(cost),
+            price: cost.and(self.usage).and_then(|usage| self.target.price_in_words_of(&usage)),
+            saved: self.saved(),
             fault,
             served,
         });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
-use ringmain_core::{Capabilities, Dialect, Money, Operation, TargetName};
+use ringmain_core::{Billed, Capabilities, Dialect, Money, Operation, TargetName, Usage};
 use ringmain_dialects::{TargetProfile, registry};
 use ringmain_routing::{KeyIx, TargetIx};
 use ringmain_telemetry::{Metrics, TargetMeter};
@@ -169,7 +169,10 @@ fn in_words(price: &Price) -> Arc<str> {
             ("cache write", tokens.cache_write),
             ("1h cache write", tokens.cache_write_1h),
             ("audio in", tokens.audio_input),
+            ("cached audio", tokens.cache_read_audio),
             ("audio out", tokens.audio_output),
+            ("image in", tokens.image_input),
+            ("image out", tokens.image_output),
         ];
         parts.extend(kinds.into_iter().filter_map(|(kind, price)| Some(format!("{kind} {}", dollars(price?)))));
         if let Some(long) = &tokens.long {
@@ -177,7 +180,13 @@ fn in_words(price: &Price) -> Arc<str> {
         }
         parts.push("per million tokens".to_owned());
     }
-    let others = [("image", price.per_image), ("minute", price.per_minute), ("request", price.per_request)];
+    let others = [
+        ("image", price.per_image),
+        ("minute", price.per_minute),
+        ("million characters", price.per_million_characters),
+        ("request", price.per_request),
+        ("search", price.per_search),
+    ];
     parts.extend(others.into_iter().filter_map(|(unit, price)| Some(format!("{} per {unit}", dollars(price?)))));
     parts.join(", ").into()
 }
@@ -286,6 +295,25 @@ impl Target {
     #[must_use]
     pub fn price(&self) -> Option<&Price> {
         self.model.as_ref().and_then(|model| model.price.as_ref())
+    }
+
+    /// What this use costs: what the provider's answer says where its kind's answers are bills, else by its list price.
+    /// `None` where neither is known.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> Option<Money> {
+        match usage.billed {
+            Some(Billed::Money(told)) if self.provider.kind.tells_cost => Some(told),
+            _ => self.price()?.cost(usage),
+        }
+    }
+
+    /// By which price [`Target::cost`] is, in words.
+    #[must_use]
+    pub fn price_in_words_of(&self, usage: &Usage) -> Option<Arc<str>> {
+        match usage.billed {
+            Some(Billed::Money(_)) if self.provider.kind.tells_cost => Some("as the provider's answer says".into()),
+            _ => self.price_in_words.clone(),
+        }
     }
 
     /// The key of this place in the topology.

@@ -70,6 +70,7 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
         health_path: None,
         pools: Pools::default(),
         unavailable: None,
+        tells_cost: false,
     }
 }
 

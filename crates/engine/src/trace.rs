@@ -24,7 +24,7 @@ pub struct Trace {
 }
 
 /// How an attempt ended, as its guard knows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settled<'a> {
     /// The attempt.
     pub attempt: &'a Try,
@@ -41,7 +41,7 @@ pub struct Settled<'a> {
     /// What that cost.
     pub cost: Option<Money>,
     /// By which price, in words.
-    pub price: Option<&'a Arc<str>>,
+    pub price: Option<Arc<str>>,
     /// What a prompt cache saved of it.
     pub saved: Option<Money>,
     /// How it failed, if it did.
@@ -99,7 +99,7 @@ impl Trace {
         made.first_token = end.timings.first_token;
         (made.usage, made.cost, made.served) = (end.usage, end.cost, end.served);
         made.estimated = end.estimated;
-        (made.price, made.saved) = (end.price.cloned(), end.saved);
+        (made.price, made.saved) = (end.price, end.saved);
         // What a decision has seen of it stays as it was seen.
         if made.seen_by.is_none() {
             made.tried.ended = Some(end.ended);

@@ -9,6 +9,7 @@
 //! A provider may want one request or a whole exchange of them (submit, poll, fetch, cancel): a [`talk::Talk`] is that
 //! exchange without IO, and whoever holds it sends what it says. See `docs/adr/0013-operations-other-than-chat.md`.
 
+pub mod counts;
 pub mod fault;
 pub mod images;
 pub mod talk;

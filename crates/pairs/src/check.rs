@@ -1,7 +1,7 @@
 //! One exchange through every pair.
 
 use http::HeaderMap;
-use ringmain_core::{Capabilities, Dialect, Fault, FaultClass};
+use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Usage};
 use ringmain_dialects::ir::fold::unfold;
 use ringmain_dialects::ir::{Event, Response};
 use ringmain_dialects::{Codec, TargetProfile, registry};
@@ -98,6 +98,19 @@ pub fn crossings(exchange: &Exchange, splits: Splits) -> Vec<Crossing> {
         },
     }
     all
+}
+
+/// What a recorded answer says it used, where it is one.
+pub(crate) fn usage(exchange: &Exchange) -> Option<Usage> {
+    let source = registry::codec(exchange.dialect)?;
+    match heard(exchange, source) {
+        Heard::Error(_) => None,
+        Heard::Plain(body) => source.decode_response(&body).ok()?.usage,
+        Heard::Stream(bytes, elements) => {
+            let frames = if bytes.is_empty() { elements } else { frames(exchange.dialect, [bytes]).ok()? };
+            folded(decode(source, &frames).ok()?).ok()?.usage
+        }
+    }
 }
 
 impl From<Result<(), String>> for Outcome {

@@ -2,6 +2,8 @@
 //! on the other side. `cargo xtask pairs` prints the table and keeps `docs/pairs.md`.
 
 pub mod check;
+pub mod costs;
+pub mod costs_page;
 mod gist;
 pub mod recordings;
 pub mod scope;
@@ -25,6 +27,12 @@ pub fn folder() -> PathBuf {
 #[must_use]
 pub fn page() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pairs.md"))
+}
+
+/// The page of costs.
+#[must_use]
+pub fn costs_file() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/costs.md"))
 }
 
 /// Every exchange below a folder through every pair.

@@ -83,8 +83,20 @@ fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect())
 }
 
+/// Every recorded exchange's file with its API, in the order of the names.
+pub(crate) fn files(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
+    let mut all = Vec::new();
+    for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
+        let api = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let files = entries(&path)?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+        all.extend(files.map(|file| (api.clone(), file)));
+    }
+    all.sort();
+    Ok(all)
+}
+
 impl Exchange {
-    fn of(dialect: Dialect, file: &Value) -> Result<Self> {
+    pub(crate) fn of(dialect: Dialect, file: &Value) -> Result<Self> {
         let (request, response) = (&file["request"], &file["response"]);
         let text = |name: &str| response.get(name).and_then(Value::as_str);
         let answer = match (response.get("body"), text("body_text"), text("body_base64")) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ringmain_core::{Dialect, Limit, Operation};
+use ringmain_core::{Dialect, Limit, Operation, Scope};
 
 /// One endpoint in front of every AI provider, which keeps answering while providers fail.
 #[derive(Debug, Parser)]
@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// Create, list and revoke virtual keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Create, list and revoke tokens of machines for the admin API
+    #[command(subcommand)]
+    Tokens(Tokens),
 }
 
 /// How log lines are written.
@@ -189,6 +192,43 @@ pub(crate) enum Keys {
     List(ListKeys),
     /// Revoke a key; gateways that run refuse it within 5 seconds
     Revoke(RevokeKey),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tokens {
+    /// Make a token, and show it this once
+    Create(CreateToken),
+    /// List every token: names, scopes, and whether it is in force
+    List(ListKeys),
+    /// Revoke a token; it is refused at once
+    Revoke(RevokeToken),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateToken {
+    /// What to call it; the audit log names it so
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// What it may ask (may be repeated): `analytics:read`, `keys:write`, `*:read`
+    #[arg(long, value_name = "AREA:read|write", required = true)]
+    pub(crate) scope: Vec<Scope>,
+    /// When it ends: a duration such as 30d, or a date such as 2027-01-31
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeToken {
+    /// Its name or id
+    #[arg(value_name = "NAME")]
+    pub(crate) token: String,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 /// Where keys are kept.

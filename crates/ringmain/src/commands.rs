@@ -8,6 +8,7 @@ mod models;
 mod replay;
 mod serve;
 mod simulate;
+mod tokens;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Tokens(command) => tokens::run(&command),
     }
 }
 

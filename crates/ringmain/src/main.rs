@@ -3,6 +3,8 @@
 mod admin;
 mod cli;
 mod commands;
+mod fetch;
+mod otlp;
 mod rules_file;
 mod server;
 

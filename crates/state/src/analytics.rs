@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ringmain_core::{Metered, WallTime};
 
 use crate::StateError;
-use crate::sums::{Grain, Of, Sums};
+use crate::sums::{Grain, Of, Slice, Sums};
 
 /// By what sums are broken down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +88,22 @@ impl Question {
         self.by == By::Tag || self.only.iter().any(|(by, _)| *by == By::Tag)
     }
 
+    /// The sums that answer it: those that tell apart what it names, and nothing else if that can be.
+    #[must_use]
+    pub fn slice(&self) -> Slice {
+        if self.is_of_tags() {
+            return Slice::Tags;
+        }
+        let named = std::iter::once(self.by).chain(self.only.iter().map(|(by, _)| *by));
+        let slices = named.filter_map(|by| match by {
+            By::Nothing | By::Tag => None,
+            By::Provider | By::Target | By::Model => Some(Slice::Target),
+            By::Route => Some(Slice::Route),
+            By::Key | By::Group => Some(Slice::Key),
+        });
+        slices.reduce(|one, other| if one == other { one } else { Slice::Each }).unwrap_or(Slice::Whole)
+    }
+
     /// What is wrong with it.
     ///
     /// # Errors
@@ -112,57 +128,88 @@ impl Question {
 /// The most steps of one answer.
 pub const STEPS_MAX: u64 = 2000;
 
-/// Puts stored sums together to an answer. Those of another grain, window or value are left out.
+/// Puts stored sums together to an answer. Those of another grain, slice, window or value are left out.
 #[derive(Debug)]
 pub struct Fold<'q> {
     question: &'q Question,
     grain: Grain,
-    lines: BTreeMap<(WallTime, String), Sums>,
+    slice: Slice,
+    begin: WallTime,
+    lines: BTreeMap<WallTime, BTreeMap<String, Sums>>,
+}
+
+/// What a stored sum is of, as far as answers tell it apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// As in [`Of`], and so is what follows.
+    pub slice: &'a str,
+    /// The route.
+    pub route: &'a str,
+    /// The target.
+    pub target: &'a str,
+    /// The path of the key.
+    pub key_path: &'a str,
 }
 
 impl<'q> Fold<'q> {
     /// The beginning of an answer.
     #[must_use]
     pub fn new(question: &'q Question) -> Self {
-        Self { question, grain: question.grain(), lines: BTreeMap::new() }
+        let grain = question.grain();
+        let begin = grain.begin(question.from);
+        Self { question, grain, slice: question.slice(), begin, lines: BTreeMap::new() }
     }
 
     /// Adds a stored sum.
     pub fn add(&mut self, of: &Of, sums: &Sums) {
+        let names = Names { slice: &of.slice, route: &of.route, target: &of.target, key_path: &of.key_path };
+        if of.grain == self.grain
+            && let Some(place) = self.place(of.at, names)
+        {
+            place.merge(sums);
+        }
+    }
+
+    /// Where a stored sum of the question's grain is to be added; `None` where it is none of the answer's. A row costs no
+    /// memory of its own: a year can be a million of them.
+    pub fn place(&mut self, at: WallTime, of: Names<'_>) -> Option<&mut Sums> {
         let question = self.question;
-        let within = of.at >= self.grain.begin(question.from) && of.at < question.to && of.grain == self.grain;
-        if !within || of.slice.is_empty() == question.is_of_tags() {
-            return;
+        if at < self.begin || at >= question.to || !self.slice.holds(of.slice) {
+            return None;
         }
         if !question.only.iter().all(|(by, value)| value_of(of, *by) == value.as_str()) {
-            return;
+            return None;
         }
-        let begin = self.grain.begin(question.from);
         let at = match question.step {
-            Some(step) => WallTime(begin.0 + (of.at.0.saturating_sub(begin.0)) / step * step),
-            None => begin,
+            Some(step) => WallTime(self.begin.0 + (at.0 - self.begin.0) / step * step),
+            None => self.begin,
         };
-        let name = value_of(of, question.by).to_owned();
-        self.lines.entry((at, name)).or_default().merge(sums);
+        let line = self.lines.entry(at).or_default();
+        let name = value_of(of, question.by);
+        if !line.contains_key(name) {
+            line.insert(name.to_owned(), Sums::default());
+        }
+        line.get_mut(name)
     }
 
     /// The answer.
     #[must_use]
     pub fn done(self) -> Vec<Line> {
-        self.lines.into_iter().map(|((at, name), sums)| Line { at, name, sums }).collect()
+        let lines = self.lines.into_iter();
+        lines.flat_map(|(at, line)| line.into_iter().map(move |(name, sums)| Line { at, name, sums })).collect()
     }
 }
 
-fn value_of(of: &Of, by: By) -> &str {
+fn value_of(of: Names<'_>, by: By) -> &str {
     match by {
         By::Nothing => "",
         By::Provider => of.target.split_once('/').map_or("", |(provider, _)| provider),
-        By::Target => &of.target,
+        By::Target => of.target,
         By::Model => of.target.split_once('/').map_or("", |(_, model)| model),
-        By::Route => &of.route,
-        By::Key => &of.key_path,
+        By::Route => of.route,
+        By::Key => of.key_path,
         By::Group => of.key_path.rsplit_once('/').map_or("", |(group, _)| group),
-        By::Tag => &of.slice,
+        By::Tag => of.slice,
     }
 }
 

@@ -26,6 +26,15 @@ impl Histogram {
         }
     }
 
+    /// Adds all of a stored one; what is no histogram counts nothing.
+    pub fn merge_bytes(&mut self, bytes: &[u8]) {
+        for entry in bytes.chunks_exact(6) {
+            let mut count = [0; 8];
+            count[..5].copy_from_slice(&entry[1..]);
+            self.bump(entry[0], u64::from_le_bytes(count));
+        }
+    }
+
     fn bump(&mut self, bucket: u8, by: u64) {
         let at = usize::from(bucket.min(LAST));
         if self.0.len() <= at {
@@ -78,11 +87,7 @@ impl Histogram {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut read = Self::default();
-        for entry in bytes.chunks_exact(6) {
-            let mut count = [0; 8];
-            count[..5].copy_from_slice(&entry[1..]);
-            read.bump(entry[0], u64::from_le_bytes(count));
-        }
+        read.merge_bytes(bytes);
         read
     }
 }

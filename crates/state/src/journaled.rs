@@ -5,8 +5,10 @@
 //! record() -> queue (8,192) -> journal, at most 50 ms later -> store
 //! ```
 //! While the store keeps up, batches go on in memory and the journal is only written; when it is slow or gone, they are
-//! read from the journal once it is back. What is lost is counted: records that find the queue full, or the journal.
+//! read from the journal once it is back. Where the journal cannot be written either, for both are on a disk that is full,
+//! some thousands wait in memory. What is lost is counted: records that find the queue full, or all of these.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -27,6 +29,8 @@ const BATCH_MAX: usize = 512;
 const BATCH_AGE: Duration = Duration::from_millis(50);
 /// Batches that go on in memory, at most; beyond it they are read from the journal.
 const AHEAD_MAX: usize = 16;
+/// Records that neither the journal nor the store took, at most: some 30 MB.
+const HELD_MAX: usize = 8192;
 /// How long a store is left alone that refused a batch.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// How often old rows are taken out, and for how long a process that starts waits for what an earlier one left.
@@ -89,6 +93,7 @@ impl Journaled {
             reader,
             end: Arc::clone(&end),
             shipped: Arc::clone(&shipped),
+            held: VecDeque::new(),
             gauges: Arc::clone(&gauges),
             swept: Instant::now(),
             newest: WallTime::default(),
@@ -204,6 +209,8 @@ struct Shipper<S> {
     reader: Reader,
     end: Arc<Mutex<Position>>,
     shipped: Arc<Mutex<Position>>,
+    /// What is in neither.
+    held: VecDeque<Line>,
     gauges: Arc<Gauges>,
     swept: Instant,
     newest: WallTime,
@@ -213,20 +220,23 @@ impl<S: Store> Shipper<S> {
     fn run(mut self, batches: &Receiver<Batch>) {
         loop {
             match batches.recv_timeout(AFTER_REFUSAL) {
-                Ok(batch) => self.take(&batch),
+                Ok(batch) => self.take(batch),
                 Err(RecvTimeoutError::Timeout) => self.catch_up(None),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.release();
             self.sweep();
         }
         self.catch_up(Some(Instant::now() + CATCH_UP_MAX));
+        self.release();
+        self.lose(self.held.len());
         let end = *lock(&self.end);
         if self.reader.at >= end {
             self.reader.finished(end);
         }
     }
 
-    fn take(&mut self, batch: &Batch) {
+    fn take(&mut self, batch: Batch) {
         match batch.place {
             // The usual case: nothing was left out before it.
             Some((begin, end)) if self.follows(begin) => {
@@ -238,13 +248,27 @@ impl<S: Store> Shipper<S> {
             Some((begin, _)) if begin < self.reader.at => {}
             Some(_) => self.catch_up(None),
             None => {
-                if !self.write(&batch.lines) {
-                    let count = batch.lines.len() as u64;
-                    self.gauges.lost.fetch_add(count, Ordering::Relaxed);
-                    self.gauges.behind.fetch_sub(count, Ordering::Relaxed);
-                }
+                let room = HELD_MAX.saturating_sub(self.held.len());
+                self.lose(batch.lines.len().saturating_sub(room));
+                self.held.extend(batch.lines.into_iter().take(room));
             }
         }
+    }
+
+    /// Gives the store what is held for it, as far as it takes it.
+    fn release(&mut self) {
+        while !self.held.is_empty() {
+            let lines: Vec<Line> = self.held.iter().take(BATCH_MAX).cloned().collect();
+            if !self.write(&lines) {
+                return;
+            }
+            self.held.drain(..lines.len());
+        }
+    }
+
+    fn lose(&self, count: usize) {
+        self.gauges.lost.fetch_add(count as u64, Ordering::Relaxed);
+        self.gauges.behind.fetch_sub(count as u64, Ordering::Relaxed);
     }
 
     /// Does it begin where the store's part of the journal ends? A new file begins where the one before ended.

@@ -86,12 +86,17 @@ impl NewKey {
     /// # Errors
     /// The system has none.
     pub fn make() -> Result<Self, StateError> {
+        Self::make_as(PREFIX, "key_")
+    }
+
+    /// The same for a secret of another kind, whose text and id begin so.
+    pub(crate) fn make_as(prefix: &str, of_id: &str) -> Result<Self, StateError> {
         let mut chance = [0; CHANCE + 8];
         rand::fill(&mut chance).map_err(|_| StateError::Refused("the system gives no random numbers".to_owned()))?;
         let (secret, id) = chance.split_at(CHANCE);
-        let text = format!("{PREFIX}{}", hex(secret));
+        let text = format!("{prefix}{}", hex(secret));
         let hint = text[text.len() - HINT..].to_owned();
-        Ok(Self { hash: KeyHash::of(text.as_bytes()), hint, id: format!("key_{}", hex(id)), text })
+        Ok(Self { hash: KeyHash::of(text.as_bytes()), hint, id: format!("{of_id}{}", hex(id)), text })
     }
 }
 

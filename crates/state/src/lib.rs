@@ -14,12 +14,14 @@ pub mod quota;
 pub mod records;
 pub mod sqlite;
 pub mod sums;
+pub mod tokens;
 
 pub use analytics::Analytics;
 pub use audit::{AuditEntry, AuditLog, MemoryAudit};
 pub use keys::{Grants, Group, KeyHash, KeySet, KeyStore, NewKey, VirtualKey};
 pub use quota::QuotaStore;
 pub use records::{RecordQuery, RecordSink, StateError};
+pub use tokens::{Token, TokenStore};
 
 /// A key in force has this name already.
 pub(crate) fn name_taken(name: &str) -> StateError {

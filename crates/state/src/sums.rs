@@ -2,9 +2,8 @@
 //! thousand rows and not ten million.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use ringmain_core::{Money, Usage, WallTime};
+use ringmain_core::{Money, Units, Usage, WallTime};
 use ringmain_routing::Record;
 
 use crate::histogram::Histogram;
@@ -62,6 +61,48 @@ impl Grain {
     }
 }
 
+/// Which sums there are of one time: over everything, by one thing each, by all of them together, and by tag. A question
+/// is answered from the fewest rows that tell what it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Slice {
+    /// By route, target and key together.
+    Each,
+    /// Over everything.
+    Whole,
+    /// By route.
+    Route,
+    /// By target.
+    Target,
+    /// By key.
+    Key,
+    /// By tag, one sum for each.
+    Tags,
+}
+
+impl Slice {
+    /// Those that hold every request once.
+    pub const ALL: [Self; 5] = [Self::Each, Self::Whole, Self::Route, Self::Target, Self::Key];
+
+    /// Its name in stores. Tags have their own: `team=search`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Each => "",
+            Self::Whole => "*",
+            Self::Route => "*route",
+            Self::Target => "*target",
+            Self::Key => "*key",
+            Self::Tags => "=",
+        }
+    }
+
+    /// Is a sum of this name one of them?
+    #[must_use]
+    pub fn holds(self, name: &str) -> bool {
+        if self == Self::Tags { name.contains('=') } else { self.name() == name }
+    }
+}
+
 /// What a sum is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Of {
@@ -69,7 +110,7 @@ pub struct Of {
     pub grain: Grain,
     /// From when on.
     pub at: WallTime,
-    /// Empty for all requests; else those with this tag, `team=search`, over all that follows.
+    /// The name of its [`Slice`], or the tag its requests have, `team=search`. What it does not tell apart is empty below.
     pub slice: String,
     /// The route.
     pub route: String,
@@ -79,6 +120,38 @@ pub struct Of {
     pub key: String,
     /// Its path for people: `acme/search/prod`.
     pub key_path: String,
+}
+
+impl Of {
+    /// Where a request counts, or an attempt of it, when everything is told apart.
+    fn each(record: &Record, target: &str, grain: Grain) -> Self {
+        let key = record.facts.key.as_ref();
+        Self {
+            grain,
+            at: grain.begin(record.at),
+            slice: Slice::Each.name().to_owned(),
+            route: record.route.to_string(),
+            target: target.to_owned(),
+            key: key.map(|key| key.id.to_string()).unwrap_or_default(),
+            key_path: key.map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// Where the same counts in another slice.
+    #[must_use]
+    pub fn narrowed(&self, slice: Slice) -> Self {
+        let told =
+            |by: Slice, text: &str| if slice == by || slice == Slice::Each { text.to_owned() } else { String::new() };
+        Self {
+            grain: self.grain,
+            at: self.at,
+            slice: slice.name().to_owned(),
+            route: told(Slice::Route, &self.route),
+            target: told(Slice::Target, &self.target),
+            key: told(Slice::Key, &self.key),
+            key_path: told(Slice::Key, &self.key_path),
+        }
+    }
 }
 
 /// What is summed.
@@ -115,6 +188,101 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// What is counted, by the names of columns in stores.
+    pub const COUNTS: [&'static str; 24] = [
+        "requests",
+        "served",
+        "limited",
+        "cancelled",
+        "failovers",
+        "attempts",
+        "attempts_failed",
+        "input",
+        "cache_read",
+        "cache_write",
+        "cache_write_1h",
+        "output",
+        "reasoning",
+        "audio_input",
+        "audio_output",
+        "image_input",
+        "image_output",
+        "images",
+        "audio_ms",
+        "characters",
+        "searches",
+        "cost_nano",
+        "unpriced",
+        "saved_nano",
+    ];
+
+    /// The counts, in the order of [`Sums::COUNTS`].
+    #[must_use]
+    pub fn counts(&self) -> [i64; 24] {
+        let usage = &self.usage;
+        let [images, audio_ms, characters, searches] = usage.units.counts();
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        [
+            signed(self.requests),
+            signed(self.served),
+            signed(self.limited),
+            signed(self.cancelled),
+            signed(self.failovers),
+            signed(self.attempts),
+            signed(self.attempts_failed),
+            signed(usage.input),
+            signed(usage.cache_read),
+            signed(usage.cache_write),
+            signed(usage.cache_write_1h),
+            signed(usage.output),
+            signed(usage.reasoning),
+            signed(usage.audio_input),
+            signed(usage.audio_output),
+            signed(usage.image_input),
+            signed(usage.image_output),
+            signed(images),
+            signed(audio_ms),
+            signed(characters),
+            signed(searches),
+            self.nanos,
+            signed(self.unpriced),
+            self.saved_nanos,
+        ]
+    }
+
+    /// Sums of these counts, in the order of [`Sums::COUNTS`], without times.
+    #[must_use]
+    pub fn of_counts(counts: [i64; 24]) -> Self {
+        let count = |at: usize| counts.get(at).map_or(0, |count| u64::try_from(*count).unwrap_or_default());
+        Self {
+            requests: count(0),
+            served: count(1),
+            limited: count(2),
+            cancelled: count(3),
+            failovers: count(4),
+            attempts: count(5),
+            attempts_failed: count(6),
+            usage: Usage {
+                input: count(7),
+                cache_read: count(8),
+                cache_write: count(9),
+                cache_write_1h: count(10),
+                output: count(11),
+                reasoning: count(12),
+                audio_input: count(13),
+                audio_output: count(14),
+                image_input: count(15),
+                image_output: count(16),
+                units: Units::of_counts([count(17), count(18), count(19), count(20)]),
+                ..Usage::default()
+            },
+            nanos: counts[21],
+            unpriced: count(22),
+            saved_nanos: counts[23],
+            ..Self::default()
+        }
+    }
+
     /// Adds another's.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
@@ -176,26 +344,18 @@ impl Batch {
             };
             parts.push((row.target.clone(), part));
         }
-        let key = record.facts.key.as_ref();
-        for grain in Grain::ALL {
-            let of = |slice: String, route: &Arc<str>, target: &str| Of {
-                grain,
-                at: grain.begin(record.at),
-                slice,
-                route: route.to_string(),
-                target: target.to_owned(),
-                key: key.map(|key| key.id.to_string()).unwrap_or_default(),
-                key_path: key.map(ToString::to_string).unwrap_or_default(),
-            };
-            for (target, part) in &parts {
-                self.0.entry(of(String::new(), &record.route, target)).or_default().merge(part);
+        for (target, part) in &mut parts {
+            // Sizes cannot be summed; what was billed is in the money, and cached audio in what was cached.
+            let units = Units::of_counts(part.usage.units.counts());
+            part.usage = Usage { billed: None, cache_read_audio: 0, units, ..part.usage };
+            for grain in Grain::ALL {
+                let each = Of::each(record, target, grain);
+                for slice in Slice::ALL {
+                    self.0.entry(each.narrowed(slice)).or_default().merge(part);
+                }
                 for (name, value) in &record.facts.tags {
-                    let slice = Of {
-                        key: String::new(),
-                        key_path: String::new(),
-                        ..of(format!("{name}={value}"), &"".into(), "")
-                    };
-                    self.0.entry(slice).or_default().merge(part);
+                    let of = Of { slice: format!("{name}={value}"), ..each.narrowed(Slice::Whole) };
+                    self.0.entry(of).or_default().merge(part);
                 }
             }
         }

@@ -100,6 +100,12 @@ pub struct Metrics {
     pub ledger_lost: Gauge,
     /// 1 while the ledger's store refuses records.
     pub ledger_down: Gauge,
+    /// Records that were to be sent over OTLP and were not: the queue was full, or the collector did not take them.
+    pub otlp_dropped: Counter,
+    /// Records that a collector took.
+    pub otlp_sent: Counter,
+    /// 1 while the collector takes nothing.
+    pub otlp_down: Gauge,
     targets: AtomicUsize,
 }
 
@@ -136,6 +142,9 @@ impl Metrics {
             ledger_behind: Gauge::default(),
             ledger_lost: Gauge::default(),
             ledger_down: Gauge::default(),
+            otlp_dropped: Counter::default(),
+            otlp_sent: Counter::default(),
+            otlp_down: Gauge::default(),
             targets: AtomicUsize::new(0),
         };
         metrics.register();
@@ -153,6 +162,10 @@ impl Metrics {
         registry.register("ledger_behind_records", behind, self.ledger_behind.clone());
         registry.register("ledger_lost_records", "Records that could not be kept", self.ledger_lost.clone());
         registry.register("ledger_down", "1 while the ledger's store refuses records", self.ledger_down.clone());
+        let dropped = "Records that were not sent over OTLP: the queue was full, or the collector did not take them";
+        registry.register("otlp_dropped_records", dropped, self.otlp_dropped.clone());
+        registry.register("otlp_sent_records", "Records that the OTLP collector took", self.otlp_sent.clone());
+        registry.register("otlp_down", "1 while the OTLP collector takes nothing", self.otlp_down.clone());
         registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
         registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
         registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());

@@ -1,4 +1,4 @@
-//! One short question to an endpoint that hands out credentials.
+//! One short question to an endpoint that is no provider: one that hands out credentials, or takes measurements.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,14 +15,17 @@ const ANSWER_MAX: usize = 64 * 1024;
 
 /// An endpoint's URL, taken apart.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    pub(crate) origin: Arc<Origin>,
+pub struct Place {
+    /// Where it is.
+    pub origin: Arc<Origin>,
     /// With its query.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 impl Place {
-    pub(crate) fn parse(url: &str) -> Option<Self> {
+    /// Takes a URL apart. `None` where it is none.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
         let after = url.find("://")? + 3;
         let at = url.get(after..)?.find('/').map_or(url.len(), |slash| after + slash);
         let origin = Arc::new(Origin::parse(url.get(..at)?).ok()?);
@@ -30,33 +33,44 @@ impl Place {
     }
 
     /// Can nobody between read what is said: is it encrypted, or does it not leave this machine?
-    pub(crate) fn is_private(&self) -> bool {
+    #[must_use]
+    pub fn is_private(&self) -> bool {
         let host = self.origin.host();
         self.origin.is_secure() || host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 }
 
 /// What is asked.
-pub(crate) struct Question<'a> {
-    pub(crate) method: Method,
-    pub(crate) origin: &'a Arc<Origin>,
-    pub(crate) path: &'a str,
-    pub(crate) headers: &'a [(HeaderName, HeaderValue)],
-    pub(crate) body: Bytes,
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// How.
+    pub method: Method,
+    /// Of whom.
+    pub origin: &'a Arc<Origin>,
+    /// With its query.
+    pub path: &'a str,
+    /// Beside `host`.
+    pub headers: &'a [(HeaderName, HeaderValue)],
+    /// What is sent along.
+    pub body: Bytes,
     /// How long it may take in all.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
 }
 
 /// What was answered, whatever its status.
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+#[derive(Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its whole body.
+    pub body: Vec<u8>,
 }
 
 impl Question<'_> {
-    /// Asks. `None` where no whole answer came in time.
-    pub(crate) async fn ask(self, upstream: &Upstream) -> Option<Reply> {
+    /// Asks. `None` where no whole answer came in time, or one of more than 64 KiB.
+    pub async fn ask(self, upstream: &Upstream) -> Option<Reply> {
         let uri: http::Uri = self.path.parse().ok()?;
         let host = HeaderValue::try_from(self.origin.authority()).ok()?;
         let request = || {

@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Only these measures
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Vec<Measure>,
-    /// Only these systems, of direct, nginx, ringmain, translating
+    /// Only these systems, of direct, nginx, ringmain, translating, booked
     #[arg(long, value_delimiter = ',')]
     systems: Vec<String>,
     /// A built gateway to measure instead of building one

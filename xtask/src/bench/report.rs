@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::machine;
 use super::stats::median;
-use super::system::{REFERENCE, RELAYING, System, TRANSLATING};
+use super::system::{BOOKED, REFERENCE, RELAYING, System, TRANSLATING};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,6 +180,15 @@ pub(super) fn write(systems: &[Box<dyn System>], results: &Results, rounds: u32,
                 .chain(compared.iter().map(|_| cell(None)))
                 .collect();
             write_row(&mut text, title, &cells);
+        }
+    }
+    for (metric, what) in [(Metric::RequestCpu, "request"), (Metric::StreamCpu, "stream")] {
+        let times = results.combined(metric, [BOOKED, RELAYING], rounds, |value, base| value / base);
+        if let Some(times) = times {
+            let _ = writeln!(
+                text,
+                "\nWith a key, limits at two levels and the ledger on, a {what} costs {times:.2} times the CPU."
+            );
         }
     }
     let times = results.combined(Metric::StreamCpu, [TRANSLATING, RELAYING], rounds, |value, base| value / base);

@@ -18,6 +18,9 @@ pub(super) const RELAYING: &str = "ringmain";
 /// The gateway in front of a provider that speaks another dialect than the caller.
 pub(super) const TRANSLATING: &str = "translating";
 
+/// The gateway with a key for its caller, limits at two levels, a price, and the ledger in SQLite.
+pub(super) const BOOKED: &str = "booked";
+
 /// How long a process may take to end when asked.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,8 +50,8 @@ pub(super) trait System {
 
 /// Every system, in the order of the report. `programs` is where Ringmain was built.
 pub(super) fn all(ringmain: &Path) -> Vec<Box<dyn System>> {
-    let ours = |translates| Box::new(Ringmain { program: ringmain.to_path_buf(), translates });
-    vec![Box::new(Direct), Box::new(Nginx), ours(false), ours(true)]
+    let ours = |name| Box::new(Ringmain { program: ringmain.to_path_buf(), name });
+    vec![Box::new(Direct), Box::new(Nginx), ours(RELAYING), ours(TRANSLATING), ours(BOOKED)]
 }
 
 /// A started system; ends with the value.
@@ -191,14 +194,21 @@ impl System for Nginx {
     }
 }
 
+/// Beside the providers: who calls, what they may use, and where it is written down. Limits that are never reached.
+const BOOKS: &str = "\
+keys: [{ name: app, key: sk-bench, group: acme/search, limits: [\"$1000000/month\", 1000000000 requests/day, 100000 at once] }]
+groups: { acme: { limits: [\"$1000000/month\"] }, acme/search: { limits: [1000000000000 tokens/day] } }
+state: { database: \"sqlite:ledger.db\" }
+";
+
 struct Ringmain {
     program: PathBuf,
-    translates: bool,
+    name: &'static str,
 }
 
 impl System for Ringmain {
     fn name(&self) -> &'static str {
-        if self.translates { TRANSLATING } else { RELAYING }
+        self.name
     }
 
     fn version(&self) -> String {
@@ -206,7 +216,12 @@ impl System for Ringmain {
     }
 
     fn model(&self) -> &'static str {
-        if self.translates { "anthropic/bench-model" } else { "openai/bench-model" }
+        match self.name {
+            TRANSLATING => "anthropic/bench-model",
+            // A model with a price.
+            BOOKED => "openai/gpt-4o",
+            _ => "openai/bench-model",
+        }
     }
 
     fn start(&self, provider: SocketAddr, folder: &Path) -> Result<Running> {
@@ -217,7 +232,8 @@ impl System for Ringmain {
              anthropic: {{ base_url: \"http://{provider}\", keys: [\"sk-bench\"] }}\n"
         );
         let path = folder.join("ringmain.yaml");
-        fs::write(&path, config)?;
+        let books = if self.name == BOOKED { BOOKS } else { "" };
+        fs::write(&path, config + books)?;
         let mut command = Command::new(&self.program);
         command.args(["serve", "--config"]).arg(path);
         Ok(Running { address, child: Some(OwnChild::start(&mut command, folder)?) })

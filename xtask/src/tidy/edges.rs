@@ -19,7 +19,7 @@ pub(super) const EDGES: &[Row] = &[
     ("ringmain-config", &["ringmain-core", "ringmain-catalog", "ringmain-routing"]),
     ("ringmain-state", &["ringmain-core", "ringmain-routing"]),
     ("ringmain-upstream", &["ringmain-core", "ringmain-wire", "ringmain-catalog"]),
-    ("ringmain-telemetry", &["ringmain-core"]),
+    ("ringmain-telemetry", &["ringmain-core", "ringmain-routing"]),
     (
         "ringmain-engine",
         &[
@@ -82,7 +82,10 @@ pub(super) const EDGES: &[Row] = &[
     ),
     ("ringmain-fuzz", &["ringmain-core", "ringmain-wire", "ringmain-dialects", "ringmain-catalog", "ringmain-config"]),
     ("ringmain-blackbox", &["ringmain-core", "ringmain-caller", "ringmain-provider-sim"]),
-    ("ringmain-pairs", &["ringmain-core", "ringmain-wire", "ringmain-dialects"]),
+    (
+        "ringmain-pairs",
+        &["ringmain-core", "ringmain-wire", "ringmain-dialects", "ringmain-operations", "ringmain-catalog"],
+    ),
     ("xtask", &[]),
 ];
 

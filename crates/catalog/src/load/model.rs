@@ -69,7 +69,10 @@ fn price(scope: &mut Scope<'_>, raw: Spanned<RawPrice>) -> Price {
         cache_write: money(raw.cache_write),
         cache_write_1h: money(raw.cache_write_1h),
         audio_input: money(raw.audio_input),
+        cache_read_audio: money(raw.cache_read_audio),
         audio_output: money(raw.audio_output),
+        image_input: money(raw.image_input),
+        image_output: money(raw.image_output),
         long: raw.long.map(|long| LongContext {
             above: long.above,
             input: money(Some(long.input)).unwrap_or_default(),
@@ -86,6 +89,7 @@ fn price(scope: &mut Scope<'_>, raw: Spanned<RawPrice>) -> Price {
         per_minute: money(raw.per_minute),
         per_million_characters: money(raw.per_million_characters),
         per_request: money(raw.per_request),
+        per_search: money(raw.per_search),
     };
     let price = Price { images: raw.images.into_iter().map(|raw| image_price(scope, at, raw)).collect(), ..price };
     if raw.input.is_none() && parts != TokenPrices::default() {

@@ -61,6 +61,7 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
             embed: words(raw.pools.embed),
         },
         unavailable: raw.unavailable,
+        tells_cost: raw.tells_cost,
     };
     Loaded { entry, file: scope.file.to_owned(), at: Location::UNKNOWN, names }
 }

@@ -171,6 +171,7 @@ impl<'a> Layers<'a> {
         value::parse(&setting.shape, setting.default).ok()
     }
 
+    reads!(text, Data::Text(text) => text, String);
     reads!(flat_duration, Data::Duration(duration) => duration, Option<Duration>);
     reads!(range, Data::Range(from, to) => (from, to), (Duration, Duration));
     reads!(number, Data::Number(number) => number, f64);

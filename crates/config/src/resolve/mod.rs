@@ -6,6 +6,7 @@ mod environment;
 mod heartbeat;
 mod keys;
 mod matching;
+mod oidc;
 mod place;
 mod providers;
 mod routes;
@@ -14,6 +15,7 @@ mod settings;
 mod shift;
 mod state;
 mod targets;
+mod telemetry;
 mod url;
 
 use std::collections::HashMap;
@@ -58,6 +60,7 @@ impl Resolver<'_> {
             Some(section) if !section.fields.is_empty() => self.written_providers(section),
             _ => self.environment_providers(&server),
         }
+        let telemetry = self.telemetry(root.section("telemetry").unwrap_or(&nothing));
         let state = self.state(root.section("state").unwrap_or(&nothing));
         let defaults = root.section("defaults").unwrap_or(&nothing);
         let mut routes = self.routes(root, defaults, &server);
@@ -78,6 +81,7 @@ impl Resolver<'_> {
         }
         let mut config = Config::new(server, state, self.providers, routes, defaults, self.catalog.clone());
         config.exposed = exposed;
+        config.telemetry = telemetry;
         (config.keys, config.groups) = (keys, groups);
         Some(config)
     }

@@ -19,6 +19,7 @@ impl Resolver<'_> {
             workers: layers.whole("workers").and_then(|workers| usize::try_from(workers).ok()),
             drain: layers.duration("drain"),
             admin_secret: section.secret("admin_secret").cloned(),
+            oidc: section.section("oidc").and_then(|section| self.oidc(section)),
         };
         if server.listen == server.admin && server.listen.port() != 0 {
             let field = section.get("admin").or_else(|| section.get("listen"));
@@ -35,6 +36,8 @@ pub(super) fn exposed(server: &Server, root: &Section) -> Option<Diagnostic> {
     if server.admin_secret.is_some() {
         return None;
     }
+    // People keep strangers from the admin plane alone.
+    let has_people = server.oidc.is_some();
     if root.section("server").is_some_and(|section| section.get("admin_secret").is_some()) {
         return None;
     }
@@ -42,7 +45,7 @@ pub(super) fn exposed(server: &Server, root: &Section) -> Option<Diagnostic> {
     let has_keys = !root.list("keys").is_empty();
     let mut open =
         [("admin", server.admin), ("listen", server.listen)].into_iter().filter(|(_, it)| !it.ip().is_loopback());
-    let (key, address) = open.find(|(key, _)| !has_keys || *key == "admin")?;
+    let (key, address) = open.find(|(key, _)| if *key == "admin" { !has_people } else { !has_keys })?;
     let field = root.section("server").and_then(|section| section.get(key));
     let span = field.map_or_else(Span::default, |field| field.span);
     let path = format!("server.{key}");

@@ -4,7 +4,7 @@ mod reference;
 mod table;
 
 pub use reference::reference;
-pub(crate) use table::{DEFAULTS, HEARTBEAT, ROOT, SERVER, SHIFT, STATE};
+pub(crate) use table::{DEFAULTS, HEARTBEAT, OIDC, ROOT, SERVER, SHIFT, STATE, TELEMETRY};
 
 /// One setting.
 pub(crate) struct Setting {

@@ -58,6 +58,29 @@ pub(crate) static SERVER: &[Setting] = &[
         "",
         "The secret of the admin plane. Needed where that listens on anything but loopback; and where the data plane does, unless there are virtual keys.",
     ),
+    now(
+        "oidc",
+        Shape::Section(&[OIDC]),
+        "",
+        "Who says who people are: the admin plane takes their tokens, and asks for one where it took anybody on this machine.",
+    ),
+];
+
+pub(crate) static OIDC: &[Setting] = &[
+    now("issuer", Shape::Url, "", "The OpenID Connect provider; its keys are found from here."),
+    now("audience", Shape::Text, "", "For whom its tokens are: the client id of this gateway there."),
+    now(
+        "claim",
+        Shape::Text,
+        "groups",
+        "Which claim of a token names groups; `realm_access.roles` is one within another.",
+    ),
+    now(
+        "scopes",
+        Shape::Named(&Shape::OneOrMany(&Shape::Text)),
+        "",
+        "What each group may ask: `*:read`, `keys:write`, or AREA:read or AREA:write of any area.",
+    ),
 ];
 
 static PROVIDER: &[Setting] = &[
@@ -369,5 +392,13 @@ pub(crate) static STATE: &[Setting] = &[
     later("analytics", Shape::Text, "database", "it will be where requests are analysed"),
 ];
 
-static TELEMETRY: &[Setting] =
-    &[later("otlp", Shape::Url, "", "it will be where traces are sent; until then there are `/metrics` and the log")];
+pub(crate) static TELEMETRY: &[Setting] = &[
+    now(
+        "otlp",
+        Shape::Url,
+        "",
+        "Where traces and metrics are sent, as OpenTelemetry's protocol has it: over gRPC to the port 4317 of an `http://` \
+         address, over HTTP elsewhere, such as `http://collector:4318`. Holds from the next start on.",
+    ),
+    now("service_name", Shape::Text, "ringmain", "What this process is called there."),
+];

@@ -1,6 +1,6 @@
 //! Usage, whose input count leaves the cached tokens out.
 
-use ringmain_core::Usage;
+use ringmain_core::{Units, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +13,13 @@ pub(super) struct WireUsage {
     output_tokens: Option<u64>,
     cache_creation: Option<CacheCreation>,
     output_tokens_details: Option<OutputDetails>,
+    server_tool_use: Option<ServerTools>,
+}
+
+/// What its server did while it answered.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct ServerTools {
+    web_search_requests: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -36,6 +43,11 @@ impl WireUsage {
         newer(&mut self.output_tokens, later.output_tokens);
         self.cache_creation = later.cache_creation.or(self.cache_creation);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        self.server_tool_use = later.server_tool_use.or(self.server_tool_use);
+    }
+
+    fn searches(&self) -> u64 {
+        self.server_tool_use.unwrap_or_default().web_search_requests.unwrap_or_default()
     }
 
     /// In our words; `None` where nothing was counted, which is what an encoder writes that was told nothing.
@@ -55,6 +67,7 @@ impl WireUsage {
             cache_write_1h,
             output,
             reasoning: thinking.min(output),
+            units: Units { searches: self.searches(), ..Units::default() },
             ..Usage::default()
         };
         (usage.input > 0 || usage.output > 0).then_some(usage)
@@ -75,6 +88,9 @@ pub(super) fn encode(usage: &Usage) -> Value {
         "server_tool_use": null,
         "service_tier": null,
     });
+    if usage.units.searches > 0 {
+        value["server_tool_use"] = json!({ "web_search_requests": usage.units.searches });
+    }
     if usage.reasoning > 0 {
         value["output_tokens_details"] = json!({ "thinking_tokens": usage.reasoning });
     }

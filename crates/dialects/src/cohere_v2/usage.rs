@@ -1,6 +1,6 @@
 //! Token counts.
 
-use ringmain_core::Usage;
+use ringmain_core::{Billed, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -37,22 +37,34 @@ impl WireUsage {
     pub(super) fn usage(&self) -> Option<Usage> {
         let counts = [self.tokens, self.billed_units].into_iter().flatten().find(Counts::any)?;
         let (input, output) = (count(counts.input_tokens), count(counts.output_tokens));
+        // The provider's own additions to the prompt go through the model and are not billed.
+        let billed = self
+            .billed_units
+            .filter(Counts::any)
+            .map(|billed| (count(billed.input_tokens), count(billed.output_tokens)));
         Some(Usage {
             input,
             cache_read: count(self.cached_tokens).min(input),
             output,
             reasoning: count(counts.reasoning_tokens).min(output),
+            billed: billed
+                .filter(|billed| *billed != (input, output))
+                .map(|(input, output)| Billed::Tokens { input, output }),
             ..Usage::default()
         })
     }
 }
 
-/// Usage for a caller. Nobody adds to a translated prompt: what went through the model is what is billed.
+/// Usage for a caller. Nobody adds to a translated prompt: what went through the model is what is billed, unless told.
 pub(super) fn write(usage: &Usage) -> Value {
     let counts = json!({ "input_tokens": usage.input, "output_tokens": usage.output });
     let mut tokens = counts.clone();
     if usage.reasoning > 0 {
         tokens["reasoning_tokens"] = usage.reasoning.into();
     }
-    json!({ "billed_units": counts, "tokens": tokens, "cached_tokens": usage.cache_read })
+    let billed = match usage.billed {
+        Some(Billed::Tokens { input, output }) => json!({ "input_tokens": input, "output_tokens": output }),
+        Some(Billed::Money(_)) | None => counts,
+    };
+    json!({ "billed_units": billed, "tokens": tokens, "cached_tokens": usage.cache_read })
 }

@@ -22,6 +22,8 @@ pub(super) struct Counts<'a> {
     prompt_tokens_details: Option<Vec<Detail<'a>>>,
     #[serde(borrow)]
     candidates_tokens_details: Option<Vec<Detail<'a>>>,
+    #[serde(borrow)]
+    cache_tokens_details: Option<Vec<Detail<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,8 +44,10 @@ impl Counts<'_> {
             cache_read: self.cached_content_token_count.unwrap_or_default(),
             output: sum(self.candidates_token_count, Some(reasoning)),
             reasoning,
-            audio_input: audio(self.prompt_tokens_details.as_deref()),
-            audio_output: audio(self.candidates_tokens_details.as_deref()),
+            audio_input: of("AUDIO", "4", self.prompt_tokens_details.as_deref()),
+            audio_output: of("AUDIO", "4", self.candidates_tokens_details.as_deref()),
+            cache_read_audio: of("AUDIO", "4", self.cache_tokens_details.as_deref()),
+            image_output: of("IMAGE", "2", self.candidates_tokens_details.as_deref()),
             ..Usage::default()
         })
     }
@@ -53,9 +57,12 @@ fn sum(one: Option<u64>, other: Option<u64>) -> u64 {
     one.unwrap_or_default().saturating_add(other.unwrap_or_default())
 }
 
-fn audio(details: Option<&[Detail<'_>]>) -> u64 {
-    let is_audio = |detail: &&Detail<'_>| matches!(detail.modality.map(RawValue::get), Some("\"AUDIO\"" | "4"));
-    details.unwrap_or_default().iter().filter(is_audio).filter_map(|detail| detail.token_count).sum()
+/// The tokens of a modality, which is written as a word or as its number.
+fn of(word: &str, number: &str, details: Option<&[Detail<'_>]>) -> u64 {
+    let is_it = |detail: &&Detail<'_>| {
+        detail.modality.map(RawValue::get).is_some_and(|text| text == number || text.trim_matches('"') == word)
+    };
+    details.unwrap_or_default().iter().filter(is_it).filter_map(|detail| detail.token_count).sum()
 }
 
 /// Reads `usageMetadata`; what is not readable counts as not there.

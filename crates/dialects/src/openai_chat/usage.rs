@@ -1,8 +1,10 @@
 //! Token counts, as the many providers of this dialect write them.
 
-use ringmain_core::Usage;
+use ringmain_core::{Billed, Usage};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+use crate::shared::billed;
 
 /// The counts under every name they are known by.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -24,6 +26,10 @@ struct Counts {
     cache_creation_input_tokens: Option<u64>,
     /// Perplexity's research models.
     reasoning_tokens: Option<u64>,
+    /// OpenRouter, Perplexity.
+    cost: Option<Value>,
+    /// xAI.
+    cost_in_usd_ticks: Option<Value>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -39,6 +45,7 @@ struct PromptDetails {
 struct CompletionDetails {
     reasoning_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 /// Reads a `usage` object. `None` where it has no counts, or unreadable ones: usage never costs an answer.
@@ -78,6 +85,8 @@ fn normalise(counts: &Counts) -> Option<Usage> {
         reasoning: completion.and_then(|details| details.reasoning_tokens).or(counts.reasoning_tokens).unwrap_or(0),
         audio_input: prompt.and_then(|details| details.audio_tokens).unwrap_or(0),
         audio_output: completion.and_then(|details| details.audio_tokens).unwrap_or(0),
+        image_output: completion.and_then(|details| details.image_tokens).unwrap_or(0),
+        billed: billed::told(counts.cost.as_ref(), counts.cost_in_usd_ticks.as_ref()).map(Billed::Money),
         ..Usage::default()
     };
     let excess = counts.total_tokens.unwrap_or(0).saturating_sub(usage.input.saturating_add(usage.output));

@@ -1,8 +1,10 @@
 //! Token counts. The totals include their parts.
 
-use ringmain_core::Usage;
+use ringmain_core::{Billed, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::shared::billed;
 
 /// The counts as they are written.
 #[derive(Debug, Default, Deserialize)]
@@ -12,6 +14,10 @@ pub(super) struct Counts {
     input_tokens_details: Option<InputDetails>,
     output_tokens: Option<u64>,
     output_tokens_details: Option<OutputDetails>,
+    /// OpenRouter.
+    cost: Option<Value>,
+    /// xAI.
+    cost_in_usd_ticks: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +51,7 @@ pub(super) fn read(json: &str) -> Option<Usage> {
         reasoning: output.reasoning_tokens.unwrap_or(0),
         audio_input: input.audio_tokens.unwrap_or(0),
         audio_output: output.audio_tokens.unwrap_or(0),
+        billed: billed::told(counts.cost.as_ref(), counts.cost_in_usd_ticks.as_ref()).map(Billed::Money),
         ..Usage::default()
     })
 }

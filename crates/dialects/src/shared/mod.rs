@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub mod arguments;
+pub mod billed;
 pub mod borrowed;
 pub mod claude_version;
 pub mod estimate;

@@ -124,6 +124,13 @@ pub(crate) fn described(key: &VirtualKey, now: WallTime) -> Value {
 
 /// The database that is named, or that the configuration names.
 fn open(database: &Database) -> anyhow::Result<Box<dyn KeyStore>> {
+    let file = file(database)?;
+    let keys = sqlite::Keys::open(&file).with_context(|| format!("opening {}", file.display()))?;
+    Ok(Box::new(keys))
+}
+
+/// The file of a database that is named, or that the configuration names.
+pub(crate) fn file(database: &Database) -> anyhow::Result<PathBuf> {
     let file = match (&database.database, &database.config) {
         (Some(file), _) => file.clone(),
         (None, Some(config)) => of_config(config)?,
@@ -132,8 +139,7 @@ fn open(database: &Database) -> anyhow::Result<Box<dyn KeyStore>> {
              --database ringmain.db"
         ),
     };
-    let keys = sqlite::Keys::open(&file).with_context(|| format!("opening {}", file.display()))?;
-    Ok(Box::new(keys))
+    Ok(file)
 }
 
 fn of_config(config: &std::path::Path) -> anyhow::Result<PathBuf> {
@@ -149,14 +155,14 @@ fn of_config(config: &std::path::Path) -> anyhow::Result<PathBuf> {
 }
 
 /// `30d` from now, or a date.
-fn expiry(text: &str, now: WallTime) -> anyhow::Result<WallTime> {
+pub(crate) fn expiry(text: &str, now: WallTime) -> anyhow::Result<WallTime> {
     let after = |length: Duration| WallTime(now.0 + u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
     let parsed = time::parse_duration(text).map(after).or_else(|| calendar::parse_date(text));
     parsed.context("--expires takes a duration such as 30d, or a date such as 2027-01-31")
 }
 
 /// Milliseconds since 1970.
-fn now() -> WallTime {
+pub(crate) fn now() -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ringmain_admin::Admin;
+use ringmain_admin::oidc::People;
 use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
 use ringmain_engine::records::Store;
@@ -18,8 +19,9 @@ use ringmain_upstream::{Dial, NetDialer, Proxies, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{LogFormat, Serve};
+use crate::fetch::Documents;
 use crate::server::{Drain, Stage, Workers};
-use crate::{admin, commands, rules_file, server};
+use crate::{admin, commands, otlp, rules_file, server};
 
 /// How often the configuration file is looked at. Kubernetes swaps a link: only the content tells.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -87,13 +89,22 @@ async fn serve(
     );
     // The standard library's hasher is seeded by the system: chance enough for jitter and ids.
     let seed = RandomState::new().hash_one(std::process::id());
-    let state = config.state.clone();
+    let (state, telemetry) = (config.state.clone(), config.telemetry.clone());
     let gateway = Arc::new(Gateway::new(config, seed));
     keep_records(&gateway, &state);
-    let mut plane = Admin { gateway: Arc::clone(&gateway), keys: None, audit: Arc::new(MemoryAudit::default()) };
+    let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
+    let oidc = gateway.rules().config.server.oidc.clone();
+    let mut plane = Admin {
+        gateway: Arc::clone(&gateway),
+        keys: None,
+        tokens: None,
+        people: oidc.map(|settings| People::new(settings, Arc::new(Documents::new(&dialer)))),
+        audit: Arc::new(MemoryAudit::default()),
+    };
     if let Some((store, set)) = stored {
         gateway.learn_keys(set);
         (plane.keys, plane.audit) = (Some(Arc::clone(&store) as _), Arc::clone(&store) as _);
+        plane.tokens = Some(Arc::clone(&store) as _);
         tokio::spawn(follow_keys(store, Arc::clone(&gateway)));
     } else if let Some(file) = state.database.clone() {
         gateway.keys.are_unread();
@@ -101,7 +112,7 @@ async fn serve(
     }
     gateway.remember_use();
     let (stage, drain) = Drain::new();
-    let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
+    let measured = otlp::start(&gateway, &telemetry, &dialer, &drain);
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
     tokio::spawn(admin::serve(admin, Arc::new(plane), drain.clone()));
     tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
@@ -122,6 +133,7 @@ async fn serve(
     gateway.end_streams();
     let _ = stage.send(Stage::Ending);
     tokio::task::spawn_blocking(move || workers.join()).await?;
+    otlp::finish(measured).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -302,7 +302,10 @@ fn scaled(price: &Price, times: f64) -> Price {
             cache_write: maybe(tokens.cache_write),
             cache_write_1h: maybe(tokens.cache_write_1h),
             audio_input: maybe(tokens.audio_input),
+            cache_read_audio: maybe(tokens.cache_read_audio),
             audio_output: maybe(tokens.audio_output),
+            image_input: maybe(tokens.image_input),
+            image_output: maybe(tokens.image_output),
             long: tokens.long.map(|long| ringmain_core::LongContext {
                 above: long.above,
                 input: scale(long.input),
@@ -317,6 +320,7 @@ fn scaled(price: &Price, times: f64) -> Price {
         per_minute: maybe(price.per_minute),
         per_million_characters: maybe(price.per_million_characters),
         per_request: maybe(price.per_request),
+        per_search: maybe(price.per_search),
     }
 }
 

@@ -7,7 +7,7 @@ use super::Records;
 use crate::StateError;
 use crate::analytics::{Analytics, Fold, Line, Question, Search, amount, grain_since, is_in_scope};
 use crate::ledger::Entry;
-use crate::sums::Batch;
+use crate::sums::{Batch, Slice};
 
 impl Records {
     fn sums(&self) -> Batch {
@@ -45,7 +45,8 @@ impl Analytics for Records {
         let grain = grain_since(since, now);
         let sums = self.sums();
         let counts = sums.iter().filter(|(what, _)| {
-            what.grain == grain && what.at >= grain.begin(since) && what.slice.is_empty() && is_in_scope(what, scope)
+            let of_keys = what.grain == grain && Slice::Key.holds(&what.slice);
+            of_keys && what.at >= grain.begin(since) && is_in_scope(what, scope)
         });
         Ok(counts.map(|(what, sum)| (what.at, amount(sum, of))).collect())
     }

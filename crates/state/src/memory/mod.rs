@@ -4,7 +4,9 @@ mod analytics;
 mod keys;
 mod quotas;
 mod records;
+mod tokens;
 
 pub use keys::Keys;
 pub use quotas::Quotas;
 pub use records::Records;
+pub use tokens::Tokens;

@@ -1,29 +1,56 @@
 //! Questions about the ledger, answered from the sums and by looking through its rows.
 
-use ringmain_core::{Metered, RequestId, Units, Usage, WallTime};
-use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use std::sync::LazyLock;
+
+use ringmain_core::{Metered, RequestId, WallTime};
+use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use super::ledger::signed;
 use crate::StateError;
-use crate::analytics::{Fold, Line, Question, Search, amount, grain_since, is_in_scope};
-use crate::histogram::Histogram;
-use crate::sums::{Grain, Of, Sums};
+use crate::analytics::{By, Fold, Line, Names, Question, Search, amount, grain_since, is_in_scope};
+use crate::sums::{Of, Slice, Sums};
 
-const COLUMNS: &str = "at_ms, slice, route, target, key_id, key_path, requests, served, limited, cancelled, failovers, \
-    attempts, attempts_failed, input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_input, \
-    audio_output, cost_nano, unpriced, saved_nano, first_token, per_token, total";
+/// What a sum is of, what it counts, and its times: the columns that [`place`] and [`times`] read.
+pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let counts = Sums::COUNTS.join(", ");
+    format!("at_ms, slice, route, target, key_id, key_path, {counts}, first_token, per_token, total")
+});
+/// Columns before the counts.
+const NAMES: usize = 6;
 
 pub(super) fn ask(connection: &Connection, question: &Question) -> Result<Vec<Line>, StateError> {
     let mut fold = Fold::new(question);
     let grain = question.grain();
-    let sliced = if question.is_of_tags() { "slice <> ''" } else { "slice = ''" };
-    let sql = format!("SELECT {COLUMNS} FROM sums WHERE grain = ?1 AND at_ms >= ?2 AND at_ms < ?3 AND {sliced}");
+    let mut values: Vec<Value> =
+        vec![grain.number().into(), signed(grain.begin(question.from).0).into(), signed(question.to.0).into()];
+    let mut sql = format!("SELECT {} FROM rollups WHERE grain = ?1 AND at_ms >= ?2 AND at_ms < ?3", *COLUMNS);
+    let mut with = |condition: &str, value: &str| {
+        values.push(value.to_owned().into());
+        sql.push_str(&format!(" AND {condition} = ?{}", values.len()));
+    };
+    // What is not one of these is left out by the fold.
+    let tag = question.only.iter().find(|(by, _)| *by == By::Tag).map(|(_, tag)| tag.as_str());
+    match (question.slice(), tag) {
+        (Slice::Tags, Some(tag)) => with("slice", tag),
+        (Slice::Tags, None) => {}
+        (slice, _) => with("slice", slice.name()),
+    }
+    for (by, value) in &question.only {
+        match by {
+            By::Target => with("target", value),
+            By::Route => with("route", value),
+            By::Key => with("key_path", value),
+            By::Nothing | By::Provider | By::Model | By::Group | By::Tag => {}
+        }
+    }
     let mut rows = connection.prepare_cached(&sql)?;
-    let from = signed(grain.begin(question.from).0);
-    let mut found = rows.query(params![grain.number(), from, signed(question.to.0)])?;
+    let mut found = rows.query(params_from_iter(values))?;
     while let Some(row) = found.next()? {
-        let (of, sums) = read(grain, row)?;
-        fold.add(&of, &sums);
+        let (at, names) = names(row)?;
+        if let Some(place) = fold.place(at, names) {
+            place.merge(&counts(row)?);
+            times(row, place)?;
+        }
     }
     Ok(fold.done())
 }
@@ -36,14 +63,24 @@ pub(super) fn used(
     now: WallTime,
 ) -> Result<Vec<(WallTime, u64)>, StateError> {
     let grain = grain_since(since, now);
-    let sql = format!("SELECT {COLUMNS} FROM sums WHERE grain = ?1 AND at_ms >= ?2 AND slice = '' AND key_id <> ''");
+    let sql = format!("SELECT {} FROM rollups WHERE grain = ?1 AND slice = ?2 AND at_ms >= ?3", *COLUMNS);
     let mut rows = connection.prepare_cached(&sql)?;
-    let mut found = rows.query(params![grain.number(), signed(grain.begin(since).0)])?;
+    let since = signed(grain.begin(since).0);
+    let mut found = rows.query((grain.number(), Slice::Key.name(), since))?;
     let mut used = Vec::new();
     while let Some(row) = found.next()? {
-        let (what, sums) = read(grain, row)?;
+        let (at, names) = names(row)?;
+        let what = Of {
+            grain,
+            at,
+            slice: names.slice.to_owned(),
+            route: String::new(),
+            target: String::new(),
+            key: row.get(4)?,
+            key_path: names.key_path.to_owned(),
+        };
         if is_in_scope(&what, scope) {
-            used.push((what.at, amount(&sums, of)));
+            used.push((at, amount(&counts(row)?, of)));
         }
     }
     Ok(used)
@@ -76,45 +113,25 @@ pub(super) fn search(connection: &Connection, search: &Search) -> Result<Vec<Req
     ids.map(|id| Ok(RequestId(u128::from_be_bytes(id?)))).collect()
 }
 
-fn read(grain: Grain, row: &Row<'_>) -> rusqlite::Result<(Of, Sums)> {
-    let count = |at: usize| row.get::<_, i64>(at).map(i64::cast_unsigned);
-    let times =
-        |at: usize| Ok::<_, rusqlite::Error>(Histogram::from_bytes(row.get_ref(at)?.as_blob().unwrap_or_default()));
-    let of = Of {
-        grain,
-        at: WallTime(count(0)?),
-        slice: row.get(1)?,
-        route: row.get(2)?,
-        target: row.get(3)?,
-        key: row.get(4)?,
-        key_path: row.get(5)?,
-    };
-    let sums = Sums {
-        requests: count(6)?,
-        served: count(7)?,
-        limited: count(8)?,
-        cancelled: count(9)?,
-        failovers: count(10)?,
-        attempts: count(11)?,
-        attempts_failed: count(12)?,
-        usage: Usage {
-            input: count(13)?,
-            cache_read: count(14)?,
-            cache_write: count(15)?,
-            cache_write_1h: count(16)?,
-            output: count(17)?,
-            reasoning: count(18)?,
-            audio_input: count(19)?,
-            audio_output: count(20)?,
-            // What is billed otherwise is in the records; sums of pictures and minutes would say nothing.
-            units: Units::default(),
-        },
-        nanos: row.get(21)?,
-        unpriced: count(22)?,
-        saved_nanos: row.get(23)?,
-        first_token: times(24)?,
-        per_token: times(25)?,
-        total: times(26)?,
-    };
-    Ok((of, sums))
+/// What a sum is of, as it lies in the database's memory.
+fn names<'r>(row: &'r Row<'_>) -> rusqlite::Result<(WallTime, Names<'r>)> {
+    let text = |at: usize| row.get_ref(at).map(|value| value.as_str().unwrap_or_default());
+    let at = WallTime(u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default());
+    Ok((at, Names { slice: text(1)?, route: text(2)?, target: text(3)?, key_path: text(5)? }))
+}
+
+pub(super) fn counts(row: &Row<'_>) -> rusqlite::Result<Sums> {
+    let mut counts = [0; Sums::COUNTS.len()];
+    for (at, count) in counts.iter_mut().enumerate() {
+        *count = row.get(NAMES + at)?;
+    }
+    Ok(Sums::of_counts(counts))
+}
+
+pub(super) fn times(row: &Row<'_>, into: &mut Sums) -> rusqlite::Result<()> {
+    let first = NAMES + Sums::COUNTS.len();
+    for (at, times) in [&mut into.first_token, &mut into.per_token, &mut into.total].into_iter().enumerate() {
+        times.merge_bytes(row.get_ref(first + at)?.as_blob().unwrap_or_default());
+    }
+    Ok(())
 }

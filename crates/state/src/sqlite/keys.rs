@@ -24,7 +24,7 @@ impl Keys {
         Ok(Self(Mutex::new(open(path)?)))
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +128,7 @@ impl AuditLog for Keys {
     }
 }
 
-fn stored(time: WallTime) -> i64 {
+pub(super) fn stored(time: WallTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 

@@ -1,8 +1,10 @@
 //! The rows of the ledger, and the sums over them, written in one transaction.
 
-use ringmain_core::{Money, WallTime};
+use std::sync::LazyLock;
+
+use ringmain_core::{Money, Usage, WallTime};
 use ringmain_routing::Record;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, ToSql, Transaction, params};
 
 use crate::StateError;
 use crate::histogram::Histogram;
@@ -11,6 +13,7 @@ use crate::ledger::{AttemptRow, Entry};
 use crate::sums::{Batch, Grain, Of, Sums};
 
 use super::open;
+use super::upgrade::upgrade;
 
 /// How many old rows are taken out at once, so that a sweep never holds the writer for long.
 const SWEEP_MAX: i64 = 2000;
@@ -24,7 +27,9 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(path: &std::path::Path, keep_ms: u64) -> Result<Self, StateError> {
-        Ok(Self { connection: open(path)?, path: path.to_owned(), keep_ms })
+        let mut connection = open(path)?;
+        upgrade(&mut connection)?;
+        Ok(Self { connection, path: path.to_owned(), keep_ms })
     }
 }
 
@@ -66,8 +71,26 @@ impl Store for Writer {
         }
         for grain in Grain::ALL {
             let Some(kept) = grain.kept() else { continue };
-            let mut delete = self.connection.prepare_cached("DELETE FROM sums WHERE grain = ?1 AND at_ms < ?2")?;
-            delete.execute(params![grain.number(), signed(newest.0.saturating_sub(kept))])?;
+            self.sweep_sums(grain, signed(newest.0.saturating_sub(kept)))?;
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Takes out sums of a grain that begin before then, some of each slice. From one slice to the next by the key, for
+    /// rows lie in order of it: what is kept is not read.
+    fn sweep_sums(&self, grain: Grain, before: i64) -> Result<(), StateError> {
+        let mut next =
+            self.connection.prepare_cached("SELECT min(slice) FROM rollups WHERE grain = ?1 AND slice > ?2")?;
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM rollups WHERE grain = ?1 AND slice = ?2 AND (at_ms, route, target, key_id) IN (SELECT at_ms, route,
+             target, key_id FROM rollups WHERE grain = ?1 AND slice = ?2 AND at_ms < ?3 ORDER BY at_ms LIMIT ?4)",
+        )?;
+        let mut slice = Some(String::new());
+        while let Some(name) = slice {
+            delete.execute(params![grain.number(), name, before, SWEEP_MAX])?;
+            slice = next.query_row(params![grain.number(), name], |row| row.get(0))?;
         }
         Ok(())
     }
@@ -84,11 +107,13 @@ fn insert_request(to: &Transaction<'_>, record: &Record, entry: &Entry) -> Resul
     let mut insert = to.prepare_cached(
         "INSERT OR REPLACE INTO requests (id, at_ms, route, why, operation, dialect, model, stream, key_id, key_path, tags,
          target, fault, attempts, failovers, first_token_us, per_token_us, total_us, input, cache_read, cache_write,
-         cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, unpriced)
+         cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, unpriced, image_input, image_output,
+         images, audio_ms, characters, searches)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-         ?24, ?25, ?26, ?27, ?28)",
+         ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
     )?;
     let (facts, usage) = (&record.facts, &entry.usage);
+    let [images, audio_ms, characters, searches] = usage.units.counts();
     let key = facts.key.as_ref();
     // In a form that is searched by a part of it: `|team=search|stage=prod|`.
     let tags = facts.tags.iter().fold("|".to_owned(), |all, (name, value)| format!("{all}{name}={value}|"));
@@ -123,6 +148,12 @@ fn insert_request(to: &Transaction<'_>, record: &Record, entry: &Entry) -> Resul
         signed(usage.audio_output),
         cost,
         entry.unpriced,
+        signed(usage.image_input),
+        signed(usage.image_output),
+        signed(images),
+        signed(audio_ms),
+        signed(characters),
+        signed(searches),
     ])?;
     Ok(())
 }
@@ -130,11 +161,13 @@ fn insert_request(to: &Transaction<'_>, record: &Record, entry: &Entry) -> Resul
 fn insert_attempt(to: &Transaction<'_>, record: &Record, number: usize, row: &AttemptRow) -> Result<(), StateError> {
     let mut insert = to.prepare_cached(
         "INSERT INTO attempts (request, number, at_ms, target, credential, hedge, served, fault, first_token_us, total_us,
-         input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, price)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+         input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, price,
+         image_input, image_output, images, audio_ms, characters, searches)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+         ?24, ?25, ?26)",
     )?;
     // A use that nobody told is null, and so is the price where none was known.
-    let used = |of: fn(&ringmain_core::Usage) -> u64| row.usage.as_ref().map(|usage| signed(of(usage)));
+    let used = |of: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| signed(of(usage)));
     insert.execute(params![
         record.id.0.to_be_bytes(),
         signed(number as u64),
@@ -156,60 +189,63 @@ fn insert_attempt(to: &Transaction<'_>, record: &Record, number: usize, row: &At
         used(|usage| usage.audio_output),
         row.cost.map(Money::nanos),
         record.attempts.get(number).and_then(|attempt| attempt.price.as_deref()),
+        used(|usage| usage.image_input),
+        used(|usage| usage.image_output),
+        used(|usage| usage.units.images.into()),
+        used(|usage| usage.units.audio_ms),
+        used(|usage| usage.units.characters),
+        used(|usage| usage.units.searches),
     ])?;
     Ok(())
 }
 
-fn add(to: &Transaction<'_>, of: &Of, sums: &Sums) -> Result<(), StateError> {
-    let mut upsert = to.prepare_cached(
-        "INSERT INTO sums (grain, at_ms, slice, route, target, key_id, key_path, requests, served, limited, cancelled,
-         failovers, attempts, attempts_failed, input, cache_read, cache_write, cache_write_1h, output, reasoning,
-         audio_input, audio_output, cost_nano, unpriced, saved_nano, first_token, per_token, total)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-         ?24, ?25, ?26, ?27, ?28)
-         ON CONFLICT DO UPDATE SET key_path = excluded.key_path, requests = requests + excluded.requests,
-         served = served + excluded.served, limited = limited + excluded.limited,
-         cancelled = cancelled + excluded.cancelled, failovers = failovers + excluded.failovers,
-         attempts = attempts + excluded.attempts, attempts_failed = attempts_failed + excluded.attempts_failed,
-         input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
-         cache_write = cache_write + excluded.cache_write, cache_write_1h = cache_write_1h + excluded.cache_write_1h,
-         output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
-         audio_input = audio_input + excluded.audio_input, audio_output = audio_output + excluded.audio_output,
-         cost_nano = cost_nano + excluded.cost_nano, unpriced = unpriced + excluded.unpriced,
-         saved_nano = saved_nano + excluded.saved_nano, first_token = times_add(first_token, excluded.first_token),
-         per_token = times_add(per_token, excluded.per_token), total = times_add(total, excluded.total)",
-    )?;
-    let usage = &sums.usage;
-    upsert.execute(params![
-        of.grain.number(),
-        signed(of.at.0),
-        of.slice,
-        of.route,
-        of.target,
-        of.key,
-        of.key_path,
-        signed(sums.requests),
-        signed(sums.served),
-        signed(sums.limited),
-        signed(sums.cancelled),
-        signed(sums.failovers),
-        signed(sums.attempts),
-        signed(sums.attempts_failed),
-        signed(usage.input),
-        signed(usage.cache_read),
-        signed(usage.cache_write),
-        signed(usage.cache_write_1h),
-        signed(usage.output),
-        signed(usage.reasoning),
-        signed(usage.audio_input),
-        signed(usage.audio_output),
-        sums.nanos,
-        signed(sums.unpriced),
-        sums.saved_nanos,
-        sums.first_token.to_bytes(),
-        sums.per_token.to_bytes(),
-        sums.total.to_bytes(),
-    ])?;
+/// Adds sums of another ledger to those of this file.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn add_sums(path: &std::path::Path, sums: &mut dyn Iterator<Item = (Of, Sums)>) -> Result<(), StateError> {
+    let mut connection = Writer::open(path, 0)?.connection;
+    let transaction = connection.transaction()?;
+    for (of, sums) in sums {
+        add(&transaction, &of, &sums)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Adds sums to those that are stored.
+pub(super) fn add(to: &Transaction<'_>, of: &Of, sums: &Sums) -> Result<(), StateError> {
+    static UPSERT: LazyLock<String> = LazyLock::new(|| {
+        let columns = &*super::analytics::COLUMNS;
+        let values: Vec<String> = (1..=columns.split(',').count() + 1).map(|at| format!("?{at}")).collect();
+        let added: Vec<String> = Sums::COUNTS.iter().map(|name| format!("{name} = {name} + excluded.{name}")).collect();
+        format!(
+            "INSERT INTO rollups (grain, {columns}) VALUES ({})
+             ON CONFLICT DO UPDATE SET key_path = excluded.key_path, {},
+             first_token = times_add(first_token, excluded.first_token),
+             per_token = times_add(per_token, excluded.per_token), total = times_add(total, excluded.total)",
+            values.join(", "),
+            added.join(", ")
+        )
+    });
+    let mut upsert = to.prepare_cached(&UPSERT)?;
+    let mut at = 0;
+    let mut bind = |value: &dyn ToSql| {
+        at += 1;
+        upsert.raw_bind_parameter(at, value)
+    };
+    bind(&of.grain.number())?;
+    bind(&signed(of.at.0))?;
+    for text in [&of.slice, &of.route, &of.target, &of.key, &of.key_path] {
+        bind(text)?;
+    }
+    for count in sums.counts() {
+        bind(&count)?;
+    }
+    for times in [&sums.first_token, &sums.per_token, &sums.total] {
+        bind(&times.to_bytes())?;
+    }
+    upsert.raw_execute()?;
     Ok(())
 }
 

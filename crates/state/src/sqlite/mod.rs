@@ -4,6 +4,8 @@ mod analytics;
 mod keys;
 mod ledger;
 mod records;
+mod tokens;
+mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use rusqlite::functions::FunctionFlags;
 use crate::StateError;
 
 pub use keys::Keys;
+pub use ledger::add_sums;
 pub use records::Records;
 
 /// How long a statement waits for another process that writes.

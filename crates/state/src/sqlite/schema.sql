@@ -69,6 +69,12 @@ CREATE TABLE IF NOT EXISTS requests (
     reasoning      INTEGER NOT NULL,
     audio_input    INTEGER NOT NULL,
     audio_output   INTEGER NOT NULL,
+    image_input    INTEGER NOT NULL DEFAULT 0,
+    image_output   INTEGER NOT NULL DEFAULT 0,
+    images         INTEGER NOT NULL DEFAULT 0,
+    audio_ms       INTEGER NOT NULL DEFAULT 0,
+    characters     INTEGER NOT NULL DEFAULT 0,
+    searches       INTEGER NOT NULL DEFAULT 0,
     cost_nano      INTEGER,
     unpriced       INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -94,19 +100,25 @@ CREATE TABLE IF NOT EXISTS attempts (
     reasoning      INTEGER,
     audio_input    INTEGER,
     audio_output   INTEGER,
+    image_input    INTEGER,
+    image_output   INTEGER,
+    images         INTEGER,
+    audio_ms       INTEGER,
+    characters     INTEGER,
+    searches       INTEGER,
     cost_nano      INTEGER,
     price          TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS attempts_by_request ON attempts (request, number);
 CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (at_ms);
 
--- Sums over the ledger. `grain` is 0 for minutes, 1 for hours, 2 for days; `slice` is empty, or a tag whose requests alone
--- are summed. Requests count at the target that served or was tried last, use and money where it was made. The last three
--- are histograms.
-CREATE TABLE IF NOT EXISTS sums (
+-- Sums over the ledger. `grain` is 0 for minutes, 1 for hours, 2 for days. `slice` says what they tell apart: `*` nothing,
+-- `*route`, `*target` or `*key` one thing, empty all three; or it is a tag whose requests alone are summed. Requests count at
+-- the target that served or was tried last, use and money where it was made. The last three are histograms.
+CREATE TABLE IF NOT EXISTS rollups (
     grain           INTEGER NOT NULL,
-    at_ms           INTEGER NOT NULL,
     slice           TEXT NOT NULL,
+    at_ms           INTEGER NOT NULL,
     route           TEXT NOT NULL,
     target          TEXT NOT NULL,
     key_id          TEXT NOT NULL,
@@ -126,14 +138,33 @@ CREATE TABLE IF NOT EXISTS sums (
     reasoning       INTEGER NOT NULL,
     audio_input     INTEGER NOT NULL,
     audio_output    INTEGER NOT NULL,
+    image_input     INTEGER NOT NULL,
+    image_output    INTEGER NOT NULL,
+    images          INTEGER NOT NULL,
+    audio_ms        INTEGER NOT NULL,
+    characters      INTEGER NOT NULL,
+    searches        INTEGER NOT NULL,
     cost_nano       INTEGER NOT NULL,
     unpriced        INTEGER NOT NULL,
     saved_nano      INTEGER NOT NULL,
     first_token     BLOB NOT NULL,
     per_token       BLOB NOT NULL,
     total           BLOB NOT NULL,
-    PRIMARY KEY (grain, at_ms, slice, route, target, key_id)
+    PRIMARY KEY (grain, slice, at_ms, route, target, key_id)
 ) WITHOUT ROWID;
+
+-- Tokens of the admin plane. Their text is nowhere; `scopes` is what they may ask, with spaces between.
+CREATE TABLE IF NOT EXISTS tokens (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    hash       BLOB NOT NULL UNIQUE,
+    hint       TEXT NOT NULL,
+    scopes     TEXT NOT NULL,
+    expires_ms INTEGER,
+    created_ms INTEGER NOT NULL,
+    revoked_ms INTEGER
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS tokens_in_force ON tokens (name) WHERE revoked_ms IS NULL;
 
 -- Who changed what, and how that was answered.
 CREATE TABLE IF NOT EXISTS audit (

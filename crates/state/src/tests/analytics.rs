@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmain_core::{
-    Fault, FaultClass, KeyName, Metered, Money, Origin, Phase, RequestId, Tick, Usage, WallTime, calendar::parse_date,
+    Fault, FaultClass, KeyName, Metered, Money, Origin, Phase, RequestId, Tick, Units, Usage, WallTime,
+    calendar::parse_date,
 };
 use ringmain_routing::record::{Attempt, Known};
 use ringmain_routing::{HostIx, KeyIx, Record, TargetIx, Tried};
@@ -53,7 +54,8 @@ fn served(id: u64, minute: u64, key: &str, failed: bool, cost: Option<f64>) -> A
         let fault = Fault::new(FaultClass::Server, Origin::Provider, Phase::BeforeCommit, "it broke");
         made.attempts.push(attempt(try_of(0, SECOND, Some(fault)), false));
     }
-    let usage = Usage { input: 100, cache_read: 40, output: 20, ..Usage::default() };
+    let units = Units { images: 2, width: 1024, height: 1024, searches: 1, ..Units::default() };
+    let usage = Usage { input: 100, cache_read: 40, output: 20, image_output: 5, units, ..Usage::default() };
     made.attempts.push(Attempt {
         usage: Some(usage),
         cost: cost.map(Money::from_dollars),
@@ -124,6 +126,7 @@ fn sums_are_what_the_rows_add_up_to() {
         assert_eq!((sums.failovers, sums.attempts, sums.attempts_failed), (2, 6, 2), "{name}");
         assert_eq!((sums.nanos, sums.unpriced, sums.saved_nanos), (875_000_000, 1, 3_000_000), "{name}");
         assert_eq!((sums.usage.input, sums.usage.cache_read, sums.usage.output), (400, 160, 80), "{name}");
+        assert_eq!((sums.usage.image_output, sums.usage.units.counts()), (20, [8, 0, 0, 4]), "{name}");
         // The failed attempt's second counts: that is how long the caller waited.
         assert!(sums.first_token.quantile(1.0).unwrap() > Duration::from_millis(1300), "{name}");
         let targets = store.ask(&question(None, By::Target, Vec::new())).unwrap();

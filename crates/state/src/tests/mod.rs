@@ -4,3 +4,5 @@ mod analytics;
 mod keys;
 mod quotas;
 mod records;
+mod tokens;
+mod upgrade;

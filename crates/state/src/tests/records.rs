@@ -116,3 +116,30 @@ fn a_file_that_is_no_database_is_refused() {
     assert!(sqlite::Records::open(&file, Duration::from_secs(1)).is_err());
     assert!(sqlite::Records::read(&folder.path().join("absent.db")).is_err());
 }
+
+/// A heavy question, a sweep or a backup may hold the file: whoever hands over does not notice.
+#[test]
+fn handing_over_waits_for_nothing_that_goes_on_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("busy.db");
+    let store = Arc::new(sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap());
+    let held = rusqlite::Connection::open(&file).unwrap();
+    held.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let reading = Arc::clone(&store);
+    let reader = std::thread::spawn(move || (0..200).map(|_| reading.latest(100).unwrap().len()).max());
+    let mut longest = Duration::ZERO;
+    for id in 0..2000_u64 {
+        let made = record(u128::from(id), id);
+        let start = std::time::Instant::now();
+        store.record(&made);
+        longest = longest.max(start.elapsed());
+    }
+    // A queue takes microseconds; the file is held until below.
+    assert!(longest < Duration::from_millis(100), "{longest:?}");
+    assert!(store.behind() > 0 && store.lost() == 0);
+    held.execute_batch("COMMIT").unwrap();
+    drop(held);
+    reader.join().unwrap();
+    drop(store);
+    assert_eq!(sqlite::Records::read(&file).unwrap().latest(5000).unwrap().len(), 2000);
+}

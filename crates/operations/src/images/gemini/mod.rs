@@ -129,10 +129,17 @@ fn read_generated(reply: &Reply) -> Result<Made, Fault> {
     }
     let count = |field: &str| document["usageMetadata"][field].as_u64().unwrap_or_default();
     let reasoning = count("thoughtsTokenCount");
+    let details = document["usageMetadata"]["candidatesTokensDetails"].as_array();
+    let of_images = details.map(|details| {
+        let pictures = details.iter().filter(|detail| detail["modality"] == "IMAGE");
+        pictures.filter_map(|detail| detail["tokenCount"].as_u64()).sum()
+    });
     let usage = Usage {
         input: count("promptTokenCount"),
         output: count("candidatesTokenCount") + reasoning,
         reasoning,
+        // Where the parts are not told, all of it is the picture.
+        image_output: of_images.unwrap_or_else(|| count("candidatesTokenCount")),
         ..Usage::default()
     };
     Ok(Made { images, usage: (usage.total() > 0).then_some(usage), whole: None })

@@ -10,8 +10,8 @@ use ringmain_wire::multipart::{Form, Part};
 use serde_json::{Map, Value};
 
 use super::{Carried, Codec, Delivery, Image, Input, Made, Plan, Request, Site, each, unsupported};
-use crate::fault;
 use crate::talk::{Call, Once, Reply, Talk};
+use crate::{counts, fault};
 use family::Family;
 
 /// The shape.
@@ -55,15 +55,11 @@ pub fn read(reply: &Reply) -> Result<Made, Fault> {
     Ok(Made { usage: usage(&document["usage"]), whole: Some(reply.body.clone()), ..made })
 }
 
-/// Tokens in OpenAI's words, or in those of its chat.
+/// As OpenAI counts; where the parts of the output are not told, all of it is the picture.
 fn usage(counts: &Value) -> Option<Usage> {
-    let count = |names: [&str; 2]| names.into_iter().find_map(|name| counts[name].as_u64()).unwrap_or_default();
-    let usage = Usage {
-        input: count(["input_tokens", "prompt_tokens"]),
-        output: count(["output_tokens", "completion_tokens"]),
-        ..Usage::default()
-    };
-    (usage.total() > 0).then_some(usage)
+    let told = ["output_tokens_details", "completion_tokens_details"].iter().any(|name| counts[*name].is_object());
+    let usage = counts::openai(counts)?;
+    Some(Usage { image_output: if told { usage.image_output } else { usage.output }, ..usage })
 }
 
 impl Codec for OpenAi {
