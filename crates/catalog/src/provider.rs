@@ -63,6 +63,8 @@ pub struct Provider {
 pub enum Auth {
     /// `Authorization: Bearer <key>`.
     Bearer,
+    /// `Authorization: Token <key>`.
+    Token,
     /// The key alone in this header.
     Header {
         /// The header's name, in lower case.

@@ -54,6 +54,8 @@ pub(crate) struct ProviderFile {
 pub(crate) enum RawAuth {
     #[serde(rename = "bearer")]
     Bearer,
+    #[serde(rename = "token")]
+    Token,
     #[serde(rename = "header")]
     Header(String),
     #[serde(rename = "none")]

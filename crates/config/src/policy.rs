@@ -93,6 +93,7 @@ impl Config {
         let model = self.catalog.model(&provider.kind.id, &target.model);
         let thinks = model.is_some_and(|model| model.reasons_by_default);
         let paints = model.is_some_and(|model| model.kind == ringmain_catalog::ModelKind::Image);
+        let listens = model.is_some_and(|model| model.kind == ringmain_catalog::ModelKind::Transcription);
         Candidate {
             target: topology.target(&provider.name, &target.model),
             name: format!("{}/{}", provider.name, target.model),
@@ -113,6 +114,7 @@ impl Config {
             race_after: match settings.race_after_is_default {
                 true if thinks => Some(Settings::RACE_AFTER_REASONING),
                 true if paints => Some(Settings::RACE_AFTER_IMAGE),
+                true if listens => Some(Settings::RACE_AFTER_TRANSCRIPTION),
                 _ => None,
             },
         }

@@ -48,6 +48,8 @@ impl Settings {
     pub const RACE_AFTER_REASONING: Duration = Duration::from_secs(60);
     /// The same of a model that makes images, which takes its time for the whole of one.
     pub const RACE_AFTER_IMAGE: Duration = Duration::from_secs(20);
+    /// The same of a model that writes down what it hears, which hears all of it first.
+    pub const RACE_AFTER_TRANSCRIPTION: Duration = Duration::from_secs(60);
 
     /// What `balance` comes to for these targets.
     #[must_use]

@@ -126,6 +126,12 @@ impl Operation {
         matches!(self, Self::Images | Self::ImageEdits)
     }
 
+    /// Is it about speech?
+    #[must_use]
+    pub const fn is_of_audio(self) -> bool {
+        matches!(self, Self::Speech | Self::Transcription)
+    }
+
     /// May it be asked for with a form, which holds files?
     #[must_use]
     pub const fn takes_forms(self) -> bool {

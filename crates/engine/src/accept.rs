@@ -23,6 +23,8 @@ pub struct Accepted {
     pub framing: Framing,
     /// What is asked of a stored response.
     pub stored: Option<Stored>,
+    /// Speech is to be written down in English, whatever is spoken.
+    pub translates: bool,
 }
 
 /// Reads method and path.
@@ -38,6 +40,7 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         stream: None,
         framing: Framing::Sse,
         stored: None,
+        translates: false,
     };
     let openai = |operation| plain(operation, Dialect::OpenAiChat);
     let cohere = |operation| plain(operation, Dialect::CohereV2);
@@ -55,6 +58,9 @@ pub fn accept(method: &Method, path: &str, query: Option<&str>) -> Result<Accept
         "/v1/embeddings" => openai(Operation::Embeddings),
         "/v1/images/generations" => openai(Operation::Images),
         "/v1/images/edits" => openai(Operation::ImageEdits),
+        "/v1/audio/speech" => openai(Operation::Speech),
+        "/v1/audio/transcriptions" => openai(Operation::Transcription),
+        "/v1/audio/translations" => Accepted { translates: true, ..openai(Operation::Transcription) },
         "/v1/moderations" => openai(Operation::Moderation),
         _ if let Some(stored) =
             named.strip_prefix("/v1/responses/").and_then(|rest| Stored::read(method, rest, query)) =>
@@ -87,7 +93,15 @@ fn of_stored(stored: Stored) -> Result<Accepted, Box<Refused>> {
         return Err(Box::new(Refused { dialect, fault, allow }));
     }
     let (operation, stream) = (Operation::Passthrough, Some(stored.stream));
-    Ok(Accepted { operation, dialect, model: None, stream, framing: Framing::Sse, stored: Some(stored) })
+    Ok(Accepted {
+        operation,
+        dialect,
+        model: None,
+        stream,
+        framing: Framing::Sse,
+        stored: Some(stored),
+        translates: false,
+    })
 }
 
 /// A request that ended before any target was tried.
@@ -141,6 +155,7 @@ fn gemini(path: &str, query: Option<&str>) -> Option<Accepted> {
         stream: Some(stream),
         framing: if sse { Framing::Sse } else { Framing::JsonArray },
         stored: None,
+        translates: false,
     })
 }
 
@@ -155,7 +170,15 @@ fn one_model(method: &Method, path: &str) -> Option<Accepted> {
     };
     let model = Some(unescape(model)).filter(|model| !model.is_empty())?;
     let (model, framing) = (Some(model), Framing::Sse);
-    Some(Accepted { operation: Operation::Models, dialect, model, stream: None, framing, stored: None })
+    Some(Accepted {
+        operation: Operation::Models,
+        dialect,
+        model,
+        stream: None,
+        framing,
+        stored: None,
+        translates: false,
+    })
 }
 
 /// `/model/{model}/converse` and its siblings. The model may be an ARN, and hold slashes.
@@ -174,6 +197,7 @@ fn bedrock(path: &str) -> Option<Accepted> {
         stream: Some(stream),
         framing: Framing::EventStream,
         stored: None,
+        translates: false,
     })
 }
 
@@ -196,9 +220,8 @@ pub(crate) fn unescape(text: &str) -> String {
 }
 
 /// Paths of the data plane that are promised and not served yet.
-const LATER: [(&str, Dialect); 5] = [
+const LATER: [(&str, Dialect); 4] = [
     ("/v1/responses/", Dialect::OpenAiResponses),
-    ("/v1/audio/", Dialect::OpenAiChat),
     ("/model/", Dialect::BedrockConverse),
     ("/v1/completions", Dialect::OpenAiChat),
     ("/v1/files", Dialect::OpenAiChat),

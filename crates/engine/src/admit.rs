@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Usage, WallTime};
+use ringmain_core::{Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Price, Units, Usage, WallTime};
 use ringmain_routing::Record;
 use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::keys::{ActiveKey, Held};
+use crate::operations::Asked;
 use crate::route::Chosen;
 use crate::target::Target;
 
@@ -79,9 +80,16 @@ fn costs(request: &Inspected) -> Vec<(usize, u64)> {
 fn cost(request: &Inspected, target: &Target) -> Option<Money> {
     let price = target.price()?;
     match request.facts.operation {
+        Operation::Speech => spoken(request, price).or_else(|| tokens_cost(request, target)),
         Operation::Images => price.cost_of_images(1).or_else(|| tokens_cost(request, target)),
         _ => tokens_cost(request, target),
     }
+}
+
+/// What it costs to speak the text, where that is billed by its length.
+fn spoken(request: &Inspected, price: &Price) -> Option<Money> {
+    let Ok(Some(Asked::Speech(asked))) = request.asked() else { return None };
+    price.cost(&Usage::of_units(Units { characters: asked.characters(), ..Units::default() }))
 }
 
 fn tokens_cost(request: &Inspected, target: &Target) -> Option<Money> {

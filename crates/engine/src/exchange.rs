@@ -20,7 +20,7 @@ use crate::inspect::Inspected;
 use crate::kept::Seal;
 use crate::limits;
 use crate::live::{Live, Source};
-use crate::operations::{Courier, Work};
+use crate::operations::{Body, Courier, Work};
 use crate::passthrough::Flow;
 use crate::pins::{self, Learner};
 use crate::render::{self, Rendered, render};
@@ -254,14 +254,21 @@ impl Job {
 
     /// An operation that is an exchange of its own.
     async fn perform(&mut self, work: Work) -> Result<Arrived, Failed> {
-        let courier = Courier::of(self, self.rendered.relayed, self.rendered.decode_fault);
+        let courier = Courier::of(self, self.rendered.relayed, self.rendered.errors);
         let performed = work.perform(&courier, &self.request).await?;
         let mut losses = std::mem::take(&mut self.rendered.losses);
         losses.extend(performed.losses);
+        let mut headers = courier.take_headers();
+        if let Some(kind) = performed.kind {
+            headers.insert(CONTENT_TYPE, kind);
+        }
         Ok(Arrived {
             status: StatusCode::OK,
-            headers: courier.take_headers(),
-            body: Answer::Plain(Plain::relayed(performed.body, performed.usage)),
+            headers,
+            body: match performed.body {
+                Body::Whole(bytes) => Answer::Plain(Plain::relayed(bytes, performed.usage)),
+                Body::Flow(flow) => Answer::Raw(flow, performed.usage),
+            },
             relayed: performed.relayed,
             losses,
             limits: courier.limits(),

@@ -76,6 +76,8 @@ pub struct Inspected {
     pub decoded: OnceLock<Result<ir::Request, Malformed>>,
     /// The request came as a form; the document then holds its texts.
     pub form: Option<Form>,
+    /// Speech is to be written down in English, whatever is spoken.
+    pub translates: bool,
     /// The request is passed through as it comes.
     pub passing: Option<Passing>,
     /// The decoded request of another operation than chat, made once.
@@ -156,6 +158,7 @@ pub fn inspect(
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form,
+        translates: accepted.translates,
         passing: None,
         asked: OnceLock::new(),
     })
@@ -220,6 +223,7 @@ impl Inspected {
             trace: Mutex::default(),
             decoded: OnceLock::new(),
             form: None,
+            translates: false,
             passing: None,
             asked: OnceLock::new(),
         })
@@ -284,7 +288,8 @@ impl Inspected {
     /// # Errors
     /// It is not such a request.
     pub fn asked(&self) -> Result<Option<&Asked>, Fault> {
-        let decode = || operations::decode(self.facts.operation, self.document.body(), self.form.as_ref());
+        let (operation, body) = (self.facts.operation, self.document.body());
+        let decode = || operations::decode(operation, body, self.form.as_ref(), self.translates);
         match self.asked.get_or_init(decode) {
             None => Ok(None),
             Some(Ok(asked)) => Ok(Some(asked)),
@@ -326,7 +331,11 @@ fn facts_of_body(accepted: &Accepted, object: &Object<'_>) -> Result<BodyFacts, 
     let content = ["input", "prompt", "texts", "query", "documents"].into_iter().filter_map(|field| object.get(field));
     let input_tokens = content.map(|raw| shared::estimate::tokens(raw.get().as_bytes())).sum();
     // In a form it is a word.
-    let stream = object.get("stream").is_some_and(|raw| matches!(raw.get(), "true" | "\"true\""));
+    let is = |member: &str, words: &[&str]| object.get(member).is_some_and(|raw| words.contains(&raw.get()));
+    let stream = match accepted.operation {
+        Operation::Speech => is("stream_format", &["\"sse\""]),
+        _ => is("stream", &["true", "\"true\""]),
+    };
     Ok(BodyFacts { model, stream, input_tokens, needs: Capabilities::NONE, ..BodyFacts::default() })
 }
 

@@ -32,6 +32,8 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     attempts.guard.lost(attempt.target(), losses, of_answer);
     let mut response = Response::new(ReplyBody::Whole(None));
     *response.status_mut() = status;
+    // What is made here of sound has a type of its own; all else is JSON.
+    let kind = headers.get(CONTENT_TYPE).filter(|_| request.facts.operation.is_of_audio()).cloned();
     if request.passing.is_some() {
         *response.headers_mut() = headers;
     } else if relayed {
@@ -40,7 +42,8 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     if request.facts.stream {
         reply::stream_headers(response.headers_mut(), request.framing.content_type());
     } else if !relayed {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let json = || HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, kind.unwrap_or_else(json));
     }
     let account = Account {
         request: request.id,

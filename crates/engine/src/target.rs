@@ -196,6 +196,7 @@ fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match auth {
         // In place of a signature AWS takes an API key of its own.
         Auth::Bearer | Auth::AwsSigV4 => (http::header::AUTHORIZATION, format!("Bearer {secret}")),
+        Auth::Token => (http::header::AUTHORIZATION, format!("Token {secret}")),
         Auth::Header { name } => (name.parse().ok()?, secret.to_owned()),
         // In place of a token Google takes an API key.
         Auth::GoogleOAuth => (HeaderName::from_static("x-goog-api-key"), secret.to_owned()),

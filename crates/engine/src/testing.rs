@@ -218,6 +218,7 @@ pub(crate) fn inspected(operation: Operation, dialect: Dialect, body: &str) -> I
         trace: std::sync::Mutex::default(),
         decoded: OnceLock::new(),
         form: None,
+        translates: false,
         passing: None,
         asked: OnceLock::new(),
     }

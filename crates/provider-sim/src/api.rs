@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 
+use crate::audio::Audio;
 use crate::media::Media;
 
 /// The vendor whose shapes an endpoint speaks.
@@ -60,6 +61,7 @@ pub(crate) enum Endpoint {
     Images,
     Moderations,
     Media(Media),
+    Audio(Audio),
     Models(Vendor),
     /// Nothing this simulator plays by itself; a recording may still match it.
     Unknown,
@@ -70,6 +72,7 @@ impl Endpoint {
     const fn label(self) -> &'static str {
         match self {
             Self::Media(media) => media.label(),
+            Self::Audio(audio) => audio.label(),
             _ => self.vendor().as_str(),
         }
     }
@@ -83,7 +86,7 @@ impl Endpoint {
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Media(Media::Invoke) => Vendor::Bedrock,
-            Self::Media(Media::Predict | Media::GeminiImage) => Vendor::Gemini,
+            Self::Media(Media::Predict | Media::GeminiImage) | Self::Audio(Audio::GeminiSpeak) => Vendor::Gemini,
             Self::Models(vendor) => vendor,
             Self::Chat
             | Self::Responses
@@ -92,6 +95,7 @@ impl Endpoint {
             | Self::Images
             | Self::Moderations
             | Self::Media(_)
+            | Self::Audio(_)
             | Self::Unknown => Vendor::OpenAi,
         }
     }
@@ -175,6 +179,9 @@ fn endpoint<'a>(path: &'a str, headers: &HeaderMap) -> (Endpoint, Option<&'a str
     }
     if path.ends_with("/models") {
         return (Endpoint::Models(lister(path, headers)), None);
+    }
+    if let Some(audio) = crate::audio::locate(path) {
+        return (Endpoint::Audio(audio), None);
     }
     if let Some((media, model)) = crate::media::locate(path) {
         return (Endpoint::Media(media), model);
@@ -299,6 +306,9 @@ mod tests {
             ("/p/deepseek/models", "deepseek", Endpoint::Models(Vendor::OpenAi), None),
             ("/p/g/v1beta/models", "g", Endpoint::Models(Vendor::Gemini), None),
             ("/p/x", "x", Endpoint::Unknown, None),
+            ("/v1/audio/speech", "openai", Endpoint::Audio(Audio::Speech), None),
+            ("/p/dg/v1/listen", "dg", Endpoint::Audio(Audio::DeepgramListen), None),
+            ("/v1/text-to-speech/v_1/stream", "elevenlabs", Endpoint::Audio(Audio::ElevenSpeak), None),
             ("/", "openai", Endpoint::Unknown, None),
         ];
         for (path, label, endpoint, model) in cases {

@@ -15,6 +15,7 @@
 
 mod api;
 mod ask;
+mod audio;
 mod behavior;
 mod choose;
 mod control;

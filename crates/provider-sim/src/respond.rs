@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Endpoint, Target, Vendor, locate, percent_decode, query_value};
 use crate::ask::{self, Ask, Invalid};
+use crate::audio;
 use crate::behavior::Behavior;
 use crate::choose::{Chosen, Quota};
 use crate::control::control;
@@ -47,6 +48,7 @@ enum What {
     Chat(Box<Ask>),
     Json(Value),
     Media(Box<media::Ask>),
+    Sound(Box<audio::Ask>),
     /// Nothing that is played here.
     Nothing,
 }
@@ -125,7 +127,8 @@ fn credential(head: &Parts) -> Option<String> {
     let signed = |value| <str>::split_once(value, "Credential=").and_then(|(_, rest)| rest.split('/').next());
     let bearer = header("authorization");
     let bearer = bearer.map(|value| signed(value).or(value.strip_prefix("Bearer ")).unwrap_or(value));
-    let named = ["x-api-key", "x-goog-api-key", "api-key"].into_iter().find_map(header);
+    let bearer = bearer.map(|value| value.strip_prefix("Token ").unwrap_or(value));
+    let named = ["x-api-key", "x-goog-api-key", "api-key", "xi-api-key"].into_iter().find_map(header);
     let key = named.or(bearer).or_else(|| query_value(head.uri.query(), "key"))?;
     Some(key.to_owned())
 }
@@ -181,6 +184,10 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
         Ok(ask) => Asked { model: Some(ask.model.clone()), stream: ask.stream, what: Ok(What::Chat(Box::new(ask))) },
         Err(invalid) => Asked { model: in_path.clone(), stream: false, what: Err(invalid) },
     };
+    let sound = |result: Result<audio::Ask, Invalid>| match result {
+        Ok(ask) => Asked { model: Some(ask.model.clone()), stream: false, what: Ok(What::Sound(Box::new(ask))) },
+        Err(invalid) => Asked { model: in_path.clone(), stream: false, what: Err(invalid) },
+    };
     let model = || in_path.clone().unwrap_or_default();
     match target.endpoint {
         Endpoint::Chat => chat(ask::openai(body, target.label == Vendor::OpenAi.as_str())),
@@ -204,6 +211,10 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
                 Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
             }
         }
+        Endpoint::Generate if audio::wants_sound(body) => {
+            sound(audio::read(audio::Audio::GeminiSpeak, head, in_path.clone(), body))
+        }
+        Endpoint::Audio(asked) => sound(audio::read(asked, head, None, body)),
         Endpoint::Generate => chat(ask::gemini(body, model(), false, false)),
         Endpoint::StreamGenerate => {
             let array = query_value(head.uri.query(), "alt") != Some("sse");
@@ -296,6 +307,11 @@ impl Turn<'_> {
                 self.plain(json.to_string().into(), "application/json", id, receipt)
             }
             Ok(What::Media(ask)) => self.media(&ask, head, id, receipt).await,
+            Ok(What::Sound(ask)) => {
+                self.pace(0).await;
+                let (bytes, kind) = ask.answer(self.chosen.behavior.fault.as_ref());
+                self.plain(bytes, kind, id, receipt)
+            }
             Ok(What::Chat(ask)) => self.chat(*ask, body, id, receipt).await,
         }
     }
@@ -303,10 +319,11 @@ impl Turn<'_> {
     /// A refusal in the words of the API that is asked.
     fn refuse(&self, refusal: Refusal, quota: Option<Quota>, status: u16, receipt: Receipt) -> Response<SimBody> {
         let vendor = self.target.endpoint.refuses_as();
-        let Endpoint::Media(media) = self.target.endpoint else {
-            return refused(refusal, quota, vendor, status, receipt);
+        let (status, body) = match self.target.endpoint {
+            Endpoint::Media(media) => media.error(status, refusal.body, refusal.id),
+            Endpoint::Audio(audio) => (status, audio.error(status, refusal.body, refusal.id)),
+            _ => return refused(refusal, quota, vendor, status, receipt),
         };
-        let (status, body) = media.error(status, refusal.body, refusal.id);
         refused(Refusal { body, ..refusal }, quota, vendor, status, receipt)
     }
 

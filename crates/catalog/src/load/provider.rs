@@ -69,6 +69,7 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
 fn auth(raw: RawAuth) -> Auth {
     match raw {
         RawAuth::Bearer => Auth::Bearer,
+        RawAuth::Token => Auth::Token,
         RawAuth::Header(name) => Auth::Header { name: name.to_ascii_lowercase() },
         RawAuth::None => Auth::None,
         RawAuth::AwsSigV4 => Auth::AwsSigV4,

@@ -128,7 +128,7 @@ pub(super) fn from_environment(sources: &dyn crate::Sources, name: &str, kind: &
         None if kind.key_optional => Some(nameless(name)),
         None => match kind.auth {
             Auth::None | Auth::AwsSigV4 | Auth::GoogleOAuth => Some(nameless(name)),
-            Auth::Bearer | Auth::Header { .. } => None,
+            Auth::Bearer | Auth::Token | Auth::Header { .. } => None,
         },
     }
 }

@@ -329,7 +329,7 @@ static TIMEOUTS: &[Setting] = &[
         "race_after",
         Shape::DurationOrOff,
         "10s",
-        "No useful token yet: the next target is started beside this one. 60s for models that reason and 20s for those that make images, unless written.",
+        "No useful token yet: the next target is started beside this one. 60s for models that reason or write down speech, 20s for those that make images, unless written.",
     ),
     now("first_token", Shape::Duration, "120s", "No useful token yet: this attempt is given up."),
     now("idle", Shape::Duration, "30s", "Silence inside a stream."),

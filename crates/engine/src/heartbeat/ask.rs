@@ -156,6 +156,7 @@ fn request(route: &Arc<Route>, model: &str, now: Now) -> Option<Inspected> {
         trace: Mutex::default(),
         decoded: OnceLock::new(),
         form: None,
+        translates: false,
         passing: None,
         asked: OnceLock::new(),
     })

@@ -1,7 +1,6 @@
 //! Images: planned for a target, made, and written for the caller.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Fault, Operation, Shape};
 use ringmain_dialects::Loss;
@@ -9,7 +8,7 @@ use ringmain_operations::images::{self, Delivery, Image, Made, Request, Site, So
 use ringmain_operations::talk::{Call, Once, Payload, Talk};
 use ringmain_wire::multipart::{Form, Part};
 
-use super::{Courier, Performed, fetch, together};
+use super::{Body, Courier, Performed, fetch, together};
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
 use crate::render::cannot;
@@ -52,21 +51,9 @@ pub(super) fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint
 }
 
 /// The same form for this model; files are not copied.
-fn with_model(form: &Form, model: &str) -> Form {
+pub(super) fn with_model(form: &Form, model: &str) -> Form {
     let others = form.parts.iter().filter(|part| part.name != "model").cloned();
     Form { parts: std::iter::once(Part::text("model", model)).chain(others).collect() }
-}
-
-/// What an error answer means in the target's shape.
-pub(super) fn decode_fault(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
-    let shape = [Operation::Images, Operation::ImageEdits]
-        .into_iter()
-        .find_map(|operation| target.provider.kind.endpoint(operation, None))
-        .map_or(Shape::OpenAi, |endpoint| endpoint.shape);
-    match images::codec(shape) {
-        Some(codec) => codec.decode_fault(status, headers, body),
-        None => crate::classify::protocol("no codec for the provider's shape", ""),
-    }
 }
 
 impl Images {
@@ -89,17 +76,18 @@ impl Images {
                 Operation::ImageEdits => "image_edit.completed",
                 _ => "image_generation.completed",
             };
-            let body = answer::write_stream(&made, event, created).into();
-            return Ok(Performed { body, relayed: false, usage, losses: Vec::new() });
+            let body = Body::Whole(answer::write_stream(&made, event, created).into());
+            return Ok(Performed { body, relayed: false, kind: None, usage, losses: Vec::new() });
         }
         if let Some(whole) = made.whole.take() {
-            return Ok(Performed { body: whole, relayed: true, usage, losses: Vec::new() });
+            let body = Body::Whole(whole);
+            return Ok(Performed { body, relayed: true, kind: None, usage, losses: Vec::new() });
         }
         let is_here = made.images.iter().any(|image| matches!(image.source, Source::Bytes(..)));
         // Asked for a URL, we have the image itself: it is in the URL.
         let losses = (asked.delivery == Delivery::Url && is_here).then(|| Loss::approximated("response_format"));
-        let body = answer::write(&made, asked, &request.facts.model, created).into();
-        Ok(Performed { body, relayed: false, usage, losses: losses.into_iter().collect() })
+        let body = Body::Whole(answer::write(&made, asked, &request.facts.model, created).into());
+        Ok(Performed { body, relayed: false, kind: None, usage, losses: losses.into_iter().collect() })
     }
 }
 

@@ -5,6 +5,7 @@
 //! render -> Work -> perform ( courier: Call -> Reply ) -> Performed -> relay
 //! ```
 
+mod audio;
 mod courier;
 mod fetch;
 mod images;
@@ -13,14 +14,16 @@ mod together;
 use std::fmt;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Fault, Operation, Usage};
 use ringmain_dialects::{Loss, Malformed};
 use ringmain_wire::multipart::Form;
 
-pub use courier::{Courier, DecodeFault};
+pub use courier::{Courier, Errors};
 
 use crate::inspect::Inspected;
+use crate::passthrough::Flow;
 use crate::render::cannot;
 use crate::target::Target;
 
@@ -28,6 +31,10 @@ use crate::target::Target;
 pub enum Work {
     /// Images are to be made.
     Images(images::Images),
+    /// A text is to be spoken.
+    Speak(audio::Speak),
+    /// Speech is to be written down.
+    Hear(audio::Hear),
 }
 
 /// A caller's request, decoded.
@@ -35,26 +42,55 @@ pub enum Work {
 pub enum Asked {
     /// For images.
     Images(ringmain_operations::images::Request),
+    /// For speech.
+    Speech(Box<ringmain_operations::audio::Speech>),
+    /// For a transcription.
+    Transcription(Box<ringmain_operations::audio::Transcription>),
+}
+
+/// An answer's body, in the caller's shape.
+pub enum Body {
+    /// All there.
+    Whole(Bytes),
+    /// Coming, and its beginning is there.
+    Flow(Box<Flow>),
 }
 
 /// What came of it.
 pub struct Performed {
-    /// The answer in the caller's shape.
-    pub body: Bytes,
+    /// The answer.
+    pub body: Body,
     /// It is the provider's own.
     pub relayed: bool,
+    /// Its media type, where it is neither JSON nor what the provider says.
+    pub kind: Option<HeaderValue>,
     /// What is billed.
     pub usage: Option<Usage>,
     /// What the answer does not carry.
     pub losses: Vec<Loss>,
 }
 
-/// Decodes a request for an operation that is translated. `None`: for one that is not.
+/// Decodes a request for an operation that is translated. `None`: for one that is not. `translates`: speech is to be
+/// written down in English.
 ///
 /// # Errors
 /// It is not such a request.
-pub fn decode(operation: Operation, body: &[u8], form: Option<&Form>) -> Option<Result<Asked, Malformed>> {
+pub fn decode(
+    operation: Operation,
+    body: &[u8],
+    form: Option<&Form>,
+    translates: bool,
+) -> Option<Result<Asked, Malformed>> {
     match operation {
+        Operation::Speech => {
+            let read = ringmain_operations::audio::Speech::read(body);
+            Some(read.map(|asked| Asked::Speech(Box::new(asked))))
+        }
+        Operation::Transcription => {
+            let form = form.ok_or_else(|| Malformed::new("file", "is required, in a form"));
+            let read = form.and_then(|form| ringmain_operations::audio::Transcription::read(form, translates));
+            Some(read.map(|asked| Asked::Transcription(Box::new(asked))))
+        }
         Operation::Images | Operation::ImageEdits => {
             let read = match form {
                 Some(form) => ringmain_operations::images::Request::read_form(form),
@@ -65,19 +101,11 @@ pub fn decode(operation: Operation, body: &[u8], form: Option<&Form>) -> Option<
         Operation::Chat
         | Operation::CountTokens
         | Operation::Embeddings
-        | Operation::Speech
-        | Operation::Transcription
         | Operation::Moderation
         | Operation::Rerank
         | Operation::Models
         | Operation::Passthrough => None,
     }
-}
-
-/// What an error answer to this operation means, in the shape of a target.
-#[must_use]
-pub fn decode_fault(_: Operation) -> DecodeFault {
-    images::decode_fault
 }
 
 /// What a target is to do, where it is not to be given the caller's own bytes; and what of the request that loses.
@@ -89,6 +117,14 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
         Some(Asked::Images(asked)) => {
             let planned = images::plan(request, asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Images(work), losses)))
+        }
+        Some(Asked::Speech(asked)) => {
+            let planned = audio::plan_speech(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Speak(work), losses)))
+        }
+        Some(Asked::Transcription(asked)) => {
+            let planned = audio::plan_transcription(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Hear(work), losses)))
         }
         None if endpoint.shape == ringmain_core::Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
         None => Err(cannot(format!(
@@ -102,6 +138,10 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
 pub fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint, parts: &[Bytes]) -> Option<Work> {
     match request.asked() {
         Ok(Some(Asked::Images(_))) => Some(Work::Images(images::as_it_is(request, target, endpoint, parts))),
+        Ok(Some(Asked::Speech(_))) => Some(Work::Speak(audio::speaks_as_it_is(target, endpoint, parts))),
+        Ok(Some(Asked::Transcription(asked))) => {
+            Some(Work::Hear(audio::hears_as_it_is(request, asked, target, endpoint)))
+        }
         Ok(None) | Err(_) => None,
     }
 }
@@ -110,6 +150,8 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Images(_) => f.write_str("Images"),
+            Self::Speak(_) => f.write_str("Speak"),
+            Self::Hear(_) => f.write_str("Hear"),
         }
     }
 }
@@ -122,7 +164,11 @@ impl Work {
     pub async fn perform(self, courier: &Courier, request: &Inspected) -> Result<Performed, crate::exchange::Failed> {
         match (self, request.asked()) {
             (Self::Images(work), Ok(Some(Asked::Images(asked)))) => work.perform(courier, request, asked).await,
-            (Self::Images(_), _) => Err(crate::classify::protocol("no images were asked for", "").into()),
+            (Self::Speak(work), Ok(Some(Asked::Speech(asked)))) => work.perform(courier, asked).await,
+            (Self::Hear(work), Ok(Some(Asked::Transcription(asked)))) => work.perform(courier, asked).await,
+            (Self::Images(_) | Self::Speak(_) | Self::Hear(_), _) => {
+                Err(crate::classify::protocol("another operation was asked for", "").into())
+            }
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use ringmain_core::{Fault, FaultClass};
+use ringmain_core::{Fault, FaultClass, Usage};
+use ringmain_operations::audio::dress::Dress;
+use ringmain_operations::audio::watch::{self, Watch};
 use ringmain_upstream::{AnswerBody, Broken, Flowing};
 use tokio::time::{Instant, Sleep};
 
@@ -160,6 +162,44 @@ pub struct Flow {
     pub first: Option<Bytes>,
     /// The rest.
     pub body: AnswerBody,
+    /// What is done with it on the way.
+    pub through: Through,
+}
+
+/// What is done with a body on its way.
+pub enum Through {
+    /// Nothing.
+    AsItIs,
+    /// Sound is put into the form its caller wants; what follows `first`.
+    Dressed(Box<Dress>),
+    /// Events are looked at, the units beside the tokens they name are known.
+    Watched(Box<Watch>, Usage),
+}
+
+impl Through {
+    /// Does it end with an event, also where it breaks off?
+    fn has_events(&self) -> bool {
+        match self {
+            Self::AsItIs => false,
+            Self::Dressed(dress) => dress.has_events(),
+            Self::Watched(..) => true,
+        }
+    }
+
+    /// The next piece as it goes out; nothing may go out for it.
+    ///
+    /// # Errors
+    /// It says that the provider failed; it goes out all the same.
+    fn piece(&mut self, bytes: Bytes) -> (Bytes, Option<Fault>) {
+        match self {
+            Self::AsItIs => (bytes, None),
+            Self::Dressed(dress) => (dress.piece(bytes), None),
+            Self::Watched(watch, _) => {
+                let fault = watch.piece(bytes.clone()).err();
+                (bytes, fault)
+            }
+        }
+    }
 }
 
 /// A provider's body on its way to the caller, as it comes.
@@ -170,6 +210,9 @@ pub struct Raw {
     /// The end of its caller's time, where the caller named one.
     until: Option<Instant>,
     owner: Option<(AttemptGuard, Box<Attempts>)>,
+    /// Its last bytes; nothing comes after them.
+    last: Option<Bytes>,
+    ended: bool,
 }
 
 impl Raw {
@@ -180,45 +223,80 @@ impl Raw {
         let request = attempt.request();
         let until = request.facts.timeout.map(|_| attempt.gateway().clock.instant(request.deadline));
         let patience = Patience::new(request.route.policy.timeouts.idle);
-        Self { flow, length, patience, until, owner: Some((attempt, attempts)) }
+        Self { flow, length, patience, until, owner: Some((attempt, attempts)), last: None, ended: false }
     }
 
     /// The next bytes.
     ///
     /// # Errors
-    /// The provider's body broke off, and so does this one.
+    /// The provider's body broke off, and so does this one, where it has no place for an error.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
-        if let Some(first) = self.flow.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        if self.owner.as_ref().is_some_and(|(attempt, _)| attempt.gateway().is_ending()) {
-            return self.stopped("the gateway is being restarted");
-        }
-        match self.flow.body.poll_next(cx) {
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.patience.heard();
-                Poll::Ready(Some(Ok(bytes)))
+        loop {
+            if let Some(bytes) = self.flow.first.take().or_else(|| self.last.take()) {
+                return Poll::Ready(Some(Ok(bytes)));
             }
-            Poll::Ready(None) => {
-                if let Some((mut attempt, mut attempts)) = self.owner.take() {
-                    attempt.served();
-                    attempts.guard.ended(None);
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if self.owner.as_ref().is_some_and(|(attempt, _)| attempt.gateway().is_ending()) {
+                return self.stopped("the gateway is being restarted");
+            }
+            match self.flow.body.poll_next(cx) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.patience.heard();
+                    let (bytes, fault) = self.flow.through.piece(bytes);
+                    if let Some(fault) = fault {
+                        // The caller reads it in the provider's own words.
+                        self.settle(&fault);
+                        (self.last, self.ended) = (Some(bytes), true);
+                    } else if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                 }
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.fail(&classify::interrupted("the provider's answer broke off").with_detail(error.chain()));
-                Poll::Ready(Some(Err(BrokenOff)))
-            }
-            Poll::Pending => {
-                std::task::ready!(self.patience.poll_over(self.until, cx));
-                if self.until.is_some_and(|until| Instant::now() >= until) {
-                    return self.stopped("the answer did not end within the caller's time limit");
+                Poll::Ready(None) => self.end(),
+                Poll::Ready(Some(Err(error))) => {
+                    let fault = classify::interrupted("the provider's answer broke off").with_detail(error.chain());
+                    return self.broke(&fault);
                 }
-                self.fail(&classify::interrupted("the provider's answer fell silent"));
-                Poll::Ready(Some(Err(BrokenOff)))
+                Poll::Pending => {
+                    std::task::ready!(self.patience.poll_over(self.until, cx));
+                    if self.until.is_some_and(|until| Instant::now() >= until) {
+                        return self.stopped("the answer did not end within the caller's time limit");
+                    }
+                    return self.broke(&classify::interrupted("the provider's answer fell silent"));
+                }
             }
         }
+    }
+
+    /// The provider's end of it.
+    fn end(&mut self) {
+        self.ended = true;
+        match &mut self.flow.through {
+            Through::AsItIs => {}
+            Through::Dressed(dress) => self.last = dress.end(),
+            Through::Watched(watch, _) if !watch.is_whole() => {
+                let fault = classify::interrupted("the provider's stream ended without its last event");
+                self.last = self.told(&fault);
+                return self.settle(&fault);
+            }
+            Through::Watched(watch, units) => {
+                let units = units.units;
+                if let Some((attempt, _)) = &mut self.owner {
+                    attempt.usage = Some(Usage { units, ..watch.tokens().unwrap_or_default() });
+                }
+            }
+        }
+        if let Some((mut attempt, mut attempts)) = self.owner.take() {
+            attempt.served();
+            attempts.guard.ended(None);
+        }
+    }
+
+    /// What its caller is told of a failure, where it is a stream of events.
+    fn told(&self, fault: &Fault) -> Option<Bytes> {
+        let (attempt, _) = self.owner.as_ref()?;
+        Some(watch::broken(fault, &attempt.request().id.to_string())).filter(|_| self.flow.through.has_events())
     }
 
     /// How long it is, where that was said.
@@ -229,17 +307,30 @@ impl Raw {
 
     /// It ends here, and its provider is not to blame.
     fn stopped(&mut self, why: &str) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        let mut fault = classify::interrupted(why);
+        (fault.class, fault.scope) = (FaultClass::Cancelled, FaultClass::Cancelled.scope());
+        fault.origin = ringmain_core::Origin::Gateway;
+        let told = self.told(&fault);
         if let Some((attempt, mut attempts)) = self.owner.take() {
             drop(attempt);
-            let mut fault = classify::interrupted(why);
-            (fault.class, fault.scope) = (FaultClass::Cancelled, FaultClass::Cancelled.scope());
-            fault.origin = ringmain_core::Origin::Gateway;
             attempts.guard.ended(Some(&fault));
         }
-        Poll::Ready(Some(Err(BrokenOff)))
+        self.last_words(told)
     }
 
-    fn fail(&mut self, fault: &Fault) {
+    /// It breaks off.
+    fn broke(&mut self, fault: &Fault) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        let told = self.told(fault);
+        self.settle(fault);
+        self.last_words(told)
+    }
+
+    fn last_words(&mut self, told: Option<Bytes>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        self.ended = true;
+        Poll::Ready(Some(told.ok_or(BrokenOff)))
+    }
+
+    fn settle(&mut self, fault: &Fault) {
         if let Some((mut attempt, mut attempts)) = self.owner.take() {
             attempt.failed(fault);
             attempts.guard.ended(Some(fault));

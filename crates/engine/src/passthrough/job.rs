@@ -10,7 +10,7 @@ use ringmain_routing::Limits;
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, SendError};
 use tokio::time::Instant;
 
-use super::{Carried, Flow, Passing, headers};
+use super::{Carried, Flow, Passing, Through, headers};
 use crate::classify;
 use crate::exchange::{Answer, Arrived, Failed, Job, Plain, ProviderReply, read_error};
 use crate::limits;
@@ -51,7 +51,7 @@ impl Job {
             body if switches && passing.upgrade => Answer::Tunnel(Box::new(body)),
             _ if switches => return Err(classify::protocol("the provider switched protocols unasked", "").into()),
             body if body.is_at_end() => at_end(body).await,
-            body => Answer::Raw(Box::new(Flow { first: None, body }), None),
+            body => Answer::Raw(Box::new(Flow { first: None, body, through: Through::AsItIs }), None),
         };
         let (relayed, losses, form, signs) = (true, Vec::new(), None, false);
         Ok(Arrived { status, headers, body, relayed, losses, limits, form, signs })

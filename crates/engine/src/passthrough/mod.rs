@@ -23,18 +23,18 @@ use http::{HeaderMap, Method};
 use http_body::Body;
 use ringmain_catalog::{Auth, Endpoint};
 use ringmain_core::{
-    Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Tick,
+    Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Shape, Tick,
 };
 use ringmain_upstream::{Broken, RequestBody};
 
-pub use flow::{Flow, Raw};
+pub use flow::{Flow, Raw, Through};
 pub use tunnel::Tunnel;
 
 use crate::accept::Refused;
 use crate::gateway::Gateway;
 use crate::inspect::{Inspected, tags, timeout};
 use crate::keys::Caller;
-use crate::operations;
+use crate::operations::Errors;
 use crate::read::collect;
 use crate::render::{Rendered, cannot};
 use crate::route::Chosen;
@@ -192,7 +192,7 @@ pub(crate) fn render(passing: &Passing, target: &Target) -> Result<Rendered, Fau
         headers: Vec::new(),
         losses: Vec::new(),
         work: None,
-        decode_fault: operations::decode_fault(Operation::Passthrough),
+        errors: Errors { operation: Operation::Passthrough, shape: Shape::OpenAi },
         form: None,
     })
 }
