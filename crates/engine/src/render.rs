@@ -23,7 +23,7 @@ use ringmain_wire::json::{Document, Edit};
 
 use crate::headers;
 use crate::inspect::Inspected;
-use crate::operations::{self, DecodeFault, Work};
+use crate::operations::{self, Errors, Work};
 use crate::resume::Rest;
 use crate::stored;
 use crate::target::Target;
@@ -52,8 +52,8 @@ pub struct Rendered {
     pub losses: Vec<Loss>,
     /// What is to be done instead of sending the parts, where an operation is an exchange of its own.
     pub work: Option<Work>,
-    /// What an error answer means there.
-    pub decode_fault: DecodeFault,
+    /// In whose words errors are there.
+    pub errors: Errors,
     /// It asks for the rest of an answer, in this form.
     pub form: Option<Form>,
 }
@@ -69,9 +69,10 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let facts = &request.facts;
     let (endpoint, uri) = place(request, target)?;
     let auth = target.provider.kind.auth_at(endpoint).clone();
+    let errors = Errors { operation: facts.operation, shape: endpoint.shape };
     if let Some((work, losses)) = operations::plan(request, target, endpoint)? {
         let losses = bearable(request, target, losses)?;
-        let (parts, decode_fault) = (Vec::new(), operations::decode_fault(facts.operation));
+        let parts = Vec::new();
         let (dialect, relayed, strip_usage, work) = (None, false, false, Some(work));
         let (method, headers, form) = (Method::POST, Vec::new(), None);
         return Ok(Rendered {
@@ -85,7 +86,7 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
             headers,
             losses,
             work,
-            decode_fault,
+            errors,
             form,
         });
     }
@@ -132,9 +133,8 @@ pub fn render(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let losses = bearable(request, target, losses)?;
     let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
     let work = operations::as_it_is(request, target, endpoint, &parts);
-    let decode_fault = operations::decode_fault(facts.operation);
     let (method, form) = (Method::POST, None);
-    Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, decode_fault, form })
+    Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, errors, form })
 }
 
 /// What is lost, as the caller is to be told of it.
@@ -174,9 +174,9 @@ pub fn rest(request: &Inspected, target: &Target, rest: &Rest, prefill: bool) ->
     }
     let auth = target.provider.kind.auth_at(endpoint).clone();
     let (dialect, form) = (endpoint.dialect, Some(form));
-    let (work, decode_fault) = (None, operations::decode_fault(request.facts.operation));
+    let (work, errors) = (None, Errors { operation: request.facts.operation, shape: endpoint.shape });
     let (method, relayed, strip_usage) = (Method::POST, false, false);
-    Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, decode_fault, form })
+    Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, errors, form })
 }
 
 /// What the endpoint wants otherwise than its dialect says.

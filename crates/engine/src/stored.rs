@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::kept::Keeping;
 use crate::keys::Caller;
+use crate::operations::Errors;
 use crate::pins::{Maker, Pin};
 use crate::render::Rendered;
 use crate::target::Target;
@@ -206,7 +207,7 @@ pub(crate) fn render(request: &Inspected, target: &Target, stored: &Stored) -> R
         headers,
         losses: Vec::new(),
         work: None,
-        decode_fault: crate::operations::decode_fault(Operation::Chat),
+        errors: Errors { operation: Operation::Chat, shape: endpoint.shape },
         form: None,
     })
 }

@@ -1,6 +1,8 @@
 //! What answers of providers mean that are no answers.
 
-use ringmain_core::{Fault, FaultClass, Origin, Phase};
+use http::HeaderMap;
+use ringmain_core::{Dialect, Fault, FaultClass, Origin, Phase};
+use ringmain_dialects::registry;
 use serde_json::Value;
 
 fn before_commit(class: FaultClass, message: impl Into<String>) -> Fault {
@@ -31,6 +33,15 @@ pub fn refused(words: impl Into<String>) -> Fault {
 #[must_use]
 pub fn failed(words: impl Into<String>) -> Fault {
     before_commit(FaultClass::Server, words)
+}
+
+/// An error answer in the words of a dialect's vendor.
+#[must_use]
+pub fn of_dialect(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+    match registry::codec(dialect) {
+        Some(codec) => codec.decode_fault(status, headers, body),
+        None => failed(format!("HTTP status {status}")),
+    }
 }
 
 /// An error that came with a success: it has no status but that of its class.

@@ -9,6 +9,56 @@
 //! A provider may want one request or a whole exchange of them (submit, poll, fetch, cancel): a [`talk::Talk`] is that
 //! exchange without IO, and whoever holds it sends what it says. See `docs/adr/0013-operations-other-than-chat.md`.
 
+pub mod embeddings;
 pub mod fault;
 pub mod images;
+pub mod moderation;
+pub mod rerank;
 pub mod talk;
+
+use http::HeaderMap;
+use ringmain_core::{Dialect, Fault, Operation, Shape};
+
+/// Whom a request is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The model in the provider's words.
+    pub model: &'a str,
+    /// The endpoint's path, with the model in it where it belongs there.
+    pub path: &'a str,
+}
+
+/// Is there a way to ask for this operation in this shape?
+#[must_use]
+pub fn serves(operation: Operation, shape: Shape) -> bool {
+    match operation {
+        Operation::Images | Operation::ImageEdits => images::codec(shape).is_some(),
+        Operation::Embeddings => embeddings::codec(shape).is_some(),
+        Operation::Moderation => matches!(shape, Shape::OpenAi | Shape::Mistral),
+        Operation::Rerank => {
+            matches!(shape, Shape::OpenAi | Shape::Cohere | Shape::Jina | Shape::Voyage | Shape::Bedrock)
+        }
+        Operation::Chat | Operation::CountTokens | Operation::Models | Operation::Passthrough => shape == Shape::OpenAi,
+        Operation::Speech | Operation::Transcription => false,
+    }
+}
+
+/// The dialect in whose words a shape tells its errors, where they are not its own.
+#[must_use]
+pub const fn dialect_of(shape: Shape) -> Dialect {
+    match shape {
+        Shape::Bedrock => Dialect::BedrockConverse,
+        Shape::Gemini => Dialect::Gemini,
+        Shape::Cohere => Dialect::CohereV2,
+        _ => Dialect::OpenAiChat,
+    }
+}
+
+/// What an error answer to an operation means, in the words of a shape.
+#[must_use]
+pub fn decode_fault(operation: Operation, shape: Shape, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+    if let Some(codec) = images::codec(shape).filter(|_| operation.is_of_images()) {
+        return codec.decode_fault(status, headers, body);
+    }
+    fault::of_dialect(dialect_of(shape), status, headers, body)
+}

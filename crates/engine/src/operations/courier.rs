@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Request};
-use ringmain_core::{Fault, FaultClass, WallTime};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use ringmain_core::{Fault, FaultClass, Operation, Shape, WallTime};
 use ringmain_operations::talk::{Call, Payload, Reply, Talk, To, Turn};
 use ringmain_routing::Limits;
-use ringmain_upstream::{Exchange, Origin, RequestBody, Upstream};
+use ringmain_upstream::{AnswerBody, Exchange, Origin, RequestBody, Upstream};
 
 use crate::classify;
 use crate::exchange::{AGENT, ANSWER_MAX, Failed, IDENTITY, JSON, Job, ProviderReply, collect, read_error};
@@ -23,8 +23,20 @@ const ABANDON: Duration = Duration::from_secs(5);
 /// Before a question is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What a fault means in the words of the operation's shape.
-pub type DecodeFault = fn(&Target, u16, &http::HeaderMap, &[u8]) -> Fault;
+/// In whose words errors are: an operation's, in a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Errors {
+    /// The operation.
+    pub operation: Operation,
+    /// The shape.
+    pub shape: Shape,
+}
+
+impl Errors {
+    fn decode(self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+        ringmain_operations::decode_fault(self.operation, self.shape, status, headers, body)
+    }
+}
 
 /// Everything a call needs, owned: an exchange may have to be called off after its request is gone.
 #[derive(Clone)]
@@ -43,16 +55,16 @@ struct Inner {
     forwarded: Vec<(HeaderName, HeaderValue)>,
     /// A provider's error may go to the caller as it came.
     relayed: bool,
-    decode_fault: DecodeFault,
+    errors: Errors,
     limits: Mutex<Option<Limits>>,
     /// The head of the last answer, for a caller who is given it.
-    head: Mutex<http::HeaderMap>,
+    head: Mutex<HeaderMap>,
 }
 
 impl Courier {
     /// For this attempt. `relayed`: the caller speaks the target's shape.
     #[must_use]
-    pub fn of(job: &Job, relayed: bool, decode_fault: DecodeFault) -> Self {
+    pub fn of(job: &Job, relayed: bool, errors: Errors) -> Self {
         let request = &job.request;
         Self(Arc::new(Inner {
             upstream: job.upstream.clone(),
@@ -66,7 +78,7 @@ impl Courier {
             boundary: format!("ringmain-{}", request.id),
             forwarded: job.rendered.headers.clone(),
             relayed,
-            decode_fault,
+            errors,
             limits: Mutex::default(),
             head: Mutex::default(),
         }))
@@ -80,7 +92,7 @@ impl Courier {
 
     /// The headers of the last answer.
     #[must_use]
-    pub fn take_headers(&self) -> http::HeaderMap {
+    pub fn take_headers(&self) -> HeaderMap {
         std::mem::take(&mut *self.0.head.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -110,10 +122,7 @@ impl Courier {
         let mut held = Held { talk, courier: self.clone(), ended: false };
         let mut reply = None;
         loop {
-            let turn = held.talk.next(reply.as_ref()).map_err(|mut fault| {
-                fault.message = self.0.secret.out_of(&fault.message);
-                Failed { fault: self.refine(fault), reply: None, limits: self.limits() }
-            })?;
+            let turn = held.talk.next(reply.as_ref()).map_err(|fault| self.failed(fault))?;
             match turn {
                 Turn::Done(made) => {
                     held.ended = true;
@@ -129,8 +138,11 @@ impl Courier {
         }
     }
 
-    fn refine(&self, fault: Fault) -> Fault {
-        classify::refine(fault, &self.0.target.provider.kind, &http::HeaderMap::new(), self.0.now)
+    /// What came of a success that was none.
+    pub(super) fn failed(&self, mut fault: Fault) -> Failed {
+        fault.message = self.0.secret.out_of(&fault.message);
+        let fault = classify::refine(fault, &self.0.target.provider.kind, &HeaderMap::new(), self.0.now);
+        Failed { fault, reply: None, limits: self.limits() }
     }
 
     /// Sends a call, as often as it allows.
@@ -147,8 +159,21 @@ impl Courier {
         }
     }
 
-    /// Sends a call once.
+    /// Sends a call once, and reads the whole answer.
     async fn send(&self, call: &Call) -> Result<Reply, Failed> {
+        let (headers, body) = self.open(call).await?;
+        self.read(headers, body).await
+    }
+
+    /// Reads the whole of an answer.
+    pub(super) async fn read(&self, headers: HeaderMap, mut body: AnswerBody) -> Result<Reply, Failed> {
+        let read = collect(&mut body, ANSWER_MAX).await;
+        let body = read.map_err(|fault| Failed { fault, reply: None, limits: self.limits() })?;
+        Ok(Reply { headers, body })
+    }
+
+    /// Sends a call once. A success is still to be read.
+    pub(super) async fn open(&self, call: &Call) -> Result<(HeaderMap, AnswerBody), Failed> {
         let inner = &*self.0;
         let (origin, path) = self.place(&call.to)?;
         let proof = match &inner.signer {
@@ -174,9 +199,8 @@ impl Courier {
             }
             return Err(failed);
         }
-        let body = collect(&mut body, ANSWER_MAX).await.map_err(|fault| Failed { fault, reply: None, limits: told })?;
         *inner.head.lock().unwrap_or_else(PoisonError::into_inner) = head.headers.clone();
-        Ok(Reply { headers: head.headers, body })
+        Ok((head.headers, body))
     }
 
     /// The origin and path of a call.
@@ -266,7 +290,7 @@ impl Inner {
         let (status, kind) = (head.status, &self.target.provider.kind);
         let is_error = status.is_client_error() || status.is_server_error();
         let fault = if is_error {
-            let fault = (self.decode_fault)(&self.target, status.as_u16(), &head.headers, &bytes);
+            let fault = self.errors.decode(status.as_u16(), &head.headers, &bytes);
             classify::judge(fault, kind, status.as_u16(), &head.headers, self.now)
         } else {
             classify::protocol("the provider answered with a redirect", format!("status {status}"))

@@ -5,22 +5,27 @@
 //! render -> Work -> perform ( courier: Call -> Reply ) -> Performed -> relay
 //! ```
 
+mod counted;
 mod courier;
+mod embeddings;
 mod fetch;
 mod images;
+mod judged;
 mod together;
 
 use std::fmt;
 
 use bytes::Bytes;
 use ringmain_catalog::Endpoint;
-use ringmain_core::{Fault, Operation, Usage};
+use ringmain_core::{Dialect, Fault, Operation, Shape, Usage};
 use ringmain_dialects::{Loss, Malformed};
 use ringmain_wire::multipart::Form;
 
-pub use courier::{Courier, DecodeFault};
+pub(crate) use counted::counted;
+pub use courier::{Courier, Errors};
 
 use crate::inspect::Inspected;
+use crate::live::Live;
 use crate::render::cannot;
 use crate::target::Target;
 
@@ -28,56 +33,78 @@ use crate::target::Target;
 pub enum Work {
     /// Images are to be made.
     Images(images::Images),
+    /// Vectors are to be made.
+    Embeddings(embeddings::Embeddings),
+    /// Documents are to be ranked.
+    Rerank(judged::Rerank),
+    /// Texts are to be judged.
+    Moderation(judged::Moderation),
 }
 
 /// A caller's request, decoded.
 #[derive(Debug)]
 pub enum Asked {
     /// For images.
-    Images(ringmain_operations::images::Request),
+    Images(Box<ringmain_operations::images::Request>),
+    /// For embeddings, in OpenAI's shape.
+    Embeddings(ringmain_operations::embeddings::Request),
+    /// For reranking.
+    Rerank(ringmain_operations::rerank::Request),
+    /// For moderation.
+    Moderation(ringmain_operations::moderation::Request),
+}
+
+/// An answer's body, in the caller's shape.
+pub enum Body {
+    /// All there.
+    Whole(Bytes),
+    /// A stream of events, held at its commit point.
+    Live(Box<Live>),
 }
 
 /// What came of it.
 pub struct Performed {
-    /// The answer in the caller's shape.
-    pub body: Bytes,
+    /// The answer.
+    pub body: Body,
     /// It is the provider's own.
     pub relayed: bool,
-    /// What is billed.
+    /// What is billed; a stream says it in the end.
     pub usage: Option<Usage>,
     /// What the answer does not carry.
     pub losses: Vec<Loss>,
 }
 
-/// Decodes a request for an operation that is translated. `None`: for one that is not.
+/// Decodes a request for an operation that is translated. `None`: for one that is not, or not from the caller's dialect.
 ///
 /// # Errors
 /// It is not such a request.
-pub fn decode(operation: Operation, body: &[u8], form: Option<&Form>) -> Option<Result<Asked, Malformed>> {
+pub fn decode(
+    operation: Operation,
+    dialect: Dialect,
+    body: &[u8],
+    form: Option<&Form>,
+) -> Option<Result<Asked, Malformed>> {
     match operation {
         Operation::Images | Operation::ImageEdits => {
             let read = match form {
                 Some(form) => ringmain_operations::images::Request::read_form(form),
                 None => ringmain_operations::images::Request::read(body),
             };
-            Some(read.map(Asked::Images))
+            Some(read.map(|asked| Asked::Images(Box::new(asked))))
         }
+        Operation::Embeddings if dialect != Dialect::CohereV2 => {
+            Some(ringmain_operations::embeddings::Request::read(body).map(Asked::Embeddings))
+        }
+        Operation::Rerank => Some(ringmain_operations::rerank::Request::read(body).map(Asked::Rerank)),
+        Operation::Moderation => Some(ringmain_operations::moderation::Request::read(body).map(Asked::Moderation)),
         Operation::Chat
         | Operation::CountTokens
         | Operation::Embeddings
         | Operation::Speech
         | Operation::Transcription
-        | Operation::Moderation
-        | Operation::Rerank
         | Operation::Models
         | Operation::Passthrough => None,
     }
-}
-
-/// What an error answer to this operation means, in the shape of a target.
-#[must_use]
-pub fn decode_fault(_: Operation) -> DecodeFault {
-    images::decode_fault
 }
 
 /// What a target is to do, where it is not to be given the caller's own bytes; and what of the request that loses.
@@ -90,8 +117,20 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
             let planned = images::plan(request, asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Images(work), losses)))
         }
-        None if endpoint.shape == ringmain_core::Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
-        None => Err(cannot(format!(
+        Some(Asked::Embeddings(asked)) if endpoint.dialect.is_none() => {
+            let planned = embeddings::plan(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Embeddings(work), losses)))
+        }
+        Some(Asked::Rerank(asked)) => {
+            let planned = judged::plan_rerank(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Rerank(work), losses)))
+        }
+        Some(Asked::Moderation(asked)) => {
+            let planned = judged::plan_moderation(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Moderation(work), losses)))
+        }
+        _ if endpoint.shape == Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
+        _ => Err(cannot(format!(
             "{} is asked for {} in a way that is not available yet",
             target.name, request.facts.operation
         ))),
@@ -102,7 +141,18 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
 pub fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint, parts: &[Bytes]) -> Option<Work> {
     match request.asked() {
         Ok(Some(Asked::Images(_))) => Some(Work::Images(images::as_it_is(request, target, endpoint, parts))),
-        Ok(None) | Err(_) => None,
+        Ok(Some(Asked::Embeddings(_) | Asked::Rerank(_) | Asked::Moderation(_)) | None) | Err(_) => None,
+    }
+}
+
+/// What a provider counted; where it does not say, about what the request holds, and that it is only about that.
+fn told_or_estimated(told: Option<Usage>, request: &Inspected) -> (Usage, Vec<Loss>) {
+    match told {
+        Some(usage) => (usage, Vec::new()),
+        None => {
+            let about = Usage { input: request.facts.input_tokens, ..Usage::default() };
+            (about, vec![Loss::approximated("usage")])
+        }
     }
 }
 
@@ -110,6 +160,9 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Images(_) => f.write_str("Images"),
+            Self::Embeddings(_) => f.write_str("Embeddings"),
+            Self::Rerank(_) => f.write_str("Rerank"),
+            Self::Moderation(_) => f.write_str("Moderation"),
         }
     }
 }
@@ -122,7 +175,12 @@ impl Work {
     pub async fn perform(self, courier: &Courier, request: &Inspected) -> Result<Performed, crate::exchange::Failed> {
         match (self, request.asked()) {
             (Self::Images(work), Ok(Some(Asked::Images(asked)))) => work.perform(courier, request, asked).await,
-            (Self::Images(_), _) => Err(crate::classify::protocol("no images were asked for", "").into()),
+            (Self::Embeddings(work), Ok(Some(Asked::Embeddings(asked)))) => work.perform(courier, request, asked).await,
+            (Self::Rerank(work), Ok(Some(Asked::Rerank(asked)))) => work.perform(courier, request, asked).await,
+            (Self::Moderation(work), Ok(Some(Asked::Moderation(_)))) => work.perform(courier, request).await,
+            (Self::Images(_) | Self::Embeddings(_) | Self::Rerank(_) | Self::Moderation(_), _) => {
+                Err(crate::classify::protocol("another operation was asked for", "").into())
+            }
         }
     }
 }

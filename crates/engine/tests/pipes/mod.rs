@@ -140,7 +140,8 @@ pub(crate) fn finish() -> Vec<Act> {
     vec![chunk(last), chunk("data: [DONE]"), Act::Send("0\r\n\r\n".to_owned())]
 }
 
-fn chunk(event: &str) -> Act {
+/// One event of a stream.
+pub(crate) fn chunk(event: &str) -> Act {
     let event = format!("{event}\n\n");
     Act::Send(format!("{:x}\r\n{event}\r\n", event.len()))
 }
@@ -187,8 +188,13 @@ impl World {
         }
         yaml += "routes:\n  - name: r\n";
         yaml += &settings.lines().map(|line| format!("    {line}\n")).collect::<String>();
-        let loaded = ringmain_config::load(&yaml, &NoSources, &Catalog::embedded().unwrap());
-        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", &yaml, false)));
+        Self::of(providers, &yaml)
+    }
+
+    /// The same, configured by this file; provider `x` is at `http://x.test`.
+    pub(crate) fn of(providers: &[(&str, Vec<Vec<Act>>)], yaml: &str) -> Self {
+        let loaded = ringmain_config::load(yaml, &NoSources, &Catalog::embedded().unwrap());
+        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", yaml, false)));
         let notes = Arc::default();
         let began = Instant::now();
         let acts = providers.iter().map(|(name, acts)| (format!("{name}.test"), acts.clone())).collect();
