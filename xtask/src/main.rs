@@ -55,6 +55,8 @@ enum Task {
     Costs(pairs::Costs),
     /// Write docs/fidelity.md: what of a request arrives in which dialect, from real translations
     Fidelity,
+    /// Write docs/operations.md: every operation at every provider of the catalog, and how it is tested
+    Operations,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Task::Pairs(options) => pairs::command(&options),
         Task::Costs(options) => pairs::costs(&options),
         Task::Fidelity => fidelity::command(),
+        Task::Operations => fidelity::operations(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ pub mod price;
 pub mod scope;
 pub mod seed;
 pub mod shape;
+pub mod space;
 pub mod time;
 pub mod usage;
 
@@ -30,5 +31,6 @@ pub use price::{ImagePrice, LongContext, Price, TokenPrices};
 pub use scope::{Area, Scope};
 pub use seed::Seed;
 pub use shape::Shape;
+pub use space::Space;
 pub use time::{Now, Tick, WallTime};
 pub use usage::{Billed, Quality, Units, Usage};

@@ -267,6 +267,7 @@ impl Job {
             headers,
             body: match performed.body {
                 Body::Whole(bytes) => Answer::Plain(Plain::relayed(bytes, performed.usage)),
+                Body::Live(live) => Answer::Live(live),
                 Body::Flow(flow) => Answer::Raw(flow, performed.usage),
             },
             relayed: performed.relayed,
@@ -312,9 +313,10 @@ impl Job {
         message
     }
 
-    /// The codec of the dialect spoken with the provider. An operation of one shape has OpenAI's errors.
+    /// The codec of the dialect spoken with the provider; of an operation without one, that of its errors.
     fn codec(&self) -> Result<&'static dyn Codec, Fault> {
-        let dialect = self.rendered.dialect.unwrap_or(Dialect::OpenAiChat);
+        let shape = self.rendered.errors.shape;
+        let dialect = self.rendered.dialect.unwrap_or_else(|| ringmain_operations::dialect_of(shape));
         registry::codec(dialect).ok_or_else(|| classify::protocol("no codec for the provider's dialect", ""))
     }
 

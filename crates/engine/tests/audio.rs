@@ -28,7 +28,7 @@ routes:
 const SOUND: &str = "\u{1}\u{2}sound\u{7f}";
 
 fn world(acts: &[(&str, Vec<Vec<Act>>)]) -> World {
-    World::of_yaml(acts, RULES)
+    World::of(acts, RULES)
 }
 
 /// An answer of this type, whole.
@@ -369,7 +369,7 @@ async fn who_leaves_is_left_and_who_has_spent_is_refused() {
     assert!(matches!(world.noted("openai")[..], [Noted::Asked(_), Noted::Closed(_)]));
 
     let rules = format!("{RULES}keys: [{{ name: poor, key: virtual-poor-key, limits: [$0.0002/day] }}]\n");
-    let world = World::of_yaml(&[("openai", vec![vec![typed("audio/mpeg", SOUND)]])], &rules);
+    let world = World::of(&[("openai", vec![vec![typed("audio/mpeg", SOUND)]])], &rules);
     let key = [("authorization", "Bearer virtual-poor-key")];
     let body = speech("openai/tts-1", json!({}));
     for wanted in [200, 429] {
