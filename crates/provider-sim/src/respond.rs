@@ -196,10 +196,6 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
         Ok(ask) => Asked { model: Some(ask.model.clone()), stream: ask.stream, what: Ok(What::Chat(Box::new(ask))) },
         Err(invalid) => Asked { model: in_path.clone(), stream: false, what: Err(invalid) },
     };
-    let sound = |result: Result<audio::Ask, Invalid>| match result {
-        Ok(ask) => Asked { model: Some(ask.model.clone()), stream: false, what: Ok(What::Sound(Box::new(ask))) },
-        Err(invalid) => Asked { model: in_path.clone(), stream: false, what: Err(invalid) },
-    };
     let model = || in_path.clone().unwrap_or_default();
     match target.endpoint {
         Endpoint::Chat => chat(ask::openai(body, target.label == Vendor::OpenAi.as_str())),
@@ -224,7 +220,7 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
             }
         }
         Endpoint::Generate if audio::wants_sound(body) => {
-            sound(audio::read(audio::Audio::GeminiSpeak, head, in_path.clone(), body))
+            sound(audio::read(audio::Audio::GeminiSpeak, head, in_path, body))
         }
         Endpoint::Audio(asked) => sound(audio::read(asked, head, None, body)),
         Endpoint::Generate => chat(ask::gemini(body, model(), false, false)),
@@ -263,6 +259,13 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
         Endpoint::Moderations => named(reply::moderations(body, target.label, state.id())),
         Endpoint::Models(vendor) => Asked { model: None, stream: false, what: Ok(What::Json(reply::models(vendor))) },
         Endpoint::Unknown => Asked { model: None, stream: false, what: Ok(What::Nothing) },
+    }
+}
+
+fn sound(result: Result<audio::Ask, Invalid>) -> Asked {
+    match result {
+        Ok(ask) => Asked { model: Some(ask.model.clone()), stream: false, what: Ok(What::Sound(Box::new(ask))) },
+        Err(invalid) => Asked { model: None, stream: false, what: Err(invalid) },
     }
 }
 

@@ -58,9 +58,9 @@ pub enum Asked {
     /// For moderation.
     Moderation(ringmain_operations::moderation::Request),
     /// For speech.
-    Speech(Box<ringmain_operations::audio::Speech>),
+    Speech(ringmain_operations::audio::Speech),
     /// For a transcription.
-    Transcription(Box<ringmain_operations::audio::Transcription>),
+    Transcription(ringmain_operations::audio::Transcription),
 }
 
 /// An answer's body, in the caller's shape.
@@ -101,12 +101,12 @@ pub fn decode(
     match facts.operation {
         Operation::Speech => {
             let read = ringmain_operations::audio::Speech::read(body);
-            Some(read.map(|asked| Asked::Speech(Box::new(asked))))
+            Some(read.map(Asked::Speech))
         }
         Operation::Transcription => {
             let form = form.ok_or_else(|| Malformed::new("file", "is required, in a form"));
             let read = form.and_then(|form| ringmain_operations::audio::Transcription::read(form, translates));
-            Some(read.map(|asked| Asked::Transcription(Box::new(asked))))
+            Some(read.map(Asked::Transcription))
         }
         Operation::Images | Operation::ImageEdits => {
             let read = match form {

@@ -176,7 +176,7 @@ fn clock(seconds: f64, point: char) -> String {
 fn events(heard: &Heard) -> String {
     let mut out = String::new();
     let mut event = |value: Value| {
-        out.push_str(&format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default()))
+        out.push_str(&format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default()));
     };
     for piece in heard.text.split_inclusive(' ') {
         event(json!({"type": "transcript.text.delta", "delta": piece}));

@@ -189,7 +189,7 @@ impl Transcription {
         let mut given: Vec<String> = Vec::new();
         for part in &form.parts {
             let name = part.name.trim_end_matches("[]");
-            let is_said = part.as_text().is_none_or(|text| !text.is_empty() && !(name == "temperature" && text == "0"));
+            let is_said = part.as_text().is_none_or(|text| !(text.is_empty() || name == "temperature" && text == "0"));
             if is_said && !SHAPE.contains(&name) && !given.iter().any(|known| known == name) {
                 given.push(name.to_owned());
             }
