@@ -26,7 +26,7 @@ impl Sources for Nothing {
     }
 }
 
-const SECRET: &str = "the secret of whoever runs it";
+const SECRET: &str = "the-secret-of-whoever-runs-it";
 
 fn admin() -> Arc<Admin> {
     let rules =

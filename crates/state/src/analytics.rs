@@ -128,12 +128,12 @@ impl Question {
 /// The most steps of one answer.
 pub const STEPS_MAX: u64 = 2000;
 
-/// Puts stored sums together to an answer. Those of another grain, slice, window or value are left out.
+/// Puts stored sums of one slice together to an answer: of [`Question::slice`], or of the one that tells everything apart.
+/// Those of another grain, window or value are left out.
 #[derive(Debug)]
 pub struct Fold<'q> {
     question: &'q Question,
     grain: Grain,
-    slice: Slice,
     begin: WallTime,
     lines: BTreeMap<WallTime, BTreeMap<String, Sums>>,
 }
@@ -157,7 +157,7 @@ impl<'q> Fold<'q> {
     pub fn new(question: &'q Question) -> Self {
         let grain = question.grain();
         let begin = grain.begin(question.from);
-        Self { question, grain, slice: question.slice(), begin, lines: BTreeMap::new() }
+        Self { question, grain, begin, lines: BTreeMap::new() }
     }
 
     /// Adds a stored sum.
@@ -174,7 +174,7 @@ impl<'q> Fold<'q> {
     /// memory of its own: a year can be a million of them.
     pub fn place(&mut self, at: WallTime, of: Names<'_>) -> Option<&mut Sums> {
         let question = self.question;
-        if at < self.begin || at >= question.to || !self.slice.holds(of.slice) {
+        if at < self.begin || at >= question.to || Slice::Tags.holds(of.slice) != question.is_of_tags() {
             return None;
         }
         if !question.only.iter().all(|(by, value)| value_of(of, *by) == value.as_str()) {

@@ -22,8 +22,8 @@ impl Records {
 impl Analytics for Records {
     fn ask(&self, question: &Question) -> Result<Vec<Line>, StateError> {
         let sums = self.sums();
-        let mut fold = Fold::new(question);
-        for (of, sum) in sums.iter() {
+        let (mut fold, slice) = (Fold::new(question), question.slice());
+        for (of, sum) in sums.iter().filter(|(of, _)| slice.holds(&of.slice)) {
             fold.add(of, sum);
         }
         Ok(fold.done())
