@@ -45,6 +45,8 @@ enum Task {
     Soak(blackbox::Soak),
     /// Ten thousand streams at once, and what five hundred stalled ones do to them
     Crowd(blackbox::Crowd),
+    /// Three gateways that share a real Redis and PostgreSQL, while each of these is frozen, killed, slow or full
+    Fleet(blackbox::Fleet),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
     /// Recorded traffic through every pair of dialects, as a table
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Task::Faults(options) => blackbox::faults(&options),
         Task::Soak(options) => blackbox::soak(&options),
         Task::Crowd(options) => blackbox::crowd(&options),
+        Task::Fleet(options) => blackbox::fleet(&options),
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Pairs(options) => pairs::command(&options),
         Task::Fidelity => fidelity::command(),

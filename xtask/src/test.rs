@@ -121,6 +121,7 @@ fn everything(report: &mut Report, options: &Options) {
         println!("=== sdk: skipped by --fast");
     } else if is_built {
         sdks(report, options.agents);
+        report.stage("fleet", blackbox::fleet_stage);
     } else {
         println!("=== sdk: skipped, the build is broken");
     }

@@ -3,6 +3,7 @@
 
 mod client;
 mod crowd;
+mod fleet;
 mod gateway;
 mod soak;
 mod suite;
@@ -27,6 +28,8 @@ enum Task {
     Soak(soak::Options),
     /// Ten thousand streams at once, and what five hundred stalled ones do to them
     Crowd(crowd::Options),
+    /// Three gateways that share Redis and PostgreSQL, while each of these is frozen, killed, slow or full
+    Fleet(fleet::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Task::Faults(options) => suite::command(&options),
         Task::Soak(options) => soak::command(&options),
         Task::Crowd(options) => crowd::command(&options),
+        Task::Fleet(options) => fleet::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -25,8 +25,8 @@ mod topology;
 mod words;
 
 pub use config::{
-    CaFile, CallerKey, Config, Credential, Grants, Group, Heartbeat, HeartbeatBy, Key, Provider, Route, RouteTarget,
-    Server, Shown, State,
+    CaFile, CallerKey, Config, Credential, Database, Grants, Group, Heartbeat, HeartbeatBy, Key, Provider, Route,
+    RouteTarget, Server, Shown, State,
 };
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};

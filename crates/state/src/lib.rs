@@ -10,8 +10,11 @@ mod journaled;
 pub mod keys;
 pub mod ledger;
 pub mod memory;
+pub mod postgres;
 pub mod quota;
 pub mod records;
+pub mod redis;
+pub mod shared;
 pub mod sqlite;
 pub mod sums;
 

@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::shared::Shared;
+
 /// Targets with metrics of their own; the next one is counted as `other`.
 pub const TARGETS_MAX: usize = 512;
 
@@ -100,6 +102,8 @@ pub struct Metrics {
     pub ledger_lost: Gauge,
     /// 1 while the ledger's store refuses records.
     pub ledger_down: Gauge,
+    /// How the store does that processes share.
+    pub shared: Shared,
     targets: AtomicUsize,
 }
 
@@ -136,6 +140,7 @@ impl Metrics {
             ledger_behind: Gauge::default(),
             ledger_lost: Gauge::default(),
             ledger_down: Gauge::default(),
+            shared: Shared::default(),
             targets: AtomicUsize::new(0),
         };
         metrics.register();
@@ -153,6 +158,7 @@ impl Metrics {
         registry.register("ledger_behind_records", behind, self.ledger_behind.clone());
         registry.register("ledger_lost_records", "Records that could not be kept", self.ledger_lost.clone());
         registry.register("ledger_down", "1 while the ledger's store refuses records", self.ledger_down.clone());
+        self.shared.register(registry);
         registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
         registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
         registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());

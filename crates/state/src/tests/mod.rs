@@ -2,5 +2,9 @@
 
 mod analytics;
 mod keys;
+mod postgres;
 mod quotas;
 mod records;
+mod redis;
+mod servers;
+mod shared;
