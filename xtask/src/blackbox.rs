@@ -1,4 +1,4 @@
-//! `cargo xtask faults`, `soak`, `crowd` and `crash`: the built gateway from outside. Builds it and the crate that looks at it, and
+//! `cargo xtask faults`, `soak`, `crowd`, `crash` and `fleet`: the built gateway from outside. Builds it and the crate that looks at it, and
 //! runs that.
 
 use std::ffi::OsString;
@@ -43,6 +43,16 @@ pub(crate) struct Crowd {
 #[derive(Args)]
 pub(crate) struct Crash {
     /// What follows goes to it: --kills N, --database URL, --callers N, --seed N, --no-disk
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct Fleet {
+    /// A release build, for figures; without, what the tests use
+    #[arg(long)]
+    release: bool,
+    /// What follows goes to it: --seconds N, --kills N, --only TEXT
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -98,6 +108,22 @@ pub(crate) fn crash(options: &Crash) -> Result<bool> {
 /// As [`faults`].
 pub(crate) fn crash_stage() -> Result<Ran> {
     stage::run(program("crash", false)?.args(["--kills", "10"]))
+}
+
+/// Three gateways on a real Redis and PostgreSQL while things befall these; true when every case passed.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn fleet(options: &Fleet) -> Result<bool> {
+    run(program("fleet", options.release)?, &options.rest)
+}
+
+/// The same as a stage of `cargo xtask test`, in a short form.
+///
+/// # Errors
+/// As [`faults`].
+pub(crate) fn fleet_stage() -> Result<Ran> {
+    stage::run(program("fleet", false)?.args(["--seconds", "1", "--kills", "8"]))
 }
 
 fn run(mut command: Command, rest: &[OsString]) -> Result<bool> {

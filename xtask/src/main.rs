@@ -47,6 +47,8 @@ enum Task {
     Crowd(blackbox::Crowd),
     /// Two hundred kills under load, and a full disk: every answer is in the ledger once, budgets are its sums
     Crash(blackbox::Crash),
+    /// Three gateways that share a real Redis and PostgreSQL, while each of these is frozen, killed, slow or full
+    Fleet(blackbox::Fleet),
     /// Framers, codecs and rules under libFuzzer
     Fuzz(fuzz::Options),
     /// Recorded traffic through every pair of dialects, as a table
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => blackbox::soak(&options),
         Task::Crowd(options) => blackbox::crowd(&options),
         Task::Crash(options) => blackbox::crash(&options),
+        Task::Fleet(options) => blackbox::fleet(&options),
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Pairs(options) => pairs::command(&options),
         Task::Costs(options) => pairs::costs(&options),

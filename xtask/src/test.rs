@@ -122,6 +122,7 @@ fn everything(report: &mut Report, options: &Options) {
     } else if is_built {
         report.stage("faults", blackbox::faults_stage);
         sdks(report, options.agents);
+        report.stage("fleet", blackbox::fleet_stage);
     } else {
         println!("=== faults, sdk: skipped, the build is broken");
     }

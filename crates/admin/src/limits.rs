@@ -18,7 +18,7 @@ pub(crate) async fn list(ask: Ask<'_>) -> Result<Answer, Problem> {
     let held = ring.keys().flat_map(|key| key.limits.iter());
     let limits: BTreeMap<_, _> = held.map(|held| ((held.whose.to_string(), held.limit), held.id())).collect();
     let told = limits.iter().map(|((whose, limit), id)| {
-        let standing = gateway.quotas().standing(id, now);
+        let standing = gateway.limits.standing(id, now);
         let amount = |number: u64| match limit.of {
             Metered::Money => json!(Money::from_nanos(i64::try_from(number).unwrap_or(i64::MAX)).as_dollars()),
             _ => json!(number),

@@ -63,6 +63,16 @@ pub(crate) async fn ask(address: SocketAddr, ask: &Ask, patience: Duration) -> R
     send(address, ask.request(&address.to_string())?, patience).await
 }
 
+/// The same, with a virtual key.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn ask_with(address: SocketAddr, ask: &Ask, key: &str, patience: Duration) -> Result<Got> {
+    let mut request = ask.request(&address.to_string())?;
+    request.headers_mut().insert("authorization", format!("Bearer {key}").parse()?);
+    send(address, request, patience).await
+}
+
 /// A plain GET.
 ///
 /// # Errors
@@ -78,6 +88,24 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Got> {
 /// As [`ask`].
 pub(crate) async fn put(address: SocketAddr, path: &str, body: String) -> Result<Got> {
     let request = Request::put(path).header("host", address.to_string()).body(body.into())?;
+    send(address, request, Duration::from_secs(10)).await
+}
+
+/// A POST of JSON.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn post(address: SocketAddr, path: &str, body: String) -> Result<Got> {
+    let request = Request::post(path).header("host", address.to_string()).header("content-type", "application/json");
+    send(address, request.body(body.into())?, Duration::from_secs(10)).await
+}
+
+/// A plain DELETE.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn delete(address: SocketAddr, path: &str) -> Result<Got> {
+    let request = Request::delete(path).header("host", address.to_string()).body(Bytes::new())?;
     send(address, request, Duration::from_secs(10)).await
 }
 

@@ -1,5 +1,6 @@
 //! The gateway as a child process, and other programs beside it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -28,9 +29,22 @@ impl Program {
     /// # Errors
     /// It cannot be started.
     pub(crate) fn start(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
+        Self::start_with(command, folder, name, &[])
+    }
+
+    /// The same, with these variables.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_with(
+        command: &mut Command,
+        folder: &Path,
+        name: &str,
+        variables: &[(&str, OsString)],
+    ) -> Result<Self> {
         let log = folder.join(name);
         let out = fs::File::create(&log)?;
-        command.current_dir(folder).env_clear();
+        command.current_dir(folder).env_clear().envs(variables.iter().cloned());
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("cannot start {program}"))?;
@@ -61,6 +75,17 @@ impl Program {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends a signal to it and to the programs that it started.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn signal_all(&self, name: &str) -> Result<()> {
+        let pid = self.id().to_string();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let sent = Command::new("kill").arg(name).arg(&pid).args(children.split_whitespace()).status()?;
+        if sent.success() { Ok(()) } else { bail!("the signal {name} could not be sent") }
     }
 }
 

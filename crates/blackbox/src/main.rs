@@ -4,6 +4,7 @@
 mod client;
 mod crash;
 mod crowd;
+mod fleet;
 mod gateway;
 mod soak;
 mod suite;
@@ -30,6 +31,8 @@ enum Task {
     Crowd(crowd::Options),
     /// Kills in the middle of traffic and a full disk: every answer is in the ledger once, budgets are its sums
     Crash(crash::Options),
+    /// Three gateways that share Redis and PostgreSQL, while each of these is frozen, killed, slow or full
+    Fleet(fleet::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => soak::command(&options),
         Task::Crowd(options) => crowd::command(&options),
         Task::Crash(options) => crash::command(&options),
+        Task::Fleet(options) => fleet::command(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

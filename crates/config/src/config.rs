@@ -185,13 +185,40 @@ pub struct Group {
     pub grants: Grants,
 }
 
+/// Where requests, keys and the ledger are kept.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A file of this machine.
+    Sqlite(PathBuf),
+    /// The URL of a database on a server, which several processes share.
+    Postgres(SecretString),
+}
+
+impl Database {
+    /// Reads `sqlite:FILE` or `postgres://…`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let file = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).filter(|it| !it.is_empty());
+        let is_url = |scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty());
+        match file {
+            Some(file) => Some(Self::Sqlite(file.into())),
+            None if is_url("postgres://") || is_url("postgresql://") => Some(Self::Postgres(text.into())),
+            None => None,
+        }
+    }
+}
+
 /// The section `state`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct State {
-    /// The SQLite file where requests are written down. `None`: nowhere but in memory.
-    pub database: Option<PathBuf>,
+    /// Where requests are written down. `None`: nowhere but in memory.
+    pub database: Option<Database>,
+    /// The folder where they wait for a database on a server.
+    pub journal: PathBuf,
     /// How long they are kept there.
     pub keep: Duration,
+    /// The URL of the Redis server that several processes hold limits in. `None`: each holds its own.
+    pub shared: Option<SecretString>,
 }
 
 /// A configured provider.

@@ -25,7 +25,7 @@ mod topology;
 mod words;
 
 pub use config::{
-    CaFile, CallerKey, Config, Credential, Grants, Group, Heartbeat, HeartbeatBy, Key, Oidc, Provider, Route,
+    CaFile, CallerKey, Config, Credential, Database, Grants, Group, Heartbeat, HeartbeatBy, Key, Oidc, Provider, Route,
     RouteTarget, Server, Shown, State, Telemetry,
 };
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};

@@ -23,7 +23,11 @@ const OUTPUT: u64 = 4096;
 ///
 /// # Errors
 /// 429 that names the limit, and says when it returns.
-pub fn admit(gateway: &Gateway, key: Option<&ActiveKey>, request: &mut Inspected) -> Result<Option<Grant>, Fault> {
+pub async fn admit(
+    gateway: &Gateway,
+    key: Option<&ActiveKey>,
+    request: &mut Inspected,
+) -> Result<Option<Grant>, Fault> {
     let Some(key) = key.filter(|key| !key.limits.is_empty()) else { return Ok(None) };
     let limits: Vec<LimitId> = key.limits.iter().map(Held::id).collect();
     let now = gateway.clock.now().wall;
@@ -33,7 +37,7 @@ pub fn admit(gateway: &Gateway, key: Option<&ActiveKey>, request: &mut Inspected
     costs.sort_by_key(|(_, nanos)| std::cmp::Reverse(*nanos));
     let mut dearest = costs.first().map_or(0, |(_, nanos)| *nanos);
     loop {
-        let full = match gateway.quotas().reserve(&limits, Amounts { tokens, nanos: dearest }, now) {
+        let full = match gateway.limits.reserve(&limits, Amounts { tokens, nanos: dearest }, false, now).await {
             Ok(grant) => {
                 request.over_budget = costs.iter().filter(|(_, nanos)| *nanos > dearest).map(|(at, _)| *at).collect();
                 return Ok(Some(grant));
@@ -50,7 +54,7 @@ pub fn admit(gateway: &Gateway, key: Option<&ActiveKey>, request: &mut Inspected
             (None, Some(chosen)) => {
                 divert(request, &chosen, key.limits.get(full.at));
                 let nanos = costs_of_dearest(request);
-                return Ok(Some(gateway.quotas().force(&limits, Amounts { tokens, nanos }, now)));
+                return Ok(gateway.limits.reserve(&limits, Amounts { tokens, nanos }, true, now).await.ok());
             }
             (None, None) => return Err(refused(key.limits.get(full.at), full, now)),
         }
@@ -116,6 +120,10 @@ fn refused(held: Option<&Held>, full: Exhausted, now: WallTime) -> Fault {
         held.map_or_else(|| "a limit".to_owned(), |held| format!("the limit of {} of {}", held.limit, held.whose));
     let running = held.is_some_and(|held| held.limit.of == Metered::Concurrency);
     let message = match full.returns {
+        _ if full.alone => format!(
+            "{which}: the store that processes share it in does not answer, and what this process may use of it alone is \
+             used up"
+        ),
         _ if running => format!("{which} is reached: so many requests are running"),
         Some(wait) if wait <= Duration::from_secs(1) => format!("{which} is reserved by requests that are running"),
         Some(wait) => {

@@ -9,8 +9,9 @@ use http::HeaderMap;
 use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
+use ringmain_state::KeySet;
 use ringmain_state::quota::LimitId;
-use ringmain_state::{KeySet, QuotaStore, memory};
+use ringmain_state::shared::Limits;
 use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, emit};
 use secrecy::ExposeSecret;
 
@@ -40,7 +41,8 @@ pub struct Gateway {
     pub kept: Arc<Kept>,
     /// Who made what a request may go on from.
     pub pins: Arc<Pins>,
-    quotas: Arc<dyn QuotaStore>,
+    /// What keys and groups have used, and may use.
+    pub limits: Limits,
     /// The limits that began with what the ledger says.
     seeded: Mutex<HashSet<LimitId>>,
     rules: ArcSwap<Rules>,
@@ -65,7 +67,7 @@ impl Gateway {
             keys,
             kept: Arc::default(),
             pins: Arc::default(),
-            quotas: Arc::new(memory::Quotas::default()),
+            limits: Limits::default(),
             seeded: Mutex::default(),
             health: Mutex::default(),
             requests: AtomicU64::new(0),
@@ -132,18 +134,16 @@ impl Gateway {
             let Some(period) = id.limit.per.filter(|_| !seeded.contains(&id)) else { continue };
             match store.analytics.used(&id.scope, id.limit.of, period.begin(now), now) {
                 Ok(used) => {
-                    self.quotas.seed(&id, &used, now);
+                    self.limits.seed(&id, &used, now);
                     seeded.insert(id);
                 }
-                Err(error) => tracing::error!(%error, "what was used before is not known: limits begin anew"),
+                Err(error) => {
+                    // Asked for each, a database that is out would be waited for as often.
+                    tracing::error!(%error, "what was used before is not known: limits begin anew");
+                    return;
+                }
             }
         }
-    }
-
-    /// What keys and groups have used.
-    #[must_use]
-    pub fn quotas(&self) -> &dyn QuotaStore {
-        &*self.quotas
     }
 
     /// Who asks.
@@ -220,6 +220,16 @@ impl Gateway {
             self.metrics.ledger_behind.set(count(store.sink.behind()));
             self.metrics.ledger_lost.set(count(store.sink.lost()));
             self.metrics.ledger_down.set(i64::from(store.sink.is_down()));
+        }
+        if let Some(remote) = self.limits.remote() {
+            let gauges = remote.gauges();
+            self.metrics.shared.set([
+                u64::from(gauges.down),
+                gauges.unanswered,
+                gauges.untold,
+                gauges.lost,
+                gauges.processes,
+            ]);
         }
         self.metrics.expose()
     }

@@ -91,7 +91,7 @@ async fn run(
     caller: &Caller,
     mut inspected: Inspected,
 ) -> Response<ReplyBody> {
-    let admitted = admit(gateway, caller.key().map(|key| &**key), &mut inspected);
+    let admitted = admit(gateway, caller.key().map(|key| &**key), &mut inspected).await;
     let inspected = Arc::new(inspected);
     let grant = match admitted {
         Ok(grant) => grant,

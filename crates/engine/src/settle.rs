@@ -299,7 +299,7 @@ impl RequestGuard {
         let now = self.gateway.clock.now();
         let record = self.request.trace().record(&self.request, now, fault);
         if let Some(grant) = self.grant.take() {
-            self.gateway.quotas().settle(grant, admit::used(&record), now.wall);
+            self.gateway.limits.settle(grant, admit::used(&record), now.wall);
         }
         self.gateway.records.record(&Arc::new(record));
         let total = self.elapsed();

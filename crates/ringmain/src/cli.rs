@@ -143,9 +143,9 @@ pub(crate) struct Replay {
     /// How far back, such as 1h or 7d
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub(crate) since: Duration,
-    /// The SQLite file with the records; if not said, `state.database` of the configuration
-    #[arg(long, value_name = "FILE")]
-    pub(crate) records: Option<PathBuf>,
+    /// The database with the records, a SQLite file or `postgres://…`; if not said, `state.database` of the configuration
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) records: Option<String>,
     /// A folder with `providers/*.yaml` and `models/*.yaml` that override the built-in catalog
     #[arg(long, value_name = "FOLDER", env = "RINGMAIN_CATALOG")]
     pub(crate) catalog: Option<PathBuf>,
@@ -237,9 +237,9 @@ pub(crate) struct Database {
     /// The configuration file, whose `state.database` holds the keys
     #[arg(long, value_name = "FILE", env = "RINGMAIN_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// The SQLite file itself
-    #[arg(long, value_name = "FILE")]
-    pub(crate) database: Option<PathBuf>,
+    /// The database itself: a SQLite file, or `postgres://…` (whose password other users of this machine may see here)
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) database: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The Ringmain binary: command line, listeners, wiring.
 
 mod admin;
+mod base;
 mod cli;
 mod commands;
 mod fetch;

@@ -72,6 +72,22 @@ impl Histogram {
         None
     }
 
+    /// How many times there are in each bucket, up to the last that has any.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// Of counts by bucket; those beyond an hour are an hour.
+    #[must_use]
+    pub fn of_counts(counts: Vec<u64>) -> Self {
+        let mut read = Self::default();
+        for (at, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            read.bump(u8::try_from(at).unwrap_or(LAST), count);
+        }
+        read
+    }
+
     /// For a database.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

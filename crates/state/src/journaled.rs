@@ -33,6 +33,8 @@ const AHEAD_MAX: usize = 16;
 const HELD_MAX: usize = 8192;
 /// How long a store is left alone that refused a batch.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// A store that takes longer for a batch is said to be out.
+const SLOW: Duration = Duration::from_secs(3);
 /// How often old rows are taken out, and for how long a process that starts waits for what an earlier one left.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
 const CATCH_UP_MAX: Duration = Duration::from_secs(5);
@@ -64,6 +66,20 @@ pub(crate) struct Gauges {
     pub(crate) behind: AtomicU64,
     /// The store refused the last batch.
     pub(crate) down: AtomicBool,
+    /// Since when it is taking one.
+    writing: Mutex<Option<Instant>>,
+}
+
+impl Gauges {
+    /// The store refused the last batch, or takes too long over one.
+    pub(crate) fn is_down(&self) -> bool {
+        let writing = *self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.down.load(Ordering::Relaxed) || writing.is_some_and(|since| since.elapsed() > SLOW)
+    }
+
+    fn writes(&self, since: Option<Instant>) {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
 }
 
 /// Some records, and where they are in the journal; nowhere if it could not take them.
@@ -326,10 +342,12 @@ impl<S: Store> Shipper<S> {
     }
 
     fn write(&mut self, lines: &[Line]) -> bool {
+        self.gauges.writes(Some(Instant::now()));
         let mut written = self.store.write(lines);
         if written.is_err() && self.store.reopen().is_ok() {
             written = self.store.write(lines);
         }
+        self.gauges.writes(None);
         let was_down = self.gauges.down.swap(written.is_err(), Ordering::Relaxed);
         match written {
             Ok(()) => {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Limit, Metered, WallTime};
+use ringmain_core::{Limit, Metered, Period, WallTime};
 
 /// A limit, and whose use counts towards it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,6 +42,57 @@ impl Amounts {
 pub struct Grant {
     pub(crate) limits: Vec<LimitId>,
     pub(crate) reserved: Amounts,
+    /// What a store that is shared with other processes knows it by. `None`: it was not asked.
+    pub(crate) ticket: Option<crate::shared::Held>,
+}
+
+/// Buckets of a rolling period, about.
+const BUCKETS: u64 = 60;
+
+/// When the bucket that holds `at` begins, and when what is in it stops counting, in milliseconds. A calendar's period is
+/// one bucket.
+pub(crate) fn bucket_at(period: Period, at: WallTime) -> (u64, u64) {
+    match period {
+        Period::Rolling(length) => {
+            let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+            let width = (length / BUCKETS).max(1000).min(length.max(1));
+            let begin = at.0 / width * width;
+            (begin, begin + width + length)
+        }
+        Period::Calendar(part) => {
+            let (begin, end) = part.around(at);
+            (begin.0, end.0)
+        }
+    }
+}
+
+/// When a place that somebody holds may be free: nobody knows.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+
+/// When a limit has room for `amount` again, of which `buckets` (their beginnings, oldest first) are used and `reserved` is
+/// held. `None`: never.
+pub(crate) fn returns(
+    id: &LimitId,
+    amount: u64,
+    reserved: u64,
+    buckets: &[(u64, u64)],
+    now: WallTime,
+) -> Option<Duration> {
+    let Some(period) = id.limit.per else { return Some(SOON) };
+    if amount > id.limit.most {
+        return None;
+    }
+    let all = buckets.iter().fold(reserved.saturating_add(amount), |sum, (_, used)| sum.saturating_add(*used));
+    let mut over = all.saturating_sub(id.limit.most);
+    for (begin, used) in buckets {
+        over = over.saturating_sub(*used);
+        if over == 0 {
+            let free = bucket_at(period, WallTime(*begin)).1;
+            return Some(Duration::from_millis(free.saturating_sub(now.0)));
+        }
+    }
+    // The rest is reserved by requests that run.
+    Some(SOON)
 }
 
 /// A limit has no room.
@@ -51,6 +102,8 @@ pub struct Exhausted {
     pub at: usize,
     /// When there will be room for this request, if nothing else is used. `None`: never, it is larger than the limit.
     pub returns: Option<Duration>,
+    /// There may be room: but the store that processes share does not answer, and this one's part is used up.
+    pub alone: bool,
 }
 
 /// How a limit stands.

@@ -52,6 +52,9 @@ pub enum StateError {
     /// The database said so.
     #[error("the database cannot be used: {0}")]
     Database(#[from] rusqlite::Error),
+    /// The database on a server said so, or does not answer: in words without its address or a password.
+    #[error("the database cannot be used: {0}")]
+    Postgres(String),
     /// A record of a later version of this program, or a damaged one.
     #[error("a stored record cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),

@@ -7,6 +7,7 @@ pub mod events;
 pub mod log;
 pub mod metrics;
 pub mod otlp;
+pub mod shared;
 
 pub use events::{
     AttemptEnded, BreakerMoved, BreakerState, ConfigReloaded, Ended, Event, EventSkipped, FieldsLost, HeartbeatEnded,

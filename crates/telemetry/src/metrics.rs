@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::shared::Shared;
+
 /// Targets with metrics of their own; the next one is counted as `other`.
 pub const TARGETS_MAX: usize = 512;
 
@@ -106,6 +108,8 @@ pub struct Metrics {
     pub otlp_sent: Counter,
     /// 1 while the collector takes nothing.
     pub otlp_down: Gauge,
+    /// How the store does that processes share.
+    pub shared: Shared,
     targets: AtomicUsize,
 }
 
@@ -145,6 +149,7 @@ impl Metrics {
             otlp_dropped: Counter::default(),
             otlp_sent: Counter::default(),
             otlp_down: Gauge::default(),
+            shared: Shared::default(),
             targets: AtomicUsize::new(0),
         };
         metrics.register();
@@ -166,6 +171,7 @@ impl Metrics {
         registry.register("otlp_dropped_records", dropped, self.otlp_dropped.clone());
         registry.register("otlp_sent_records", "Records that the OTLP collector took", self.otlp_sent.clone());
         registry.register("otlp_down", "1 while the OTLP collector takes nothing", self.otlp_down.clone());
+        self.shared.register(registry);
         registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
         registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
         registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());

@@ -132,7 +132,7 @@ impl Reader<'_> {
         if let Kind::Scalar(raw) = &node.kind {
             let value = fill(raw, self.sources).map(|filled| filled.text).unwrap_or_default();
             // Other defaults name what will be, and whoever writes them down expects it.
-            if value.trim() == setting.default && matches!(setting.default, "off" | "memory") {
+            if value.trim() == setting.default && matches!(setting.default, "off" | "memory" | "database") {
                 return;
             }
         }

@@ -1,8 +1,8 @@
 //! The section `state`.
 
-use std::path::PathBuf;
+use secrecy::SecretString;
 
-use crate::State;
+use crate::config::{Database, State};
 use crate::diagnostic::Code;
 use crate::raw::{Layers, Section};
 use crate::resolve::Resolver;
@@ -10,22 +10,37 @@ use crate::schema::STATE;
 
 impl Resolver<'_> {
     pub(super) fn state(&mut self, section: &Section) -> State {
-        let keep = Layers::new([section], STATE).duration("keep");
-        let Some(field) = section.get("database") else { return State { database: None, keep } };
-        let Some(text) = field.text() else { return State { database: None, keep } };
-        let file = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).filter(|it| !it.is_empty());
-        if file.is_none() {
-            if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-                let message =
-                    format!("`{}` on Postgres is not available yet: until then nothing is stored", field.path);
-                self.problems.warning(Code::NotAvailable, field.key_span, &field.path, message);
-            } else {
-                // Not repeated: a URL of another kind may hold a password.
-                let message = format!("`{}` is no database", field.path);
-                let help = "write `sqlite:ringmain.db`, or `postgres://…`";
-                self.problems.error(Code::BadValue, field.span, &field.path, message).help(help);
-            }
+        let layers = Layers::new([section], STATE);
+        let (keep, journal) = (layers.duration("keep"), layers.text("journal").unwrap_or_default().into());
+        State { database: self.database(section), journal, keep, shared: self.shared(section) }
+    }
+
+    fn database(&mut self, section: &Section) -> Option<Database> {
+        let field = section.get("database")?;
+        let database = Database::parse(field.text()?);
+        if database.is_none() {
+            // Not repeated: a URL of another kind may hold a password.
+            let message = format!("`{}` is no database", field.path);
+            let help = "write `sqlite:ringmain.db`, or `postgres://user:password@host/name`";
+            self.problems.error(Code::BadValue, field.span, &field.path, message).help(help);
         }
-        State { database: file.map(PathBuf::from), keep }
+        database
+    }
+
+    fn shared(&mut self, section: &Section) -> Option<SecretString> {
+        let field = section.get("shared")?;
+        let text = field.text().filter(|text| *text != "memory")?;
+        // The wire is the same.
+        let url = ["redis", "rediss", "valkey", "valkeys"].into_iter().find_map(|scheme| {
+            let rest = text.strip_prefix(scheme)?.strip_prefix("://").filter(|rest| !rest.is_empty())?;
+            Some(format!("{}://{rest}", scheme.replace("valkey", "redis")))
+        });
+        if url.is_none() {
+            // Not repeated: a URL of another kind may hold a password.
+            let message = format!("`{}` is neither `memory` nor a Redis server", field.path);
+            let help = "write `redis://host:6379`, or `rediss://…` for TLS";
+            self.problems.error(Code::BadValue, field.span, &field.path, message).help(help);
+        }
+        url.map(SecretString::from)
     }
 }

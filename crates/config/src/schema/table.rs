@@ -387,17 +387,29 @@ pub(crate) static STATE: &[Setting] = &[
         "database",
         Shape::Text,
         "",
-        "Where every request is written down, for `ringmain replay` and `/api/requests/{id}`: `sqlite:ringmain.db`. Without \
-         it the latest requests are kept in memory.",
+        "Where requests, virtual keys and the ledger are kept: `sqlite:ringmain.db`, or for several processes \
+         `postgres://user:password@host/name`. Without it the latest requests are kept in memory.",
+    ),
+    now(
+        "journal",
+        Shape::Text,
+        "ringmain.spill",
+        "The folder on this machine where records wait for a database on a server. SQLite has its own beside the file.",
     ),
     now("keep", Shape::Duration, "30d", "How long requests are kept in the database."),
-    later(
+    now(
         "shared",
         Shape::Text,
         "memory",
-        "it will share quotas, cache and health between instances; until then each has its own",
+        "Where several processes hold limits together: `redis://host:6379`, or `rediss://…` for TLS (Redis or Valkey). `memory`: \
+         each holds its own.",
     ),
-    later("analytics", Shape::Text, "database", "it will be where requests are analysed"),
+    later(
+        "analytics",
+        Shape::Text,
+        "database",
+        "analytics are answered from `state.database`; ClickHouse is left out until it can be had in tests",
+    ),
 ];
 
 pub(crate) static TELEMETRY: &[Setting] = &[

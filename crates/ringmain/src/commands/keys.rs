@@ -1,16 +1,17 @@
 //! `ringmain keys`: make, list and revoke virtual keys in the database that `serve` keeps things in.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use ringmain_core::{WallTime, calendar, time};
 use ringmain_state::keys::{is_name, is_path};
-use ringmain_state::{Grants, KeyStore, NewKey, VirtualKey, sqlite};
+use ringmain_state::{Grants, KeyStore, NewKey, VirtualKey};
 use serde_json::{Value, json};
 
+use crate::base::{Base, StoredKeys};
 use crate::cli::{CreateKey, Database, Keys, ListKeys, RevokeKey};
 use crate::commands::{complain, say};
 use crate::rules_file::{self, Rules};
@@ -123,26 +124,24 @@ pub(crate) fn described(key: &VirtualKey, now: WallTime) -> Value {
 }
 
 /// The database that is named, or that the configuration names.
-fn open(database: &Database) -> anyhow::Result<Box<dyn KeyStore>> {
-    let file = file(database)?;
-    let keys = sqlite::Keys::open(&file).with_context(|| format!("opening {}", file.display()))?;
-    Ok(Box::new(keys))
+fn open(database: &Database) -> anyhow::Result<Arc<dyn KeyStore>> {
+    Ok(stored(database)?.keys)
 }
 
-/// The file of a database that is named, or that the configuration names.
-pub(crate) fn file(database: &Database) -> anyhow::Result<PathBuf> {
-    let file = match (&database.database, &database.config) {
-        (Some(file), _) => file.clone(),
-        (None, Some(config)) => of_config(config)?,
+/// What is kept of keys and tokens in the database that is named, or that the configuration names.
+pub(crate) fn stored(database: &Database) -> anyhow::Result<StoredKeys> {
+    let base = match (&database.database, &database.config) {
+        (Some(named), _) => Base::named(named)?,
+        (None, Some(config)) => Base::of(&of_config(config)?).context("state.database")?,
         (None, None) => bail!(
             "say where keys are kept: --config ringmain.yaml (with `state: {{ database: sqlite:ringmain.db }}` in it), or \
              --database ringmain.db"
         ),
     };
-    Ok(file)
+    base.keys().with_context(|| format!("opening {}", base.name()))
 }
 
-fn of_config(config: &std::path::Path) -> anyhow::Result<PathBuf> {
+fn of_config(config: &std::path::Path) -> anyhow::Result<ringmain_config::Database> {
     let catalog = rules_file::catalog(None)?;
     let text = rules_file::text(config)?;
     let sources = rules_file::Rehearsal::of(&text, &catalog);

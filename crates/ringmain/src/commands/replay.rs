@@ -11,8 +11,8 @@ use ringmain_core::{Fault, Money, WallTime};
 use ringmain_engine::Gateway;
 use ringmain_routing::Record;
 use ringmain_routing::record::{dressed, reconsider, replay};
-use ringmain_state::{RecordQuery, sqlite};
 
+use crate::base::Base;
 use crate::cli::Replay;
 use crate::commands::say;
 use crate::rules_file::{self, Rules};
@@ -28,13 +28,15 @@ pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     let Some(Rules { config, .. }) = rules_file::rehearsed(&arguments.config, &text, &sources, &catalog) else {
         return Ok(ExitCode::FAILURE);
     };
-    let Some(file) = arguments.records.clone().or_else(|| config.state.database.clone()) else {
-        bail!(
+    let base = match (&arguments.records, &config.state.database) {
+        (Some(named), _) => Base::named(named)?,
+        (None, Some(database)) => Base::of(database).context("state.database")?,
+        (None, None) => bail!(
             "nothing is recorded: write `state: {{ database: sqlite:ringmain.db }}` into the file that `serve` runs with, \
              or name the database: --records ringmain.db"
-        );
+        ),
     };
-    let records = sqlite::Records::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let records = base.read().with_context(|| format!("reading {}", base.name()))?;
     let gateway = Gateway::new(config, 0);
     let mut tally = Tally::default();
     records.since(WallTime(since(arguments.since)), &mut |record| {

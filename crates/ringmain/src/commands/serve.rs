@@ -11,13 +11,15 @@ use ringmain_admin::Admin;
 use ringmain_admin::oidc::People;
 use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
-use ringmain_engine::records::Store;
 use ringmain_engine::{Gateway, heartbeat};
-use ringmain_state::{KeySet, KeyStore, MemoryAudit, sqlite};
+use ringmain_state::shared::Remote;
+use ringmain_state::{KeySet, KeyStore, MemoryAudit, redis};
 use ringmain_telemetry::{ConfigReloaded, emit, log};
 use ringmain_upstream::{Dial, NetDialer, Proxies, Upstream};
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::base::{Base, StoredKeys};
 use crate::cli::{LogFormat, Serve};
 use crate::fetch::Documents;
 use crate::server::{Drain, Stage, Workers};
@@ -28,6 +30,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often the store of virtual keys is asked whether it has changed.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the start waits for what the ledger says of limits.
+const USE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the start waits for the store that processes share.
+const SHARED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs the gateway.
 pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
@@ -44,8 +52,9 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         commands::complain(&format!("configuration:\n{}", shown.trim_end()));
     }
     let Some(config) = loaded.config else { bail!("the configuration has errors; nothing was started") };
-    let stored = stored_keys(&config.state);
-    let has_keys = stored.as_ref().is_some_and(|(_, set)| !set.keys.is_empty());
+    let base = config.state.database.as_ref().map(Base::of).transpose().context("state.database")?;
+    let stored = base.as_ref().map(stored_keys).unwrap_or_default();
+    let has_keys = stored.set.as_ref().is_some_and(|set| !set.keys.is_empty());
     if let Some(refusal) = config.refusal(has_keys) {
         let help = refusal.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
         bail!("{}{help}", refusal.message);
@@ -56,7 +65,7 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     let proxies = Proxies::from_variables(|name| std::env::var(name).ok())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let file = arguments.config.clone().map(|path| RulesFile { path, text, catalog });
-    runtime.block_on(serve(config, proxies, file, stored))
+    runtime.block_on(serve(config, proxies, file, base, stored))
 }
 
 /// The file the rules come from, as last read.
@@ -70,7 +79,8 @@ async fn serve(
     config: Config,
     proxies: Proxies,
     file: Option<RulesFile>,
-    stored: Option<(Arc<sqlite::Keys>, KeySet)>,
+    base: Option<Base>,
+    stored: Stored,
 ) -> anyhow::Result<ExitCode> {
     let (listen, admin_address) = (config.server.listen, config.server.admin);
     let grace = config.server.drain;
@@ -91,7 +101,10 @@ async fn serve(
     let seed = RandomState::new().hash_one(std::process::id());
     let (state, telemetry) = (config.state.clone(), config.telemetry.clone());
     let gateway = Arc::new(Gateway::new(config, seed));
-    keep_records(&gateway, &state);
+    if let Some(base) = &base {
+        keep_records(&gateway, base, &state);
+    }
+    share_limits(&gateway, &state, seed).await;
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
     let oidc = gateway.rules().config.server.oidc.clone();
     let mut plane = Admin {
@@ -101,16 +114,19 @@ async fn serve(
         people: oidc.map(|settings| People::new(settings, Arc::new(Documents::new(&dialer)))),
         audit: Arc::new(MemoryAudit::default()),
     };
-    if let Some((store, set)) = stored {
-        gateway.learn_keys(set);
-        (plane.keys, plane.audit) = (Some(Arc::clone(&store) as _), Arc::clone(&store) as _);
-        plane.tokens = Some(Arc::clone(&store) as _);
-        tokio::spawn(follow_keys(store, Arc::clone(&gateway)));
-    } else if let Some(file) = state.database.clone() {
-        gateway.keys.are_unread();
-        tokio::spawn(wait_for_keys(file, Arc::clone(&gateway)));
+    if let Some(StoredKeys { keys, tokens, audit }) = &stored.keys {
+        (plane.keys, plane.audit) = (Some(Arc::clone(keys)), Arc::clone(audit));
+        plane.tokens = Some(Arc::clone(tokens));
     }
-    gateway.remember_use();
+    if base.is_some() && stored.set.is_none() {
+        gateway.keys.are_unread();
+    }
+    begin_with(&gateway, stored.set).await;
+    match (stored.keys, base) {
+        (Some(stored), _) => drop(tokio::spawn(follow_keys(stored.keys, Arc::clone(&gateway)))),
+        (None, Some(base)) => drop(tokio::spawn(wait_for_keys(base, Arc::clone(&gateway)))),
+        (None, None) => {}
+    }
     let (stage, drain) = Drain::new();
     let measured = otlp::start(&gateway, &telemetry, &dialer, &drain);
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
@@ -138,45 +154,80 @@ async fn serve(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Requests are written down in the database, if there is one. One that cannot be opened stops nothing.
-fn keep_records(gateway: &Gateway, state: &State) {
-    let Some(file) = &state.database else { return };
-    match sqlite::Records::open(file, state.keep).map(Arc::new) {
-        Ok(records) => gateway.records.keep_in(Store {
-            sink: Arc::clone(&records) as _,
-            query: Arc::clone(&records) as _,
-            analytics: records,
-        }),
+/// Requests are written down in the database. One that cannot be opened stops nothing.
+fn keep_records(gateway: &Gateway, base: &Base, state: &State) {
+    match base.records(&state.journal, state.keep) {
+        Ok(store) => gateway.records.keep_in(store),
         Err(error) => {
-            tracing::error!(file = %file.display(), %error, "state.database cannot be used: requests are kept in memory alone");
+            let database = base.name();
+            tracing::error!(database, %error, "state.database cannot be used: requests are kept in memory alone");
         }
     }
 }
 
-/// The virtual keys of the database, if there is one. Where it cannot be read, none of its keys lets anybody in.
-fn stored_keys(state: &State) -> Option<(Arc<sqlite::Keys>, KeySet)> {
-    let file = state.database.as_ref()?;
-    let read = sqlite::Keys::open(file).and_then(|keys| keys.load().map(|set| (Arc::new(keys), set)));
-    read.inspect_err(|error| {
-        tracing::error!(file = %file.display(), %error, "state.database cannot be used: its virtual keys are not known");
-    })
-    .ok()
+/// Takes in the keys that were read, and what they have used. A database that takes its time over that is not waited for.
+async fn begin_with(gateway: &Arc<Gateway>, set: Option<KeySet>) {
+    let learning = Arc::clone(gateway);
+    let learned = tokio::task::spawn_blocking(move || match set {
+        Some(set) => learning.learn_keys(set),
+        None => learning.remember_use(),
+    });
+    if tokio::time::timeout(USE_WITHIN, learned).await.is_err() {
+        tracing::error!("what keys have used is not known yet: limits begin anew until it is");
+    }
+}
+
+/// Limits are held together with other processes, if there is a place for it. One that is not there yet stops nothing; but
+/// what is asked before it is there is counted here alone, so that it gets a moment.
+async fn share_limits(gateway: &Gateway, state: &State, process: u64) {
+    let Some(url) = &state.shared else { return };
+    match redis::Quotas::start(url.expose_secret(), redis::Settings::default(), process).map(Arc::new) {
+        Ok(shared) => {
+            gateway.limits.share(Arc::clone(&shared) as _);
+            let until = tokio::time::Instant::now() + SHARED_WITHIN;
+            while shared.gauges().down && tokio::time::Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        Err(error) => tracing::error!(%error, "state.shared cannot be used: limits are this process's own"),
+    }
+}
+
+/// The virtual keys of a database, as far as they can be read.
+#[derive(Default)]
+struct Stored {
+    keys: Option<StoredKeys>,
+    set: Option<KeySet>,
+}
+
+/// Reads the virtual keys of the database. Where it cannot be read, none of its keys lets anybody in.
+fn stored_keys(base: &Base) -> Stored {
+    let keys = base.keys();
+    let set = keys
+        .as_ref()
+        .map_err(ToString::to_string)
+        .and_then(|stored| stored.keys.load().map_err(|error| error.to_string()));
+    if let Err(error) = &set {
+        let database = base.name();
+        tracing::error!(database, error, "state.database cannot be used: its virtual keys are not known");
+    }
+    Stored { keys: keys.ok(), set: set.ok() }
 }
 
 /// Opens the database of keys, once it can be, and follows it.
-async fn wait_for_keys(file: PathBuf, gateway: Arc<Gateway>) {
+async fn wait_for_keys(base: Base, gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(KEYS_EVERY).await;
-        let file = file.clone();
-        if let Ok(Ok(store)) = tokio::task::spawn_blocking(move || sqlite::Keys::open(&file)).await {
-            return follow_keys(Arc::new(store), gateway).await;
+        let base = base.clone();
+        if let Ok(Ok(stored)) = tokio::task::spawn_blocking(move || base.keys()).await {
+            return follow_keys(stored.keys, gateway).await;
         }
     }
 }
 
 /// Follows the keys of the database: what is made or revoked holds here within [`KEYS_EVERY`]. While it cannot be read,
 /// the keys last known hold.
-async fn follow_keys(store: Arc<sqlite::Keys>, gateway: Arc<Gateway>) {
+async fn follow_keys(store: Arc<dyn KeyStore>, gateway: Arc<Gateway>) {
     let mut known = None;
     let mut trouble = false;
     loop {
@@ -256,6 +307,9 @@ async fn follow(mut file: RulesFile, gateway: Arc<Gateway>) {
             Ok(text) if asked || text != file.text => {
                 file.text = text;
                 reload(&file, &gateway);
+                // Reads the database.
+                let gateway = Arc::clone(&gateway);
+                drop(tokio::task::spawn_blocking(move || gateway.remember_use()));
             }
             Ok(_) => {}
             Err(error) if asked => tracing::error!(%error, "the configuration file cannot be read; nothing changes"),
@@ -289,7 +343,6 @@ fn reload(file: &RulesFile, gateway: &Gateway) {
                 tracing::warn!("server.listen and server.admin change at the next start, not at a reload");
             }
             gateway.reload(config);
-            gateway.remember_use();
             emit(&ConfigReloaded { metrics: &gateway.metrics, errors: None });
         }
         None => emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(errors.max(1)) }),

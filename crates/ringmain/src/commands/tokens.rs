@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use ringmain_core::WallTime;
 use ringmain_state::keys::is_name;
-use ringmain_state::{Token, TokenStore, sqlite};
+use ringmain_state::{Token, TokenStore};
 use serde_json::{Value, json};
 
 use crate::cli::{CreateToken, Database, ListKeys, RevokeToken, Tokens};
-use crate::commands::keys::{expiry, file, now};
+use crate::commands::keys::{expiry, now, stored};
 use crate::commands::{complain, say};
 
 /// Runs one of the three.
@@ -22,9 +23,8 @@ pub(crate) fn run(command: &Tokens) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn open(database: &Database) -> anyhow::Result<sqlite::Keys> {
-    let file = file(database)?;
-    sqlite::Keys::open(&file).with_context(|| format!("opening {}", file.display()))
+fn open(database: &Database) -> anyhow::Result<Arc<dyn TokenStore>> {
+    Ok(stored(database)?.tokens)
 }
 
 fn create(arguments: &CreateToken) -> anyhow::Result<ExitCode> {

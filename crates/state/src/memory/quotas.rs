@@ -5,16 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ringmain_core::{Metered, Period, WallTime};
 
-use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
-
-/// Buckets of a rolling period, about.
-const BUCKETS: u64 = 60;
-/// When a place among those that run may be free: nobody knows.
-const SOON: Duration = Duration::from_secs(1);
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, SOON, Standing, bucket_at, returns};
 
 /// Every counter.
 #[derive(Debug, Default)]
@@ -26,32 +20,6 @@ struct Counter {
     used: VecDeque<(u64, u64)>,
     sum: u64,
     reserved: u64,
-}
-
-/// How long a bucket is, in milliseconds; `None`: as long as the calendar's period.
-fn bucket(period: Period) -> Option<u64> {
-    match period {
-        Period::Calendar(_) => None,
-        Period::Rolling(length) => {
-            let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-            Some((millis / BUCKETS).max(1000).min(millis))
-        }
-    }
-}
-
-/// When the bucket that holds `at` begins, and when what is in it is forgotten.
-fn bucket_at(period: Period, at: WallTime) -> (u64, u64) {
-    match (period, bucket(period)) {
-        (Period::Rolling(length), Some(width)) => {
-            let begin = at.0 / width * width;
-            (begin, begin + width + u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
-        }
-        (Period::Calendar(part), _) => {
-            let (begin, end) = part.around(at);
-            (begin.0, end.0)
-        }
-        (Period::Rolling(_), None) => (at.0, at.0),
-    }
 }
 
 impl Counter {
@@ -79,29 +47,39 @@ impl Counter {
             Err(at) => self.used.insert(at, (begin, amount)),
         }
     }
-
-    /// When there will be room for `amount`.
-    fn returns(&self, id: &LimitId, amount: u64, now: WallTime) -> Option<Duration> {
-        let Some(period) = id.limit.per else { return Some(SOON) };
-        if amount > id.limit.most {
-            return None;
-        }
-        let mut over = (self.sum.saturating_add(self.reserved).saturating_add(amount)).saturating_sub(id.limit.most);
-        for (begin, used) in &self.used {
-            over = over.saturating_sub(*used);
-            if over == 0 {
-                let free = bucket_at(period, WallTime(*begin)).1;
-                return Some(Duration::from_millis(free.saturating_sub(now.0)));
-            }
-        }
-        // The rest is reserved by requests that run.
-        Some(SOON)
-    }
 }
 
 impl Quotas {
     fn counters(&self) -> MutexGuard<'_, HashMap<LimitId, Counter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves from all of the limits, or from none; of each, this process may use no more than `caps` says.
+    ///
+    /// # Errors
+    /// The first that has no room.
+    pub(crate) fn reserve_within(
+        &self,
+        limits: &[LimitId],
+        caps: &[u64],
+        ask: Amounts,
+        now: WallTime,
+    ) -> Result<Grant, Exhausted> {
+        let mut counters = self.counters();
+        for (at, id) in limits.iter().enumerate() {
+            let counter = counters.entry(id.clone()).or_default();
+            counter.forget(id.limit.per, now);
+            let amount = ask.of(id.limit.of);
+            let cap = caps.get(at).map_or(id.limit.most, |cap| id.limit.most.min(*cap));
+            if counter.sum.saturating_add(counter.reserved).saturating_add(amount) > cap {
+                let buckets: Vec<_> = counter.used.iter().copied().collect();
+                let whole = returns(id, amount, counter.reserved, &buckets, now);
+                let alone = cap < id.limit.most && whole.is_some();
+                return Err(Exhausted { at, returns: if alone { Some(SOON) } else { whole }, alone });
+            }
+        }
+        take(&mut counters, limits, ask, now);
+        Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: None })
     }
 }
 
@@ -112,22 +90,12 @@ const fn is_counted_at_once(metered: Metered) -> bool {
 
 impl QuotaStore for Quotas {
     fn reserve(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
-        let mut counters = self.counters();
-        for (at, id) in limits.iter().enumerate() {
-            let counter = counters.entry(id.clone()).or_default();
-            counter.forget(id.limit.per, now);
-            let amount = ask.of(id.limit.of);
-            if counter.sum.saturating_add(counter.reserved).saturating_add(amount) > id.limit.most {
-                return Err(Exhausted { at, returns: counter.returns(id, amount, now) });
-            }
-        }
-        take(&mut counters, limits, ask, now);
-        Ok(Grant { limits: limits.to_vec(), reserved: ask })
+        self.reserve_within(limits, &[], ask, now)
     }
 
     fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
         take(&mut self.counters(), limits, ask, now);
-        Grant { limits: limits.to_vec(), reserved: ask }
+        Grant { limits: limits.to_vec(), reserved: ask, ticket: None }
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {

@@ -73,7 +73,7 @@ impl RecordSink for Records {
     }
 
     fn is_down(&self) -> bool {
-        self.journaled.as_ref().is_some_and(|journaled| journaled.gauges.down.load(Ordering::Relaxed))
+        self.journaled.as_ref().is_some_and(|journaled| journaled.gauges.is_down())
     }
 }
 

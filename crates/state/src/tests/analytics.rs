@@ -11,11 +11,12 @@ use ringmain_routing::record::{Attempt, Known};
 use ringmain_routing::{HostIx, KeyIx, Record, TargetIx, Tried};
 
 use super::records::record;
+use super::servers::Postgres;
 use crate::analytics::{By, Question, Search};
 use crate::journal::{Journal, Reader};
 use crate::journaled::{Journaled, Line, Store};
 use crate::ledger::Entry;
-use crate::{Analytics, RecordQuery, RecordSink, StateError, memory, sqlite};
+use crate::{Analytics, RecordQuery, RecordSink, StateError, memory, postgres, sqlite};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -84,16 +85,25 @@ fn all() -> Vec<Arc<Record>> {
     ]
 }
 
-fn stores(folder: &tempfile::TempDir) -> Vec<(&'static str, Arc<dyn Analytics>)> {
+type Stores = (Vec<(&'static str, Arc<dyn Analytics>)>, Option<Postgres>);
+
+fn stores(folder: &tempfile::TempDir) -> Stores {
     let memory = Arc::new(memory::Records::new(100));
-    let file = folder.path().join("ledger.db");
-    let written = sqlite::Records::open(&file, Duration::from_secs(30 * 86_400)).unwrap();
-    for record in all() {
-        memory.record(&record);
-        written.record(&record);
+    let (file, keep) = (folder.path().join("ledger.db"), Duration::from_secs(30 * 86_400));
+    let mut sinks: Vec<Arc<dyn RecordSink>> =
+        vec![memory.clone(), Arc::new(sqlite::Records::open(&file, keep).unwrap())];
+    let server = Postgres::start();
+    if let Some(server) = &server {
+        let journal = folder.path().join("spill");
+        sinks.push(Arc::new(postgres::Records::open(&server.database(), &journal, keep).unwrap()));
     }
-    drop(written);
-    vec![("memory", memory), ("sqlite", Arc::new(sqlite::Records::read(&file).unwrap()))]
+    for sink in sinks {
+        all().iter().for_each(|record| sink.record(record));
+    }
+    let mut stores: Vec<(&'static str, Arc<dyn Analytics>)> =
+        vec![("memory", memory), ("sqlite", Arc::new(sqlite::Records::read(&file).unwrap()))];
+    stores.extend(server.iter().map(|server| ("postgres", Arc::new(postgres::Records::read(&server.database())) as _)));
+    (stores, server)
 }
 
 fn question(step: Option<u64>, by: By, only: Vec<(By, String)>) -> Question {
@@ -104,13 +114,15 @@ fn question(step: Option<u64>, by: By, only: Vec<(By, String)>) -> Question {
 #[test]
 fn every_store_gives_the_same_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = stores(&folder);
+    let (stores, _server) = stores(&folder);
     let bys = By::NAMED.map(|(_, by)| by);
     for by in bys {
         for step in [None, Some(60_000), Some(3_600_000), Some(86_400_000)] {
             let answers: Vec<_> =
                 stores.iter().map(|(_, store)| store.ask(&question(step, by, Vec::new())).unwrap()).collect();
-            assert_eq!(answers[0], answers[1], "{by:?} {step:?}");
+            for ((name, _), answer) in stores.iter().zip(&answers) {
+                assert_eq!(*answer, answers[0], "{name}: {by:?} {step:?}");
+            }
             assert!(!answers[0].is_empty());
         }
     }
@@ -119,7 +131,8 @@ fn every_store_gives_the_same_answers() {
 #[test]
 fn sums_are_what_the_rows_add_up_to() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, store) in stores(&folder) {
+    let (stores, _server) = stores(&folder);
+    for (name, store) in stores {
         let whole = store.ask(&question(None, By::Nothing, Vec::new())).unwrap();
         let sums = &whole[0].sums;
         assert_eq!((whole.len(), sums.requests, sums.served, sums.limited), (1, 5, 4, 1), "{name}");
@@ -146,7 +159,8 @@ fn sums_are_what_the_rows_add_up_to() {
 #[test]
 fn requests_are_found_and_use_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, store) in stores(&folder) {
+    let (stores, _server) = stores(&folder);
+    for (name, store) in stores {
         let all = Search { from: WallTime(0), to: WallTime(u64::MAX >> 1), most: 10, ..Search::default() };
         let find = |search: Search| -> Vec<u128> { store.search(&search).unwrap().iter().map(|id| id.0).collect() };
         assert_eq!(find(all.clone()), [5_u8, 4, 3, 2, 1].map(u128::from), "{name}: newest first, then by id");

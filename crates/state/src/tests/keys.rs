@@ -2,15 +2,21 @@
 
 use ringmain_core::WallTime;
 
+use super::servers::Postgres;
 use crate::keys::{around, is_path};
-use crate::{Grants, Group, KeyHash, KeyStore, NewKey, StateError, VirtualKey, memory, sqlite};
+use crate::{Grants, Group, KeyHash, KeyStore, NewKey, StateError, VirtualKey, memory, postgres, sqlite};
 
-fn stores(folder: &tempfile::TempDir) -> Vec<(&'static str, Box<dyn KeyStore>)> {
+type Stores = (Vec<(&'static str, Box<dyn KeyStore>)>, Option<Postgres>);
+
+fn stores(folder: &tempfile::TempDir) -> Stores {
     let file = folder.path().join("keys.db");
-    vec![
+    let server = Postgres::start();
+    let mut stores = vec![
         ("memory", Box::new(memory::Keys::default()) as Box<dyn KeyStore>),
         ("sqlite", Box::new(sqlite::Keys::open(&file).unwrap())),
-    ]
+    ];
+    stores.extend(server.iter().map(|server| ("postgres", Box::new(postgres::Keys::new(&server.database())) as _)));
+    (stores, server)
 }
 
 fn key(name: &str, created: u64) -> VirtualKey {
@@ -37,7 +43,8 @@ fn key(name: &str, created: u64) -> VirtualKey {
 #[test]
 fn keys_are_kept_and_revoked() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, store) in stores(&folder) {
+    let (stores, _server) = stores(&folder);
+    for (name, store) in stores {
         let mut revision = store.revision().unwrap();
         let mut changed = |what: &str| {
             let now = store.revision().unwrap();
@@ -68,7 +75,8 @@ fn keys_are_kept_and_revoked() {
 #[test]
 fn groups_are_kept_and_changed() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, store) in stores(&folder) {
+    let (stores, _server) = stores(&folder);
+    for (name, store) in stores {
         let group = |path: &str, limit: &str| Group {
             path: path.to_owned(),
             grants: Grants { limits: vec![limit.parse().unwrap()], ..Grants::default() },
@@ -87,13 +95,17 @@ fn groups_are_kept_and_changed() {
 
 #[test]
 fn what_one_process_writes_another_sees() {
+    fn seen(mine: &dyn KeyStore, other: &dyn KeyStore) {
+        let before = mine.revision().unwrap();
+        other.add(&key("prod", 1)).unwrap();
+        assert_ne!(mine.revision().unwrap(), before);
+        assert_eq!(mine.load().unwrap(), other.load().unwrap());
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.db");
-    let (mine, other) = (sqlite::Keys::open(&file).unwrap(), sqlite::Keys::open(&file).unwrap());
-    let before = mine.revision().unwrap();
-    other.add(&key("prod", 1)).unwrap();
-    assert_ne!(mine.revision().unwrap(), before);
-    assert_eq!(mine.load().unwrap(), other.load().unwrap());
+    seen(&sqlite::Keys::open(&file).unwrap(), &sqlite::Keys::open(&file).unwrap());
+    let Some(server) = Postgres::start() else { return };
+    seen(&postgres::Keys::new(&server.database()), &postgres::Keys::new(&server.database()));
 }
 
 #[test]

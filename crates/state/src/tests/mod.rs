@@ -2,7 +2,11 @@
 
 mod analytics;
 mod keys;
+mod postgres;
 mod quotas;
 mod records;
+mod redis;
+mod servers;
+mod shared;
 mod tokens;
 mod upgrade;

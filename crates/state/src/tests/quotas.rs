@@ -3,13 +3,81 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::servers::{Redis, until};
+
 use ringmain_core::{WallTime, calendar::parse_date};
 
-use crate::memory;
-use crate::quota::{Amounts, Grant, LimitId, QuotaStore, Standing};
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
+use crate::shared::{Heard, Known, Question, Remote, Settlement, Ticket};
+use crate::{memory, redis};
 
 fn stores() -> Vec<(&'static str, Arc<dyn QuotaStore>)> {
-    vec![("memory", Arc::new(memory::Quotas::default()))]
+    let mut stores: Vec<(&'static str, Arc<dyn QuotaStore>)> = vec![("memory", Arc::new(memory::Quotas::default()))];
+    stores.extend(Redis::start().map(|server| ("redis", Arc::new(InRedis::of(server)) as _)));
+    stores
+}
+
+/// The store in Redis, asked one step after the other.
+#[derive(Debug)]
+struct InRedis {
+    quotas: redis::Quotas,
+    runtime: tokio::runtime::Runtime,
+    _server: Redis,
+}
+
+impl InRedis {
+    fn of(server: Redis) -> Self {
+        let settings = redis::Settings { patience: Duration::from_secs(5), ..redis::Settings::default() };
+        let quotas = redis::Quotas::start(&server.url(), settings, 1).unwrap();
+        until("Redis answers", || !quotas.gauges().down);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { quotas, runtime, _server: server }
+    }
+
+    fn ask(
+        &self,
+        limits: &[LimitId],
+        ask: Amounts,
+        seeds: &[u64],
+        force: bool,
+        now: WallTime,
+    ) -> Result<Grant, Exhausted> {
+        let ticket = self.quotas.ticket().unwrap();
+        let question = Question { ticket: &ticket, limits, ask, seeds, force, now };
+        match self.runtime.block_on(self.quotas.reserve(question)) {
+            Heard::Granted(_) => Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: Some(ticket.sure()) }),
+            Heard::Full(full) => Err(full),
+            Heard::Unsure => panic!("Redis does not answer"),
+        }
+    }
+}
+
+impl QuotaStore for InRedis {
+    fn reserve(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+        self.ask(limits, ask, &vec![0; limits.len()], false, now)
+    }
+
+    fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
+        self.ask(limits, ask, &vec![0; limits.len()], true, now).unwrap()
+    }
+
+    fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
+        let Grant { limits, reserved, ticket } = grant;
+        let ticket: Option<Ticket> = ticket.map(Into::into);
+        self.quotas.settle(Settlement { ticket, known: Known::Granted, limits, reserved, used, now });
+        until("it is told", || self.quotas.gauges().untold == 0);
+    }
+
+    fn seed(&self, limit: &LimitId, used: &[(WallTime, u64)], now: WallTime) {
+        let begin = limit.limit.per.map_or(now, |period| period.begin(now));
+        let sum = used.iter().filter(|(at, _)| *at >= begin).map(|(_, amount)| amount).sum();
+        let grant = self.ask(std::slice::from_ref(limit), Amounts::default(), &[sum], true, now).unwrap();
+        self.settle(grant, Amounts::default(), now);
+    }
+
+    fn standing(&self, limit: &LimitId, now: WallTime) -> Standing {
+        self.runtime.block_on(self.quotas.standing(limit, now)).unwrap()
+    }
 }
 
 fn limit(scope: &str, text: &str) -> LimitId {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick, WallTime};
 use ringmain_routing::Record;
 
-use crate::{RecordQuery, RecordSink, memory, sqlite};
+use super::servers::Postgres;
+use crate::{RecordQuery, RecordSink, memory, postgres, sqlite};
 
 pub(super) fn record(id: u128, at: u64) -> Arc<Record> {
     Arc::new(Record {
@@ -49,11 +50,11 @@ struct Backend {
 
 type Read = Box<dyn FnOnce(Arc<dyn RecordSink>) -> Arc<dyn RecordQuery>>;
 
-fn backends(folder: &tempfile::TempDir) -> Vec<Backend> {
+fn backends(folder: &tempfile::TempDir, server: Option<&Postgres>) -> Vec<Backend> {
     let memory = Arc::new(memory::Records::new(100));
     let file: PathBuf = folder.path().join("ringmain.db");
     let written = sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap();
-    vec![
+    let mut backends = vec![
         Backend { name: "memory", write: memory.clone(), read: Box::new(move |_| memory) },
         Backend {
             name: "sqlite",
@@ -64,13 +65,25 @@ fn backends(folder: &tempfile::TempDir) -> Vec<Backend> {
                 Arc::new(sqlite::Records::read(&file).unwrap())
             }),
         },
-    ]
+    ];
+    if let Some(server) = server {
+        let database = server.database();
+        let journal = folder.path().join("spill");
+        let written = postgres::Records::open(&database, &journal, Duration::from_secs(3600)).unwrap();
+        let read: Read = Box::new(move |written| {
+            drop(written);
+            Arc::new(postgres::Records::read(&database))
+        });
+        backends.push(Backend { name: "postgres", write: Arc::new(written), read });
+    }
+    backends
 }
 
 #[test]
 fn what_is_handed_over_can_be_found() {
     let folder = tempfile::tempdir().unwrap();
-    for Backend { name, write, read } in backends(&folder) {
+    let server = Postgres::start();
+    for Backend { name, write, read } in backends(&folder, server.as_ref()) {
         for at in [30, 10, 20] {
             write.record(&record(u128::from(at) << 70 | 5, at));
         }

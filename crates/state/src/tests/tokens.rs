@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ringmain_core::{Scope, WallTime};
 
+use super::servers::Postgres;
 use crate::keys::KeyHash;
 use crate::tokens::{PREFIX, Token, TokenStore};
-use crate::{memory, sqlite};
+use crate::{memory, postgres, sqlite};
 
 fn token(name: &str, scopes: &[&str]) -> (String, Token) {
     let new = Token::make().unwrap();
@@ -27,8 +28,12 @@ fn token(name: &str, scopes: &[&str]) -> (String, Token) {
 fn made_found_listed_and_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens.db");
-    let stores: [(&str, Arc<dyn TokenStore>); 2] =
-        [("memory", Arc::new(memory::Tokens::default())), ("sqlite", Arc::new(sqlite::Keys::open(&file).unwrap()))];
+    let server = Postgres::start();
+    let mut stores: Vec<(&str, Arc<dyn TokenStore>)> =
+        vec![("memory", Arc::new(memory::Tokens::default())), ("sqlite", Arc::new(sqlite::Keys::open(&file).unwrap()))];
+    if let Some(server) = &server {
+        stores.push(("postgres", Arc::new(postgres::Keys::new(&server.database()))));
+    }
     for (name, store) in stores {
         let (text, made) = token("ci", &["analytics:read", "keys:write"]);
         assert!(text.starts_with(PREFIX) && text.ends_with(&made.hint), "{name}");

@@ -1,0 +1,145 @@
+//! What must hold of a fleet.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Options;
+use super::load::{self, Part};
+use super::servers::Fault;
+use super::world::{KEY, World, metric};
+use crate::client;
+
+/// So many requests are more than any case asks.
+const PLENTY: &str = "100000 requests/month";
+/// How much slower the slowest of a hundred may be while a store is out.
+const SLOWER_MAX: Duration = Duration::from_millis(5);
+/// A machine on which the slowest of a hundred takes so long at peace says nothing of 5 ms.
+const BUSY: Duration = Duration::from_millis(60);
+/// How often a gateway is asked what all have used.
+const TELLINGS: usize = 20;
+/// How soon a revoked key must be refused everywhere.
+const REVOKED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Ninety requests at once through three gateways, where thirty are allowed.
+pub(super) async fn one_limit(options: &Options) -> Result<String> {
+    let world = World::start(options, &["30 requests/month"]).await?;
+    let mut asked = tokio::task::JoinSet::new();
+    for address in world.addresses().into_iter().cycle().take(90) {
+        asked.spawn(load::one(address, KEY));
+    }
+    let (mut served, mut limited) = (0, 0);
+    while let Some(got) = asked.join_next().await {
+        let got = got??;
+        match got.status.as_u16() {
+            200 => served += 1,
+            429 => limited += 1,
+            other => anyhow::bail!("{other}: {}", String::from_utf8_lossy(&got.body)),
+        }
+    }
+    let mut alone = 0;
+    for gateway in &world.gateways {
+        alone += metric(gateway.admin, "ringmain_shared_unanswered_questions").await?;
+    }
+    // On a machine that is too busy for an answer within 20 ms, a process may have used its part of the rest.
+    let right = if alone == 0 { served == 30 } else { (30..=33).contains(&served) };
+    ensure!(right && served + limited == 90, "{served} were served and {limited} refused ({alone} unanswered)");
+    Ok(format!("{served} served, {limited} refused"))
+}
+
+/// A key made through one gateway is served by all, and revoked through one is refused by all.
+pub(super) async fn revoked(options: &Options) -> Result<String> {
+    let world = World::start(options, &[PLENTY]).await?;
+    let admin = world.gateways.first().context("no gateway")?.admin;
+    let made = client::post(admin, "/api/keys", r#"{"name":"passing"}"#.to_owned()).await?;
+    let made: serde_json::Value = serde_json::from_slice(&made.body)?;
+    let key = made["key"].as_str().with_context(|| format!("no key in {made}"))?;
+    let took = until_all(&world, key, 200).await?;
+    let path = format!("/api/keys/{}", made["id"].as_str().unwrap_or("passing"));
+    let gone = client::delete(admin, &path).await?;
+    ensure!(gone.status.is_success(), "{}: {}", gone.status, String::from_utf8_lossy(&gone.body));
+    let refused = until_all(&world, key, 401).await?;
+    ensure!(refused < REVOKED_WITHIN, "refused everywhere after {refused:?}");
+    Ok(format!("known everywhere after {took:.1?}, refused everywhere after {refused:.1?}"))
+}
+
+async fn until_all(world: &World, key: &str, status: u16) -> Result<Duration> {
+    let began = Instant::now();
+    for address in world.addresses() {
+        while load::one(address, key).await?.status.as_u16() != status {
+            ensure!(began.elapsed() < 2 * REVOKED_WITHIN, "no {status} within {:?}", 2 * REVOKED_WITHIN);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(began.elapsed())
+}
+
+/// Redis is out for a while: nobody fails or waits, an alarm is raised, and afterwards all that was used is counted.
+pub(super) async fn redis_out(options: &Options, fault: Fault) -> Result<String> {
+    let mut world = World::start(options, &[PLENTY]).await?;
+    let gateways = world.addresses();
+    let before = load::run(&gateways, KEY, options.part()).await;
+    world.redis.befall(fault).await?;
+    let during = load::run(&gateways, KEY, options.part()).await;
+    world.everywhere("ringmain_shared_down", 1).await?;
+    world.redis.recover(fault).await?;
+    world.everywhere("ringmain_shared_down", 0).await?;
+    let after = load::run(&gateways, KEY, options.part()).await;
+    world.everywhere("ringmain_shared_untold_settlements", 0).await?;
+    let said = judge(&before, &during, &after)?;
+    let mut answered = before.answered() + during.answered() + after.answered();
+    // One more tells the first gateway what all have used; unless the machine is too busy for an answer in time.
+    let mut used = 0;
+    for _ in 0..TELLINGS {
+        answered += load::run(&gateways[..1], KEY, Duration::from_millis(1000 / load::RATE + 1)).await.answered();
+        used = world.used().await?;
+        if used == answered {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        world.everywhere("ringmain_shared_untold_settlements", 0).await?;
+    }
+    ensure!(used == answered, "{answered} were answered, and {used} are counted");
+    for gateway in &world.gateways {
+        ensure!(metric(gateway.admin, "ringmain_shared_lost_settlements").await? == 0, "settlements are lost");
+    }
+    Ok(format!("{said}, {used} counted"))
+}
+
+/// PostgreSQL is out for a while: the same, and afterwards every request has its row, once.
+pub(super) async fn postgres_out(options: &Options, fault: Fault) -> Result<String> {
+    let mut world = World::start(options, &[PLENTY]).await?;
+    let gateways = world.addresses();
+    let before = load::run(&gateways, KEY, options.part()).await;
+    world.everywhere("ringmain_ledger_behind_records", 0).await?;
+    world.postgres.befall(fault).await?;
+    let during = load::run(&gateways, KEY, options.part()).await;
+    world.everywhere("ringmain_ledger_down", 1).await?;
+    world.postgres.recover(fault).await?;
+    let after = load::run(&gateways, KEY, options.part()).await;
+    world.everywhere("ringmain_ledger_down", 0).await?;
+    world.everywhere("ringmain_ledger_behind_records", 0).await?;
+    let said = judge(&before, &during, &after)?;
+    let answered = before.answered() + during.answered() + after.answered();
+    let rows = world.postgres.count("SELECT count(*) FROM ringmain.requests").await?;
+    let summed = world.postgres.count("SELECT sum(requests) FROM ringmain.sums WHERE grain = 2 AND slice = ''").await?;
+    ensure!(rows == answered && summed == answered, "{answered} were answered; {rows} rows, {summed} summed");
+    for gateway in &world.gateways {
+        ensure!(metric(gateway.admin, "ringmain_ledger_lost_records").await? == 0, "records are lost");
+    }
+    Ok(format!("{said}, {rows} rows"))
+}
+
+/// No failure, and nobody waited. What is normal is seen before and after: a busy machine is as busy between.
+fn judge(before: &Part, during: &Part, after: &Part) -> Result<String> {
+    before.none_failed("before")?;
+    during.none_failed("during the outage")?;
+    after.none_failed("after it")?;
+    let normal = before.p99().max(after.p99());
+    let said = format!("p99 {:.1?} before, {:.1?} during, {:.1?} after", before.p99(), during.p99(), after.p99());
+    if normal > BUSY {
+        return Ok(format!("none of the requests failed; the machine is too busy to judge more: {said}"));
+    }
+    ensure!(during.p99() <= normal + SLOWER_MAX, "{said}");
+    Ok(format!("{} requests, none failed, {said}", before.answered() + during.answered() + after.answered()))
+}

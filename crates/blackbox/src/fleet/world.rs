@@ -1,0 +1,104 @@
+//! Three gateways in front of one provider, and what they say of themselves.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use ringmain_core::Dialect;
+use ringmain_provider_sim::{Behavior, Sim, SimConfig};
+use serde_json::{Value, json};
+
+use super::Options;
+use super::servers::Server;
+use crate::client;
+use crate::gateway::Gateway;
+use crate::targets::{model, provider};
+
+/// The key that every gateway's rules hold.
+pub(super) const KEY: &str = "sk-of-the-fleet";
+/// How long anything may take to come right by itself.
+const RIGHT_WITHIN: Duration = Duration::from_secs(40);
+
+pub(super) struct World {
+    pub(super) redis: Server,
+    pub(super) postgres: Server,
+    pub(super) gateways: Vec<Gateway>,
+    _sim: Sim,
+    _folders: Vec<tempfile::TempDir>,
+}
+
+impl World {
+    /// Starts everything; `limits` hold for [`KEY`].
+    pub(super) async fn start(options: &Options, limits: &[&str]) -> Result<Self> {
+        let (redis, postgres) = (Server::redis().await?, Server::postgres().await?);
+        let sim = sim().await?;
+        let (mut gateways, mut folders) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let folder = tempfile::tempdir()?;
+            let rules = rules(&sim, limits, &postgres.url(), Some(&redis.url()));
+            gateways.push(Gateway::start(&options.ringmain, &rules, folder.path()).await?);
+            folders.push(folder);
+        }
+        let world = Self { redis, postgres, gateways, _sim: sim, _folders: folders };
+        world.everywhere("ringmain_shared_down", 0).await?;
+        world.everywhere("ringmain_shared_processes", 3).await?;
+        Ok(world)
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.gateways.iter().map(|gateway| gateway.address).collect()
+    }
+
+    /// Waits until a metric has this value at every gateway.
+    pub(super) async fn everywhere(&self, name: &str, value: i64) -> Result<()> {
+        let deadline = Instant::now() + RIGHT_WITHIN;
+        loop {
+            let mut values = Vec::new();
+            for gateway in &self.gateways {
+                values.push(metric(gateway.admin, name).await?);
+            }
+            if values.iter().all(|told| *told == value) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{name} is {values:?}, and not {value} everywhere within {RIGHT_WITHIN:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What the first gateway says of the first limit of [`KEY`]: what is used.
+    pub(super) async fn used(&self) -> Result<i64> {
+        let admin = self.gateways.first().context("no gateway")?.admin;
+        let told: Value = serde_json::from_slice(&client::get(admin, "/api/limits").await?.body)?;
+        told["limits"][0]["used"].as_i64().with_context(|| format!("no use in {told}"))
+    }
+}
+
+pub(super) async fn sim() -> Result<Sim> {
+    let default = Behavior { words: 4, ..Behavior::default() };
+    Sim::start(SimConfig { default, log_capacity: 64, ..SimConfig::default() }).await.map_err(Into::into)
+}
+
+/// One provider, one key, and where things are kept.
+pub(super) fn rules(sim: &Sim, limits: &[&str], database: &str, shared: Option<&str>) -> Value {
+    let dialect = Dialect::OpenAiChat;
+    let mut rules = json!({
+        "providers": {"a": provider(sim, dialect, "a")},
+        "routes": [{"name": "text", "match": {"model": "text"}, "targets": [format!("a/{}", model(dialect).0)]}],
+        "keys": [{"name": "team", "key": KEY, "limits": limits}],
+        "state": {"database": database, "journal": "spill"}
+    });
+    if let Some(shared) = shared {
+        rules["state"]["shared"] = json!(shared);
+    }
+    rules
+}
+
+/// A gauge or counter without labels.
+pub(super) async fn metric(admin: SocketAddr, name: &str) -> Result<i64> {
+    let body = client::get(admin, "/metrics").await?.body;
+    let text = String::from_utf8_lossy(&body);
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.trim().parse().ok()).with_context(|| format!("there is no metric {name}"))
+}

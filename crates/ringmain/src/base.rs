@@ -1,0 +1,102 @@
+//! The database that `state.database` names, for every command that opens it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ringmain_config::Database;
+use ringmain_engine::records::Store;
+use ringmain_state::{AuditLog, KeyStore, RecordQuery, StateError, TokenStore, postgres, sqlite};
+use secrecy::ExposeSecret;
+
+/// A database that can be opened.
+#[derive(Debug, Clone)]
+pub(crate) enum Base {
+    /// A file of this machine.
+    Sqlite(PathBuf),
+    /// On a server.
+    Postgres(postgres::Database),
+}
+
+/// The virtual keys of a database, the tokens of its admin plane, and who changed what.
+#[derive(Clone)]
+pub(crate) struct StoredKeys {
+    pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+}
+
+impl Base {
+    /// The database of a configuration. Opens nothing yet.
+    pub(crate) fn of(database: &Database) -> Result<Self, StateError> {
+        Ok(match database {
+            Database::Sqlite(file) => Self::Sqlite(file.clone()),
+            Database::Postgres(url) => Self::Postgres(postgres::Database::new(url.expose_secret())?),
+        })
+    }
+
+    /// The database that somebody names on the command line: a file, or what a configuration would say.
+    pub(crate) fn named(text: &str) -> anyhow::Result<Self> {
+        let database = match Database::parse(text) {
+            Some(database) => database,
+            // What has a scheme is no file, and may hold a password.
+            None if text.contains("://") => bail!("this is no database: write a file, or `postgres://…`"),
+            None => Database::Sqlite(text.into()),
+        };
+        Self::of(&database).context("the database")
+    }
+
+    /// For people: without a password.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Sqlite(file) => file.display().to_string(),
+            Self::Postgres(_) => "the Postgres database".to_owned(),
+        }
+    }
+
+    /// Its keys.
+    pub(crate) fn keys(&self) -> Result<StoredKeys, StateError> {
+        Ok(match self {
+            Self::Sqlite(file) => {
+                let both = Arc::new(sqlite::Keys::open(file)?);
+                StoredKeys { keys: Arc::clone(&both) as _, tokens: Arc::clone(&both) as _, audit: both }
+            }
+            Self::Postgres(database) => {
+                let both = Arc::new(postgres::Keys::new(database));
+                StoredKeys { keys: Arc::clone(&both) as _, tokens: Arc::clone(&both) as _, audit: both }
+            }
+        })
+    }
+
+    /// Where requests are written down. `journal`: where they wait for a server.
+    pub(crate) fn records(&self, journal: &Path, keep: Duration) -> Result<Store, StateError> {
+        Ok(match self {
+            Self::Sqlite(file) => {
+                let all = Arc::new(sqlite::Records::open(file, keep)?);
+                Store { sink: Arc::clone(&all) as _, query: Arc::clone(&all) as _, analytics: all }
+            }
+            Self::Postgres(database) => {
+                let all = Arc::new(journaled(database, journal, keep)?);
+                Store { sink: Arc::clone(&all) as _, query: Arc::clone(&all) as _, analytics: all }
+            }
+        })
+    }
+
+    /// What was written down, to be read.
+    pub(crate) fn read(&self) -> Result<Arc<dyn RecordQuery>, StateError> {
+        Ok(match self {
+            Self::Sqlite(file) => Arc::new(sqlite::Records::read(file)?),
+            Self::Postgres(database) => Arc::new(postgres::Records::read(database)),
+        })
+    }
+}
+
+/// A folder that cannot be written to is no reason to keep nothing: the system's folder for passing files is there for all.
+fn journaled(database: &postgres::Database, journal: &Path, keep: Duration) -> Result<postgres::Records, StateError> {
+    let opened = postgres::Records::open(database, journal, keep);
+    let Err(error) = opened else { return opened };
+    let other = std::env::temp_dir().join("ringmain.spill");
+    tracing::warn!(%error, journal = %journal.display(), instead = %other.display(), "state.journal cannot be used");
+    postgres::Records::open(database, &other, keep)
+}

@@ -1,0 +1,8 @@
+//! Redis or Valkey: what several processes hold together. A thread of its own drives the connection, so that nothing else
+//! that this process does makes an answer late.
+
+mod link;
+mod quotas;
+
+pub use link::Settings;
+pub use quotas::Quotas;

@@ -1,0 +1,322 @@
+//! Limits as a request meets them: counted in this process, and together with others where there is a store for that.
+//!
+//! The store is asked, for milliseconds at most. While it does not answer, a process may use its part of what was left when
+//! it last did: the rest, divided by the processes there were. So all of them together stay within a limit of which all
+//! knew the standing; who had not asked for it for a while may take its part of an older rest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use ringmain_core::{Metered, WallTime};
+
+use crate::memory;
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
+
+/// What a store that is shared knows a reservation by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ticket(pub String);
+
+/// What a grant holds in a shared store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    ticket: Ticket,
+    /// It did not say so: perhaps it does not.
+    unsure: bool,
+}
+
+#[cfg(test)]
+impl Ticket {
+    pub(crate) const fn sure(self) -> Held {
+        Held { ticket: self, unsure: false }
+    }
+}
+
+#[cfg(test)]
+impl From<Held> for Ticket {
+    fn from(held: Held) -> Self {
+        held.ticket
+    }
+}
+
+/// What a shared store says to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// It is reserved; how each limit stands with it.
+    Granted(Vec<Standing>),
+    /// A limit has no room.
+    Full(Exhausted),
+    /// No answer in time: nobody knows whether it heard.
+    Unsure,
+}
+
+/// How a reservation ended that a shared store is to be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It was reserved.
+    Granted,
+    /// It was asked, and did not answer.
+    Unsure,
+    /// It was asked, and nothing came of it: what it may have reserved is to be given back.
+    Void,
+    /// It was not asked.
+    Never,
+}
+
+/// What was used in place of what was reserved.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Of which reservation. `None`: the store was not asked.
+    pub ticket: Option<Ticket>,
+    /// What is known of that.
+    pub known: Known,
+    /// From which limits.
+    pub limits: Vec<LimitId>,
+    /// How much was reserved.
+    pub reserved: Amounts,
+    /// How much was used.
+    pub used: Amounts,
+    /// When.
+    pub now: WallTime,
+}
+
+/// What a request asks of a shared store.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What the reservation is to be known by.
+    pub ticket: &'a Ticket,
+    /// From all of these, or from none.
+    pub limits: &'a [LimitId],
+    /// So much.
+    pub ask: Amounts,
+    /// What all processes have used of each, as far as this one knows: for a store that knows nothing of a limit.
+    pub seeds: &'a [u64],
+    /// Whether there is room or not.
+    pub force: bool,
+    /// The time.
+    pub now: WallTime,
+}
+
+/// An answer to come.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Heard> + Send + 'a>>;
+
+/// Counts what several processes use together.
+pub trait Remote: fmt::Debug + Send + Sync {
+    /// A ticket to ask with. `None`: it is not to be asked now, for it did not answer lately.
+    fn ticket(&self) -> Option<Ticket>;
+
+    /// Asks; waits for milliseconds at most.
+    fn reserve<'a>(&'a self, question: Question<'a>) -> Asking<'a>;
+
+    /// Tells it what was used, now or when it next listens. Never waits.
+    fn settle(&self, settlement: Settlement);
+
+    /// The processes that share it, as last counted; at least one.
+    fn processes(&self) -> u64;
+
+    /// How it does, for whoever watches.
+    fn gauges(&self) -> Gauges;
+}
+
+/// How a shared store does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gauges {
+    /// It is not asked, for it did not answer.
+    pub down: bool,
+    /// Questions without an answer in time, since the start.
+    pub unanswered: u64,
+    /// Settlements that it has not been told of yet.
+    pub untold: u64,
+    /// Settlements that it will never be told of, since the start.
+    pub lost: u64,
+    /// The processes that share it.
+    pub processes: u64,
+}
+
+/// How a limit stood when the shared store last said so.
+#[derive(Debug, Clone, Copy)]
+struct LastHeard {
+    at: WallTime,
+    all: Standing,
+    own: Standing,
+}
+
+/// The limits of a process.
+#[derive(Debug, Default)]
+pub struct Limits {
+    own: memory::Quotas,
+    remote: OnceLock<Arc<dyn Remote>>,
+    heard: Mutex<HashMap<LimitId, LastHeard>>,
+}
+
+impl Limits {
+    /// From now on they are held together with other processes.
+    pub fn share(&self, remote: Arc<dyn Remote>) {
+        let _ = self.remote.set(remote);
+    }
+
+    /// The store they are shared in.
+    #[must_use]
+    pub fn remote(&self) -> Option<&Arc<dyn Remote>> {
+        self.remote.get()
+    }
+
+    /// Reserves from all of the limits, or from none; `force`: whether there is room or not.
+    ///
+    /// # Errors
+    /// The first limit that has no room, and when it will.
+    pub async fn reserve(
+        &self,
+        limits: &[LimitId],
+        ask: Amounts,
+        force: bool,
+        now: WallTime,
+    ) -> Result<Grant, Exhausted> {
+        let Some(remote) = self.remote.get() else { return self.alone(limits, &[], ask, force, now) };
+        let Some(ticket) = remote.ticket() else {
+            return self.alone(limits, &self.caps(limits, remote.processes(), now), ask, force, now);
+        };
+        let seeds: Vec<u64> = limits.iter().map(|id| self.standing(id, now).used).collect();
+        let asked = Asked { remote, ticket: Some(ticket.clone()), limits, ask, now };
+        match remote.reserve(Question { ticket: &ticket, limits, ask, seeds: &seeds, force, now }).await {
+            Heard::Granted(standings) => {
+                let mut grant = self.own.force(limits, ask, now);
+                grant.ticket = asked.taken(false);
+                self.heard(limits, &standings, now);
+                Ok(grant)
+            }
+            Heard::Full(full) => {
+                asked.taken(false);
+                Err(full)
+            }
+            Heard::Unsure => {
+                let caps = self.caps(limits, remote.processes(), now);
+                let mut grant = self.alone(limits, &caps, ask, force, now)?;
+                grant.ticket = asked.taken(true);
+                Ok(grant)
+            }
+        }
+    }
+
+    fn alone(
+        &self,
+        limits: &[LimitId],
+        caps: &[u64],
+        ask: Amounts,
+        force: bool,
+        now: WallTime,
+    ) -> Result<Grant, Exhausted> {
+        if force { Ok(self.own.force(limits, ask, now)) } else { self.own.reserve_within(limits, caps, ask, now) }
+    }
+
+    /// Puts what was used in place of what was reserved. Never waits.
+    pub fn settle(&self, mut grant: Grant, used: Amounts, now: WallTime) {
+        if let Some(remote) = self.remote.get() {
+            let held = grant.ticket.take();
+            let known = match &held {
+                None => Known::Never,
+                Some(Held { unsure: true, .. }) => Known::Unsure,
+                Some(Held { unsure: false, .. }) => Known::Granted,
+            };
+            let (limits, reserved) = (grant.limits.clone(), grant.reserved);
+            let ticket = held.map(|held| held.ticket);
+            remote.settle(Settlement { ticket, known, limits, reserved, used, now });
+        }
+        self.own.settle(grant, used, now);
+    }
+
+    /// What has been used by whomever: moments and amounts, in any order. What this process counted already is in it, and
+    /// is not counted again.
+    pub fn seed(&self, limit: &LimitId, used: &[(WallTime, u64)], now: WallTime) {
+        let mut counted = self.own.standing(limit, now).used;
+        let mut before = used.to_vec();
+        before.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        for (_, amount) in &mut before {
+            let known = counted.min(*amount);
+            (counted, *amount) = (counted - known, *amount - known);
+        }
+        self.own.seed(limit, &before, now);
+        let own = self.own.standing(limit, now);
+        self.last_heard().insert(limit.clone(), LastHeard { at: now, all: own, own });
+    }
+
+    /// How a limit stands: by what the others were last known to use, and what this process has used since.
+    #[must_use]
+    pub fn standing(&self, limit: &LimitId, now: WallTime) -> Standing {
+        let own = self.own.standing(limit, now);
+        if self.remote.get().is_none() {
+            return own;
+        }
+        let Some(last) = self.last_of(limit, now) else { return own };
+        let since = |all: u64, then: u64, now: u64| all.saturating_sub(then).saturating_add(now);
+        Standing {
+            used: since(last.all.used, last.own.used, own.used),
+            reserved: since(last.all.reserved, last.own.reserved, own.reserved),
+        }
+    }
+
+    /// What this process may use of each limit while nobody answers.
+    fn caps(&self, limits: &[LimitId], processes: u64, now: WallTime) -> Vec<u64> {
+        let processes = processes.max(1);
+        let cap = |id: &LimitId| {
+            let most = id.limit.most;
+            if id.limit.of == Metered::Concurrency {
+                return (most / processes).max(1);
+            }
+            let Some(LastHeard { all, own, .. }) = self.last_of(id, now) else { return most.div_ceil(processes) };
+            let rest = most.saturating_sub(all.used.saturating_add(all.reserved));
+            own.used.saturating_add(own.reserved).saturating_add(rest.div_ceil(processes))
+        };
+        limits.iter().map(cap).collect()
+    }
+
+    fn heard(&self, limits: &[LimitId], standings: &[Standing], now: WallTime) {
+        for (id, all) in limits.iter().zip(standings) {
+            let own = self.own.standing(id, now);
+            self.last_heard().insert(id.clone(), LastHeard { at: now, all: *all, own });
+        }
+    }
+
+    /// What was last heard of a limit, if that still counts.
+    fn last_of(&self, limit: &LimitId, now: WallTime) -> Option<LastHeard> {
+        let begin = limit.limit.per.map_or(WallTime(0), |period| period.begin(now));
+        self.last_heard().get(limit).copied().filter(|last| last.at >= begin)
+    }
+
+    fn last_heard(&self) -> MutexGuard<'_, HashMap<LimitId, LastHeard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question under way. If its caller leaves meanwhile, what the store may have reserved is given back.
+struct Asked<'a> {
+    remote: &'a Arc<dyn Remote>,
+    ticket: Option<Ticket>,
+    limits: &'a [LimitId],
+    ask: Amounts,
+    now: WallTime,
+}
+
+impl Asked<'_> {
+    /// It has an answer, or none in time: whoever holds the grant settles it.
+    fn taken(mut self, unsure: bool) -> Option<Held> {
+        self.ticket.take().map(|ticket| Held { ticket, unsure })
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.remote.settle(Settlement {
+                ticket: self.ticket.take(),
+                known: Known::Void,
+                limits: self.limits.to_vec(),
+                reserved: self.ask,
+                used: Amounts::default(),
+                now: self.now,
+            });
+        }
+    }
+}

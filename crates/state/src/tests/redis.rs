@@ -1,0 +1,163 @@
+//! Limits of several processes in a real Redis: what memory cannot show.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringmain_core::{WallTime, calendar::parse_date};
+
+use super::servers::{Redis, until};
+use crate::quota::{Amounts, Exhausted, Grant, LimitId};
+use crate::redis::{Quotas, Settings};
+use crate::shared::{Limits, Remote};
+
+fn connect(url: &str, process: u64, settings: Settings) -> (Arc<Quotas>, Limits) {
+    let quotas = Arc::new(Quotas::start(url, settings, process).unwrap());
+    until("Redis answers", || !quotas.gauges().down);
+    let limits = Limits::default();
+    limits.share(Arc::clone(&quotas) as _);
+    (quotas, limits)
+}
+
+/// A machine under load may take longer than the 20 ms that a request would wait.
+fn patient() -> Settings {
+    Settings { patience: Duration::from_secs(2), ..Settings::default() }
+}
+
+fn limit(text: &str) -> LimitId {
+    LimitId { scope: "group:acme".into(), limit: text.parse().unwrap() }
+}
+
+fn noon(second: u64) -> WallTime {
+    WallTime(parse_date("2026-11-29T12:00:00Z").unwrap().0 + second * 1000)
+}
+
+const fn tokens(tokens: u64) -> Amounts {
+    Amounts { tokens, nanos: 0 }
+}
+
+fn ask(limits: &Limits, ids: &[LimitId], amount: Amounts, second: u64) -> Result<Grant, Exhausted> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(limits.reserve(ids, amount, false, noon(second)))
+}
+
+fn told(quotas: &Quotas) {
+    until("all settlements are told", || quotas.gauges().untold == 0);
+}
+
+#[test]
+fn processes_hold_one_limit_together() {
+    let Some(server) = Redis::start() else { return };
+    let (quotas, one) = connect(&server.url(), 1, patient());
+    let (_, two) = connect(&server.url(), 2, patient());
+    let ids = [limit("100 tokens/day"), limit("3 at once"), limit("10 requests/60s")];
+    let first = ask(&one, &ids, tokens(60), 0).unwrap();
+    let full = ask(&two, &ids, tokens(50), 0).unwrap_err();
+    assert_eq!((full.at, full.returns), (0, Some(Duration::from_secs(1))), "what is reserved may come back");
+    one.settle(first, tokens(10), noon(1));
+    told(&quotas);
+    let rest = ask(&two, &ids[..1], tokens(90), 1).unwrap();
+    assert_eq!(two.standing(&ids[0], noon(1)).used, 10, "it heard what the other had used");
+    let full = ask(&one, &ids[..1], tokens(1), 2).unwrap_err();
+    assert_eq!(full.returns, Some(Duration::from_secs(12 * 3600 - 2)), "with the next day at the latest");
+    let next_day = ask(&one, &ids[..1], tokens(10), 12 * 3600).unwrap();
+    assert_eq!(ask(&one, &ids[..1], tokens(101), 0).unwrap_err().returns, None, "it is larger than the limit");
+    let running: Vec<_> = [1, 2, 3].map(|second| ask(&two, &ids[1..], tokens(0), second).unwrap()).into();
+    let full = ask(&one, &ids[1..], tokens(0), 4).unwrap_err();
+    assert_eq!((full.at, full.returns), (0, Some(Duration::from_secs(1))), "three are running");
+    assert!(ask(&one, &ids[1..2], tokens(0), 3600).is_ok(), "leases of the dead end");
+    drop((rest, next_day, running));
+}
+
+#[test]
+fn a_store_that_knows_nothing_begins_with_what_a_process_knows() {
+    let Some(server) = Redis::start() else { return };
+    let (_, one) = connect(&server.url(), 1, patient());
+    let ids = [limit("$1/month")];
+    let money = |nanos| Amounts { tokens: 0, nanos };
+    one.seed(&ids[0], &[(noon(0), 600_000_000)], noon(0));
+    assert!(ask(&one, &ids, money(500_000_000), 0).is_err());
+    assert!(ask(&one, &ids, money(400_000_000), 0).is_ok());
+}
+
+#[test]
+fn a_caller_that_leaves_while_redis_is_asked_holds_nothing() {
+    let Some(server) = Redis::start() else { return };
+    let (quotas, one) = connect(&server.url(), 1, patient());
+    let ids = [limit("100 tokens/day"), limit("2 requests/day")];
+    server.program.signal("-STOP");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let asking = one.reserve(&ids, tokens(100), false, noon(0));
+        assert!(tokio::time::timeout(Duration::from_millis(50), asking).await.is_err());
+    });
+    server.program.signal("-CONT");
+    told(&quotas);
+    assert!(ask(&one, &ids, tokens(100), 1).is_ok());
+}
+
+/// Frozen, it is waited for once; nobody else waits; each keeps to its part; and all is told when it is back, once.
+#[test]
+fn a_frozen_store_is_waited_for_once_and_told_afterwards() {
+    let Some(server) = Redis::start() else { return };
+    let settings = Settings { patience: Duration::from_millis(300), ..Settings::default() };
+    let (quotas, one) = connect(&server.url(), 1, settings);
+    let (_, two) = connect(&server.url(), 2, settings);
+    let ids = [limit("100 tokens/day"), limit("8 requests/day")];
+    let known = ask(&one, &ids, tokens(20), 0).unwrap();
+    until("both are counted", || quotas.gauges().processes == 2);
+    server.program.signal("-STOP");
+    let began = Instant::now();
+    let unsure = ask(&one, &ids, tokens(10), 0).unwrap();
+    assert!(quotas.gauges().down && quotas.gauges().unanswered > 0);
+    let alone = ask(&one, &ids, tokens(10), 0).unwrap();
+    for _ in 0..100 {
+        let full = ask(&one, &ids[..1], tokens(21), 0).unwrap_err();
+        assert!(full.alone, "80 were left for two: {full:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "nobody else waits");
+    for (grant, used) in [(known, 20), (unsure, 10), (alone, 20)] {
+        one.settle(grant, tokens(used), noon(1));
+    }
+    server.program.signal("-CONT");
+    until("it is back", || !quotas.gauges().down);
+    told(&quotas);
+    let asked = Instant::now();
+    let rest = loop {
+        match ask(&two, &ids[..1], tokens(50), 2) {
+            Ok(grant) => break grant,
+            Err(full) if full.alone && asked.elapsed() < Duration::from_secs(5) => {}
+            Err(full) => panic!("50 tokens have been told, and no more: {full:?}"),
+        }
+    };
+    assert!(ask(&two, &ids[..1], tokens(1), 2).is_err());
+    let five: Vec<_> = (0..5).map(|_| ask(&two, &ids[1..], tokens(0), 2).unwrap()).collect();
+    assert!(ask(&two, &ids[1..], tokens(0), 2).is_err(), "three requests had been told");
+    drop((rest, five));
+}
+
+#[test]
+fn a_store_that_lost_its_memory_is_told_what_was_known() {
+    let Some(server) = Redis::start() else { return };
+    let (port, url) = (server.port, server.url());
+    let (quotas, one) = connect(&url, 1, patient());
+    let ids = [limit("100 tokens/day")];
+    let grant = ask(&one, &ids, tokens(70), 0).unwrap();
+    one.settle(grant, tokens(70), noon(0));
+    told(&quotas);
+    drop(server);
+    let until_gone = Instant::now();
+    while !quotas.gauges().down && until_gone.elapsed() < Duration::from_secs(10) {
+        let _ = ask(&one, &ids, tokens(0), 0);
+    }
+    assert!(quotas.gauges().down);
+    let _server = Redis::on(port).unwrap();
+    until("it is back", || !quotas.gauges().down);
+    assert!(ask(&one, &ids, tokens(31), 1).is_err(), "30 are left");
+    assert!(ask(&one, &ids, tokens(30), 1).is_ok());
+}
+
+#[test]
+fn an_address_is_never_repeated() {
+    let refused = Quotas::start("redis://:secret@[nowhere", Settings::default(), 1).unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains("secret"));
+}

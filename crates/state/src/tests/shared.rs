@@ -1,0 +1,143 @@
+//! What a process may use alone, while the store that processes share does not answer.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use ringmain_core::{WallTime, calendar::parse_date};
+
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, Standing};
+use crate::shared::{Asking, Gauges, Heard, Known, Limits, Question, Remote, Settlement, Ticket};
+
+/// Says what it is told to.
+#[derive(Debug, Default)]
+struct Fake {
+    down: Mutex<bool>,
+    says: Mutex<Option<Heard>>,
+    told: Mutex<Vec<Settlement>>,
+}
+
+impl Remote for Fake {
+    fn ticket(&self) -> Option<Ticket> {
+        (!*self.down.lock().unwrap()).then(|| Ticket("1".to_owned()))
+    }
+
+    fn reserve<'a>(&'a self, _: Question<'a>) -> Asking<'a> {
+        match self.says.lock().unwrap().clone() {
+            Some(says) => Box::pin(async { says }),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn settle(&self, settlement: Settlement) {
+        self.told.lock().unwrap().push(settlement);
+    }
+
+    fn processes(&self) -> u64 {
+        4
+    }
+
+    fn gauges(&self) -> Gauges {
+        Gauges::default()
+    }
+}
+
+fn limit(text: &str) -> LimitId {
+    LimitId { scope: "key:a".into(), limit: text.parse().unwrap() }
+}
+
+fn noon(second: u64) -> WallTime {
+    WallTime(parse_date("2026-11-29T12:00:00Z").unwrap().0 + second * 1000)
+}
+
+const fn tokens(tokens: u64) -> Amounts {
+    Amounts { tokens, nanos: 0 }
+}
+
+fn poll(limits: &Limits, ids: &[LimitId], ask: Amounts, now: WallTime) -> Option<Result<Grant, Exhausted>> {
+    let mut asking = Box::pin(limits.reserve(ids, ask, false, now));
+    match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+fn world() -> (Arc<Fake>, Limits) {
+    let (fake, limits) = (Arc::new(Fake::default()), Limits::default());
+    limits.share(Arc::clone(&fake) as _);
+    (fake, limits)
+}
+
+#[test]
+fn the_rest_is_divided_by_the_processes() {
+    let (fake, limits) = world();
+    let ids = [limit("100 tokens/day"), limit("8 at once")];
+    *fake.says.lock().unwrap() =
+        Some(Heard::Granted(vec![Standing { used: 40, reserved: 20 }, Standing { used: 0, reserved: 2 }]));
+    let first = poll(&limits, &ids, tokens(5), noon(0)).unwrap().unwrap();
+    limits.settle(first, tokens(5), noon(1));
+    assert_eq!(limits.standing(&ids[0], noon(1)), Standing { used: 45, reserved: 15 });
+    *fake.down.lock().unwrap() = true;
+    // 40 are left for four.
+    let full = poll(&limits, &ids, tokens(11), noon(2)).unwrap().unwrap_err();
+    assert!(full.alone && full.at == 0, "{full:?}");
+    let mine = poll(&limits, &ids, tokens(10), noon(2)).unwrap().unwrap();
+    assert!(poll(&limits, &ids, tokens(1), noon(2)).unwrap().unwrap_err().alone);
+    let tomorrow = noon(24 * 3600);
+    let more = poll(&limits, &ids[..1], tokens(25), tomorrow).unwrap();
+    assert!(more.is_err(), "10 of yesterday's are still reserved");
+    limits.settle(mine, tokens(10), noon(3));
+    let whole = poll(&limits, &ids[..1], tokens(25), tomorrow).unwrap().unwrap();
+    assert!(poll(&limits, &ids[..1], tokens(1), tomorrow).unwrap().is_err(), "a quarter of a new day");
+    drop(whole);
+    let known: Vec<_> = fake.told.lock().unwrap().iter().map(|told| told.known).collect();
+    assert_eq!(known, [Known::Granted, Known::Never]);
+}
+
+#[test]
+fn places_are_divided_and_each_process_keeps_one() {
+    let (fake, limits) = world();
+    *fake.down.lock().unwrap() = true;
+    for (text, most) in [("8 at once", 2), ("3 at once", 1)] {
+        let ids = [limit(text)];
+        let held: Vec<_> = (0..most).map(|_| poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap()).collect();
+        assert!(poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap_err().alone, "{text}");
+        drop(held);
+    }
+}
+
+#[test]
+fn what_never_fits_is_told_so_also_alone() {
+    let (fake, limits) = world();
+    *fake.down.lock().unwrap() = true;
+    let full = poll(&limits, &[limit("100 tokens/day")], tokens(101), noon(0)).unwrap().unwrap_err();
+    assert_eq!((full.alone, full.returns), (false, None));
+}
+
+#[test]
+fn every_question_is_settled_once_however_it_ends() {
+    let (fake, limits) = world();
+    let ids = [limit("100 tokens/day")];
+    // Its caller leaves while the store is asked.
+    assert!(poll(&limits, &ids, tokens(5), noon(0)).is_none());
+    // No answer in time, and no room here.
+    *fake.says.lock().unwrap() = Some(Heard::Unsure);
+    assert!(poll(&limits, &ids, tokens(50), noon(0)).unwrap().is_err());
+    // No answer in time, and room here.
+    let grant = poll(&limits, &ids, tokens(5), noon(0)).unwrap().unwrap();
+    limits.settle(grant, tokens(4), noon(1));
+    // Refused: nothing is held.
+    *fake.says.lock().unwrap() = Some(Heard::Full(Exhausted { at: 0, returns: None, alone: false }));
+    assert!(poll(&limits, &ids, tokens(5), noon(0)).unwrap().is_err());
+    let told: Vec<_> = fake.told.lock().unwrap().iter().map(|told| (told.known, told.used.tokens)).collect();
+    assert_eq!(told, [(Known::Void, 0), (Known::Void, 0), (Known::Unsure, 4)]);
+}
+
+#[test]
+fn what_the_ledger_says_is_not_counted_twice() {
+    let limits = Limits::default();
+    let ids = [limit("100 tokens/day")];
+    let grant = poll(&limits, &ids, tokens(10), noon(0)).unwrap().unwrap();
+    limits.settle(grant, tokens(10), noon(0));
+    limits.seed(&ids[0], &[(noon(0), 7), (noon(60), 20)], noon(61));
+    assert_eq!(limits.standing(&ids[0], noon(61)).used, 27);
+}
