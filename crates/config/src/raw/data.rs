@@ -180,7 +180,6 @@ impl<'a> Layers<'a> {
     reads!(money, Data::Money(money) => money, Money);
     reads!(list, Data::List(items) => items, Vec<Field>);
     reads!(address, Data::Address(address) => address, SocketAddr);
-    reads!(text, Data::Text(text) => text, String);
 
     /// A duration that cannot be `off`.
     pub(crate) fn duration(&self, key: &str) -> Duration {

@@ -86,7 +86,7 @@ impl Images {
                 if is_events(&headers) {
                     let live = held(courier, request, asked, body).await?;
                     let body = Body::Live(Box::new(live));
-                    return Ok(Performed { body, relayed: true, usage: None, losses: Vec::new() });
+                    return Ok(Performed { body, relayed: true, kind: None, usage: None, losses: Vec::new() });
                 }
                 openai::read(&courier.read(headers, body).await?).map_err(|fault| courier.failed(fault))?
             }

@@ -100,7 +100,8 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
         | Shape::SdWebui
         | Shape::Cohere
         | Shape::Voyage
-        | Shape::Jina => None,
+        | Shape::Jina
+        | Shape::Mistral => None,
     }
 }
 
