@@ -159,12 +159,12 @@ def test_a_kill_loses_no_answered_request_and_doubles_none(start_ringmain, sim, 
     stored = sqlite3.connect(tmp_path / "ledger.db")
     ids = [id.hex() for (id,) in stored.execute("SELECT id FROM requests")]
     assert len(ids) == len(set(ids)) and due <= set(ids)
-    (summed,) = stored.execute("SELECT sum(requests) FROM sums WHERE grain = 2 AND slice = ''").fetchone()
+    (summed,) = stored.execute("SELECT sum(requests) FROM rollups WHERE grain = 2 AND slice = ''").fetchone()
     rows_cost, sums_cost = (
         stored.execute(query).fetchone()[0]
         for query in (
             "SELECT sum(cost_nano) FROM attempts",
-            "SELECT sum(cost_nano) FROM sums WHERE grain = 2 AND slice = ''",
+            "SELECT sum(cost_nano) FROM rollups WHERE grain = 2 AND slice = ''",
         )
     )
     assert (summed, sums_cost) == (len(ids), rows_cost)

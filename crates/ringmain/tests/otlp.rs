@@ -1,5 +1,6 @@
 //! The built gateway and a collector of measurements: what arrives there, read field by field as OpenTelemetry's protocol
 //! numbers them, over HTTP and over gRPC; and that a collector which takes nothing makes no request wait.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 //! ever waited for.
 //!
 //! ```text
-//! record() -> queue (8,192) -> journal, at most 50 ms later -> store
+//! record() -> queue (8,192) -> journal, at most 10 ms later -> store, at most 50 ms after that
 //! ```
 //! While the store keeps up, batches go on in memory and the journal is only written; when it is slow or gone, they are
 //! read from the journal once it is back. Where the journal cannot be written either, for both are on a disk that is full,
@@ -24,11 +24,13 @@ use crate::journal::{Journal, Position, Reader};
 
 /// Records that wait for the journal, at most; beyond it they are lost and counted.
 const WAITING_MAX: usize = 8192;
-/// A batch is written when it is this large, or this old.
+/// A batch is written when it is this large, or this old: into the journal soon, for what is not there is lost with the
+/// process; into the store later, for a transaction costs more than a write.
 const BATCH_MAX: usize = 512;
-const BATCH_AGE: Duration = Duration::from_millis(50);
+const JOURNAL_AGE: Duration = Duration::from_millis(10);
+const STORE_AGE: Duration = Duration::from_millis(50);
 /// Batches that go on in memory, at most; beyond it they are read from the journal.
-const AHEAD_MAX: usize = 16;
+const AHEAD_MAX: usize = 64;
 /// Records that neither the journal nor the store took, at most: some 30 MB.
 const HELD_MAX: usize = 8192;
 /// How long a store is left alone that refused a batch.
@@ -209,7 +211,7 @@ impl Writer {
 /// What is there, up to a batch.
 fn gather(first: Arc<Record>, records: &Receiver<Arc<Record>>) -> Vec<Arc<Record>> {
     let mut batch = vec![first];
-    let until = Instant::now() + BATCH_AGE;
+    let until = Instant::now() + JOURNAL_AGE;
     while batch.len() < BATCH_MAX {
         match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(record) => batch.push(record),
@@ -217,6 +219,22 @@ fn gather(first: Arc<Record>, records: &Receiver<Arc<Record>>) -> Vec<Arc<Record
         }
     }
     batch
+}
+
+/// The batch with those that follow it soon, as one; and one that came and does not follow.
+fn joined(mut batch: Batch, batches: &Receiver<Batch>) -> (Batch, Option<Batch>) {
+    let until = Instant::now() + STORE_AGE;
+    while batch.lines.len() < BATCH_MAX {
+        let Ok(next) = batches.recv_timeout(until.saturating_duration_since(Instant::now())) else { break };
+        match (batch.place, next.place) {
+            (Some((begin, end)), Some((follows, last))) if follows == end => {
+                batch.lines.extend(next.lines);
+                batch.place = Some((begin, last));
+            }
+            _ => return (batch, Some(next)),
+        }
+    }
+    (batch, None)
 }
 
 /// The thread that gives records to the store.
@@ -236,7 +254,11 @@ impl<S: Store> Shipper<S> {
     fn run(mut self, batches: &Receiver<Batch>) {
         loop {
             match batches.recv_timeout(AFTER_REFUSAL) {
-                Ok(batch) => self.take(batch),
+                Ok(batch) => {
+                    let (batch, next) = joined(batch, batches);
+                    self.take(batch);
+                    next.into_iter().for_each(|next| self.take(next));
+                }
                 Err(RecvTimeoutError::Timeout) => self.catch_up(None),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
