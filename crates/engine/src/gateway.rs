@@ -16,6 +16,7 @@ use ringmain_telemetry::{BreakerMoved, BreakerState, Metrics, RequestRefused, em
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
+use crate::fleet::Fleet;
 use crate::identify::{Door, identify};
 use crate::kept::Kept;
 use crate::keys::{Caller, Held, Keys};
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub kept: Arc<Kept>,
     /// Who made what a request may go on from.
     pub pins: Arc<Pins>,
+    /// What other processes find to be out.
+    pub fleet: Fleet,
     /// What keys and groups have used, and may use.
     pub limits: Limits,
     /// The limits that began with what the ledger says.
@@ -67,6 +70,7 @@ impl Gateway {
             keys,
             kept: Arc::default(),
             pins: Arc::default(),
+            fleet: Fleet::default(),
             limits: Limits::default(),
             seeded: Mutex::default(),
             health: Mutex::default(),
@@ -200,6 +204,9 @@ impl Gateway {
             let at = observation.attempt.candidate;
             if let (Some(row), Some(target)) = (view.rows().get(at), route.targets.get(at)) {
                 emit(&BreakerMoved { target: &target.meter, state: breaker_state(row) });
+                if let Some(candidate) = policy.candidates.get(at) {
+                    self.fleet.failed(&candidate.name, row, now.mono);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ pub mod classify;
 pub mod clock;
 mod count;
 pub mod exchange;
+pub mod fleet;
 pub mod frames;
 pub mod gateway;
 mod headers;

@@ -24,6 +24,7 @@ mod affinity;
 mod balance;
 pub mod explain;
 mod fit;
+pub mod fleet;
 pub mod health;
 pub mod heartbeat;
 mod observe;

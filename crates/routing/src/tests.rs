@@ -5,6 +5,7 @@ mod classes;
 mod crowd;
 mod fastest;
 mod field;
+mod fleet;
 mod forty;
 mod heartbeats;
 mod hedge;

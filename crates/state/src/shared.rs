@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use ringmain_core::{Metered, WallTime};
 
@@ -118,6 +119,26 @@ pub trait Remote: fmt::Debug + Send + Sync {
 
     /// How it does, for whoever watches.
     fn gauges(&self) -> Gauges;
+}
+
+/// Something that a process found to be out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// `provider/model`.
+    pub target: String,
+    /// All that is on its host, not the one model.
+    pub host: bool,
+    /// For how long nobody is to ask there.
+    pub length: Duration,
+}
+
+/// Tells other processes what is out, and hears it from them. Never waits.
+pub trait HealthShare: fmt::Debug + Send + Sync {
+    /// This process found something out.
+    fn tell(&self, outage: Outage);
+
+    /// What others have found since the last call.
+    fn heard(&self) -> Vec<Outage>;
 }
 
 /// How a shared store does.

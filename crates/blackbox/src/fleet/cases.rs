@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ringmain_provider_sim::Behavior;
 
 use super::Options;
 use super::load::{self, Part};
@@ -72,6 +73,31 @@ async fn until_all(world: &World, key: &str, status: u16) -> Result<Duration> {
         }
     }
     Ok(began.elapsed())
+}
+
+/// One gateway finds out that a provider is out; the others never ask it.
+pub(super) async fn outage_once(options: &Options) -> Result<String> {
+    let world = World::start(options, &[PLENTY]).await?;
+    let fault = "overloaded".parse().map_err(|error| anyhow::anyhow!("{error}"))?;
+    world.sim.set("a", Behavior::failing(fault));
+    let addresses = world.addresses();
+    let (first, others) = addresses.split_first().context("no gateway")?;
+    let attempts = async |address| {
+        let got = load::one(address, KEY).await?;
+        ensure!(got.status.is_success(), "{}: {}", got.status, String::from_utf8_lossy(&got.body));
+        anyhow::Ok(got.mine("attempts") == Some("1"))
+    };
+    let began = Instant::now();
+    while !attempts(*first).await? {
+        ensure!(began.elapsed() < Duration::from_secs(20), "the first never found out");
+    }
+    let asked = world.sim.received("a");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for address in others.iter().cycle().take(20) {
+        ensure!(attempts(*address).await?, "another gateway asked the provider that is out");
+    }
+    ensure!(world.sim.received("a") == asked, "the provider that is out was asked again");
+    Ok(format!("asked {asked} times by one gateway, never by the others"))
 }
 
 /// Redis is out for a while: nobody fails or waits, an alarm is raised, and afterwards all that was used is counted.

@@ -90,6 +90,7 @@ fn cases(options: &Options) -> Vec<Case<'_>> {
     let mut all: Vec<Case<'_>> = vec![
         ("three processes hold one limit", Box::pin(cases::one_limit(options))),
         ("a revoked key is refused everywhere", Box::pin(cases::revoked(options))),
+        ("an outage is learned once", Box::pin(cases::outage_once(options))),
     ];
     let redis = |fault| cases::redis_out(options, fault);
     all.push(("Redis frozen", Box::pin(redis(Frozen))));

@@ -23,7 +23,7 @@ pub(super) struct World {
     pub(super) redis: Server,
     pub(super) postgres: Server,
     pub(super) gateways: Vec<Gateway>,
-    _sim: Sim,
+    pub(super) sim: Sim,
     _folders: Vec<tempfile::TempDir>,
 }
 
@@ -39,7 +39,7 @@ impl World {
             gateways.push(Gateway::start(&options.ringmain, &rules, folder.path()).await?);
             folders.push(folder);
         }
-        let world = Self { redis, postgres, gateways, _sim: sim, _folders: folders };
+        let world = Self { redis, postgres, gateways, sim, _folders: folders };
         world.everywhere("ringmain_shared_down", 0).await?;
         world.everywhere("ringmain_shared_processes", 3).await?;
         Ok(world)
@@ -80,12 +80,14 @@ pub(super) async fn sim() -> Result<Sim> {
     Sim::start(SimConfig { default, log_capacity: 64, ..SimConfig::default() }).await.map_err(Into::into)
 }
 
-/// One provider, one key, and where things are kept.
+/// Two providers, the second for when the first is out; one key; and where things are kept.
 pub(super) fn rules(sim: &Sim, limits: &[&str], database: &str, shared: Option<&str>) -> Value {
     let dialect = Dialect::OpenAiChat;
+    let targets = ["a", "b"].map(|name| format!("{name}/{}", model(dialect).0));
     let mut rules = json!({
-        "providers": {"a": provider(sim, dialect, "a")},
-        "routes": [{"name": "text", "match": {"model": "text"}, "targets": [format!("a/{}", model(dialect).0)]}],
+        "defaults": {"breaker": {"open_for": "1m..5m"}},
+        "providers": {"a": provider(sim, dialect, "a"), "b": provider(sim, dialect, "b")},
+        "routes": [{"name": "text", "match": {"model": "text"}, "targets": targets}],
         "keys": [{"name": "team", "key": KEY, "limits": limits}],
         "state": {"database": database, "journal": "spill"}
     });

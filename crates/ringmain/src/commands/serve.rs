@@ -31,6 +31,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often the store of virtual keys is asked whether it has changed.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether others found something to be out.
+const OUTAGES_EVERY: Duration = Duration::from_millis(100);
+
 /// How long the start waits for what the ledger says of limits.
 const USE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -179,17 +182,27 @@ async fn begin_with(gateway: &Arc<Gateway>, set: Option<KeySet>) {
 
 /// Limits are held together with other processes, if there is a place for it. One that is not there yet stops nothing; but
 /// what is asked before it is there is counted here alone, so that it gets a moment.
-async fn share_limits(gateway: &Gateway, state: &State, process: u64) {
+async fn share_limits(gateway: &Arc<Gateway>, state: &State, process: u64) {
     let Some(url) = &state.shared else { return };
     match redis::Quotas::start(url.expose_secret(), redis::Settings::default(), process).map(Arc::new) {
         Ok(shared) => {
             gateway.limits.share(Arc::clone(&shared) as _);
+            gateway.fleet.share(Arc::clone(&shared) as _);
+            tokio::spawn(hear_outages(Arc::clone(gateway)));
             let until = tokio::time::Instant::now() + SHARED_WITHIN;
             while shared.gauges().down && tokio::time::Instant::now() < until {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
         Err(error) => tracing::error!(%error, "state.shared cannot be used: limits are this process's own"),
+    }
+}
+
+/// Takes in what other processes find to be out.
+async fn hear_outages(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(OUTAGES_EVERY).await;
+        gateway.hear_outages();
     }
 }
 

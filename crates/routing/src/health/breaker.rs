@@ -196,6 +196,20 @@ impl Breaker {
         }
     }
 
+    /// Another process opened its own until then. Who is finding out here goes on.
+    pub(crate) fn heard_opened(&mut self, until: Tick) {
+        match &mut self.state {
+            State::Open { until: own, probe: None } => *own = until.max(*own),
+            State::Open { probe: Some(_), .. } => {}
+            State::Closed | State::Ramping { .. } => {
+                self.openings = self.openings.max(1);
+                self.state = State::Open { until, probe: None };
+                self.in_a_row = 0;
+                self.window.clear();
+            }
+        }
+    }
+
     fn is_probe(&self, started: Tick) -> bool {
         matches!(self.state, State::Open { probe: Some(began), .. } if began == started)
     }

@@ -2,6 +2,7 @@
 //! that this process does makes an answer late.
 
 mod link;
+mod outages;
 mod quotas;
 
 pub use link::Settings;

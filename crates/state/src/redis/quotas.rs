@@ -16,9 +16,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::link::{LATE, Link, Settings, described};
+use super::outages::Outages;
 use crate::StateError;
 use crate::quota::{Exhausted, LimitId, Standing, bucket_at, returns};
-use crate::shared::{Asking, Gauges, Heard, Known, Question, Remote, Settlement, Ticket};
+use crate::shared::{Asking, Gauges, HealthShare, Heard, Known, Outage, Question, Remote, Settlement, Ticket};
 
 /// Settlements that wait for Redis, at most; beyond it they are lost, and counted.
 const WAITING_MAX: usize = 100_000;
@@ -40,6 +41,7 @@ pub struct Quotas {
     standing: Script,
     settle: Option<Sender<Settlement>>,
     untold: Arc<Untold>,
+    outages: Arc<Outages>,
     tickets: AtomicU64,
     thread: Option<JoinHandle<()>>,
 }
@@ -74,11 +76,13 @@ impl Quotas {
         let untold = Arc::new(Untold::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let teller = Teller { link: Arc::clone(&link), untold: Arc::clone(&untold), number: 0 };
-        let kept = Arc::clone(&link);
+        let (kept, outages) = (Arc::clone(&link), Arc::new(Outages::default()));
+        let telling = Arc::clone(&outages);
         let thread = std::thread::Builder::new().name("shared".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = kept.keep() => {}
+                    () = telling.run(&kept) => {}
                     () = teller.run(settlements) => {}
                 }
             });
@@ -89,6 +93,7 @@ impl Quotas {
             standing: Script::new(include_str!("standing.lua")),
             settle: Some(settle),
             untold,
+            outages,
             tickets: AtomicU64::new(0),
             thread: Some(thread),
         })
@@ -222,6 +227,16 @@ impl Remote for Quotas {
             lost: self.untold.lost.load(Ordering::Relaxed),
             processes: self.link.processes(),
         }
+    }
+}
+
+impl HealthShare for Quotas {
+    fn tell(&self, outage: Outage) {
+        self.outages.tell(outage);
+    }
+
+    fn heard(&self) -> Vec<Outage> {
+        self.outages.heard()
     }
 }
 

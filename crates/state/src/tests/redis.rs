@@ -8,7 +8,7 @@ use ringmain_core::{WallTime, calendar::parse_date};
 use super::servers::{Redis, until};
 use crate::quota::{Amounts, Exhausted, Grant, LimitId};
 use crate::redis::{Quotas, Settings};
-use crate::shared::{Limits, Remote};
+use crate::shared::{HealthShare, Limits, Outage, Remote};
 
 fn connect(url: &str, process: u64, settings: Settings) -> (Arc<Quotas>, Limits) {
     let quotas = Arc::new(Quotas::start(url, settings, process).unwrap());
@@ -160,4 +160,24 @@ fn a_store_that_lost_its_memory_is_told_what_was_known() {
 fn an_address_is_never_repeated() {
     let refused = Quotas::start("redis://:secret@[nowhere", Settings::default(), 1).unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains("secret"));
+}
+
+#[test]
+fn what_one_process_finds_out_the_others_hear_once() {
+    let Some(server) = Redis::start() else { return };
+    let (one, _) = connect(&server.url(), 1, patient());
+    let (two, _) = connect(&server.url(), 2, patient());
+    one.tell(Outage { target: "openai/gpt-4o".to_owned(), host: true, length: Duration::from_secs(3) });
+    let mut heard = Vec::new();
+    until("the other hears", || {
+        heard.extend(two.heard());
+        !heard.is_empty()
+    });
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(two.heard().is_empty(), "once");
+    assert!(one.heard().is_empty(), "not its own");
+    let [Outage { target, host: true, length }] = &heard[..] else { panic!("{heard:?}") };
+    assert!(target == "openai/gpt-4o" && *length <= Duration::from_secs(3), "{heard:?}");
+    two.tell(Outage { target: "openai/gpt-4o".to_owned(), host: true, length: Duration::from_secs(9) });
+    until("what is new is heard", || one.heard().iter().any(|outage| outage.length > Duration::from_secs(3)));
 }
