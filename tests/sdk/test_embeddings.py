@@ -1,5 +1,7 @@
-"""Embeddings by every API as an `openai` client sees them: batches split and joined, never the vectors of two models for one."""
+"""Embeddings, rerank and moderation by every API, as the SDKs of OpenAI and Cohere see them: batches split and joined, never
+the vectors of two models for one."""
 
+import cohere
 import openai
 import pytest
 from support import send
@@ -85,3 +87,30 @@ def test_only_the_same_model_stands_in(world, client):
     assert raw.headers["x-ringmain-target"] == "voyage/voyage-3.5", "unless the route says so"
     record = send(gateway.admin, f"/api/requests/{failed.value.response.headers['x-ringmain-request-id']}", method="GET")
     assert b"other-vectors" in record.body or b"cannot be compared" in record.body
+
+
+RANKERS = ["cohere/rerank-v3.5", "jina/jina-reranker-v2-base-multilingual", "voyage/rerank-2.5", "bedrock/cohere.rerank-v3-5:0"]
+
+
+@pytest.mark.parametrize("target", RANKERS)
+def test_every_ranker(world, client, target):
+    sim, gateway = world
+    ranker = cohere.ClientV2(api_key="x", base_url=gateway.url)
+    documents = ["Paris is in France", "Ruby is a language", "nothing of that"]
+    ranked = ranker.rerank(model=target, query="ruby language", documents=documents, top_n=2)
+    assert [result.index for result in ranked.results][0] == 1 and len(ranked.results) == 2
+    assert ranked.results[0].relevance_score > ranked.results[1].relevance_score
+    reply = send(
+        gateway.url,
+        "/v1/rerank",
+        {"model": target, "query": "ruby", "documents": [{"text": text} for text in documents], "return_documents": True},
+    )
+    assert reply.json()["results"][0]["document"] == {"text": documents[1]}, reply.body
+
+
+def test_both_moderators(world, client):
+    for target in ("openai/omni-moderation-latest", "mistral/mistral-moderation-latest"):
+        verdicts = client.moderations.create(model=target, input=["please flagme", "be nice"]).results
+        assert [verdict.flagged for verdict in verdicts] == [True, False], target
+        assert verdicts[0].categories.violence and not verdicts[0].categories.sexual, target
+        assert verdicts[0].category_scores.violence > 0.9, target

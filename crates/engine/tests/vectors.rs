@@ -86,6 +86,25 @@ async fn what_is_used_is_counted_and_paid_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_may_have_inputs_of_its_own() {
+    let bodies = [
+        json!({"model": "r", "messages": [{"role": "user", "content": "x"}]}),
+        json!({"model": "r", "input": [{"image": "x"}], "encoding_format": "bytes"}),
+    ];
+    for body in bodies {
+        let world = World::new(&[("a", vec![vec![list(&[&[1.0]], 3)]])], "");
+        let answer = embed(&world, &body).await;
+        assert_eq!((answer.status.as_u16(), world.asked("a")), (200, 1), "{}", answer.text);
+        // Elsewhere nobody knows what it means.
+        let world = one("cohere", "", vec![vec![list(&[&[1.0]], 3)]]);
+        let mut body = body;
+        body["model"] = json!("a/embed-v4.0");
+        let answer = embed(&world, &body).await;
+        assert_eq!((answer.status.as_u16(), world.asked("a")), (400, 0), "{}", answer.text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_vector_that_is_missing_is_no_answer() {
     let few = json!({"embeddings": {"float": [[1, 2]]}, "meta": {}}).to_string();
     let world = one("cohere", "", vec![vec![status(200, "", &few)]]);

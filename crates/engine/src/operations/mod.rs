@@ -133,7 +133,12 @@ pub fn decode(
 /// # Errors
 /// The target cannot be asked this.
 pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Option<(Work, Vec<Loss>)>, Fault> {
-    match request.asked()? {
+    let asked = match request.asked() {
+        // Servers that follow OpenAI have inputs and words of their own, and judge them by themselves.
+        Err(_) if endpoint.shape == Shape::OpenAi && !request.facts.operation.is_of_images() => return Ok(None),
+        asked => asked?,
+    };
+    match asked {
         Some(Asked::Images(asked)) => {
             let planned = images::plan(request, asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Images(work), losses)))

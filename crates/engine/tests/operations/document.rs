@@ -40,7 +40,7 @@ const RECORDED: [(Operation, Shape); 9] = [
 ];
 
 /// What the suite of SDKs asks of simulated providers; see `tests/sdk`.
-const SIMULATED: [(Operation, Shape); 19] = [
+const SIMULATED: [(Operation, Shape); 22] = [
     (Operation::Embeddings, Shape::OpenAi),
     (Operation::Embeddings, Shape::Mistral),
     (Operation::Embeddings, Shape::Cohere),
@@ -58,8 +58,11 @@ const SIMULATED: [(Operation, Shape); 19] = [
     (Operation::ImageEdits, Shape::OpenAi),
     (Operation::ImageEdits, Shape::Stability),
     (Operation::Moderation, Shape::OpenAi),
+    (Operation::Moderation, Shape::Mistral),
     (Operation::Rerank, Shape::Cohere),
-    (Operation::Rerank, Shape::OpenAi),
+    (Operation::Rerank, Shape::Jina),
+    (Operation::Rerank, Shape::Voyage),
+    (Operation::Rerank, Shape::Bedrock),
 ];
 
 /// The operations that have rows, in their order.

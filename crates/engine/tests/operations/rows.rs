@@ -164,6 +164,7 @@ fn judgements() -> Vec<Row> {
     vec![
         judged("openai", "omni-moderation-latest", None, of_openai(Operation::Moderation)),
         judged("mistral", "mistral-moderation-2603", Some(0.0), mistral),
+        ranks("openai-compatible", "bge-reranker", None, by_search.clone()),
         ranks("cohere", "rerank-v3.5", Some(0.002), by_search),
         ranks("jina", "jina-reranker-v2-base-multilingual", Some(0.05), by_token("results")),
         ranks("voyage", "rerank-2.5", Some(0.05), by_token("data")),
