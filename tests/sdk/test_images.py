@@ -60,6 +60,7 @@ def start(start_ringmain, provider_sim):
         config = {
             "providers": {
                 "openai": {"base_url": f"{base}/v1", "keys": ["sk-openai"]},
+                "second": {"kind": "openai-compatible", "base_url": f"{base}/p/second/v1", "keys": ["sk-second"]},
                 "stability": {"base_url": f"{base}/p/stability", "keys": ["sk-stability"]},
                 "bedrock": {
                     "base_url": f"{base}/p/bedrock",
@@ -71,7 +72,7 @@ def start(start_ringmain, provider_sim):
                 "replicate": {"base_url": f"{base}/p/replicate", "keys": ["r8-replicate"]},
                 "local": {"kind": "sd-webui", "base_url": f"{base}/p/local"},
             },
-            "routes": [{"name": "images", "match": {"operation": "images"}, "targets": list(targets)}],
+            "routes": [{"name": "images", "match": {"operation": ["images", "image-edits"]}, "targets": list(targets)}],
             "defaults": {"retries": {"backoff": "10ms..50ms"}, **defaults},
         }
         gateway = start_ringmain(config)
@@ -365,3 +366,34 @@ def test_a_stream_of_one_event(start, provider_sim):
     event, data = reply.body.decode().strip().split("\n", 1)
     assert event == "event: image_generation.completed"
     assert png_size(base64.b64decode(json.loads(data[len("data: ") :])["b64_json"])) == (1024, 1024)
+
+
+@pytest.mark.parametrize("fault", [None, "server-error", "spoilt-image", "cut=0", "error-body:overloaded"])
+def test_partial_images(start, provider_sim, fault):
+    _, client = start(targets=("openai/gpt-image-1", "second/gpt-image-1", "stability/stable-image-core"))
+    if fault:
+        provider_sim.behave("openai", fault=fault)
+    for previews in (0, 2):
+        stream = client.images.generate(
+            model="images", prompt="a cat", size="1024x1536", stream=True, partial_images=previews
+        )
+        events = list(stream)
+        assert [event.type for event in events] == ["image_generation.partial_image"] * previews + [
+            "image_generation.completed"
+        ]
+        assert [event.partial_image_index for event in events[:-1]] == list(range(previews))
+        for event in events:
+            assert png_size(base64.b64decode(event.b64_json, validate=True)) == (1024, 1536)
+        assert events[-1].usage.total_tokens > 0
+    edited = client.images.edit(model="images", image=("dot.png", DOT), prompt="a hat", stream=True, partial_images=1)
+    assert [event.type for event in edited] == ["image_edit.partial_image", "image_edit.completed"]
+
+
+def test_a_stream_that_breaks_off_says_so(start, provider_sim):
+    _, client = start(targets=("openai/gpt-image-1", "second/gpt-image-1"))
+    provider_sim.behave("openai", fault="cut=1")
+    seen = []
+    with pytest.raises(openai.APIError):
+        for event in client.images.generate(model="images", prompt="a cat", stream=True, partial_images=2):
+            seen.append(event.type)
+    assert seen == ["image_generation.partial_image"]

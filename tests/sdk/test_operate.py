@@ -60,7 +60,8 @@ def test_no_file(start_ringmain, sim, expected, dead):
         assert caller(dialect, gateway.url).ask("smart").text == expected
     assert dead not in targets and targets <= set(DIALECTS)
     vectors = send(gateway.url, "/v1/embeddings", {"model": "embed", "input": "hello"})
-    assert vectors.status == 200 or dead == "openai", vectors.body
+    # Nobody stands in for the first provider's embedding model: another's vectors cannot be compared with its.
+    assert (vectors.status == 200) == (dead != "gemini"), vectors.body
 
 
 def test_no_file_and_no_keys(ringmain_bin, tmp_path):

@@ -51,6 +51,8 @@ enum Task {
     Pairs(pairs::Options),
     /// Write docs/fidelity.md: what of a request arrives in which dialect, from real translations
     Fidelity,
+    /// Write docs/operations.md: every operation at every provider of the catalog, and how it is tested
+    Operations,
 }
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Pairs(options) => pairs::command(&options),
         Task::Fidelity => fidelity::command(),
+        Task::Operations => fidelity::operations(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

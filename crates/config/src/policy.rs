@@ -1,5 +1,7 @@
 //! A selection for the routing crate: names become numbers, and the catalog says what the models can do.
 
+use ringmain_catalog::ModelKind;
+use ringmain_core::Space;
 use ringmain_routing::{Balance, Candidate, KeyIx, KeyRef, Policy, TargetIx};
 
 use crate::{Config, Key, Provider, RouteTarget, Selection, Settings, Topology};
@@ -76,6 +78,7 @@ impl Config {
             breaker: settings.breaker,
             timeouts: settings.timeouts,
             on_refusal: settings.on_refusal,
+            mixes_vectors: settings.mixes_vectors,
             resume: settings.resume,
         };
         RoutePolicy { policy, places }
@@ -92,8 +95,8 @@ impl Config {
     ) -> Candidate {
         let model = self.catalog.model(&provider.kind.id, &target.model);
         let thinks = model.is_some_and(|model| model.reasons_by_default);
-        let paints = model.is_some_and(|model| model.kind == ringmain_catalog::ModelKind::Image);
-        let listens = model.is_some_and(|model| model.kind == ringmain_catalog::ModelKind::Transcription);
+        let paints = model.is_some_and(|model| model.kind == ModelKind::Image);
+        let listens = model.is_some_and(|model| model.kind == ModelKind::Transcription);
         Candidate {
             target: topology.target(&provider.name, &target.model),
             name: format!("{}/{}", provider.name, target.model),
@@ -111,6 +114,8 @@ impl Config {
             price: model.and_then(|model| model.price.clone()),
             caps: target.caps,
             out_of_region: settings.is_out_of_region(provider),
+            // Of a model nobody knows it is not known that it makes no vectors.
+            space: model.is_none_or(|model| model.kind == ModelKind::Embedding).then(|| Space::of(&target.model)),
             race_after: match settings.race_after_is_default {
                 true if thinks => Some(Settings::RACE_AFTER_REASONING),
                 true if paints => Some(Settings::RACE_AFTER_IMAGE),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub regions: Option<Names>,
     /// What a content filter's refusal means.
     pub on_refusal: OnRefusal,
+    /// Vectors of different models may be given for requests that look alike.
+    pub mixes_vectors: bool,
     /// Whether an answer that breaks off may be continued.
     pub resume: Resume,
     /// What to do when a translation cannot carry a field.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ringmain_core::Operation;
+use ringmain_catalog::ModelKind;
+use ringmain_core::{Operation, Space};
 use ringmain_routing::{Affinity, Balance, Caps, HedgeAfter, Measure, Shift, Stat, Worth};
 
 use crate::matcher::Matcher;
@@ -55,6 +56,7 @@ impl Config {
         }
         sentences.extend(failover(&parts, balance, settings));
         sentences.extend(regions(settings, &left_out));
+        sentences.extend(self.vectors(&parts, settings));
         sentences.extend(parts.iter().filter_map(limits));
         sentences.extend(hedge(settings, parts.len()));
         sentences.extend(self.affinity(selection, settings, parts.len()));
@@ -75,6 +77,26 @@ impl Config {
             (None, Via::Route(_)) => format!("A request for `{}`", selection.route),
             (None, Via::Direct | Via::Catalog) => "This request".to_owned(),
         }
+    }
+
+    /// Whose vectors are given, where the targets would make those of several models.
+    fn vectors(&self, parts: &[Part<'_>], settings: &Settings) -> Option<String> {
+        let embeds = |part: &&Part<'_>| {
+            let provider = self.providers.get(part.target.provider);
+            let model = provider.and_then(|provider| self.catalog.model(&provider.kind.id, &part.target.model));
+            model.is_some_and(|model| model.kind == ModelKind::Embedding)
+        };
+        let of_model: Vec<&Part<'_>> = parts.iter().filter(embeds).collect();
+        let (first, others) = of_model.split_first()?;
+        let space = Space::of(&first.target.model);
+        if settings.mixes_vectors || others.iter().all(|part| Space::of(&part.target.model).is(&space)) {
+            return None;
+        }
+        Some(format!(
+            "Vectors of two models cannot be compared: embeddings are those of `{}`, unless the request names another \
+             target's model",
+            first.target.model
+        ))
     }
 
     fn affinity(&self, selection: &Selection, settings: &Settings, targets: usize) -> Option<String> {

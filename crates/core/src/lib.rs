@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod price;
 pub mod seed;
 pub mod shape;
+pub mod space;
 pub mod time;
 pub mod usage;
 
@@ -28,5 +29,6 @@ pub use outcome::{Outcome, Timings};
 pub use price::{ImagePrice, LongContext, Price, TokenPrices};
 pub use seed::Seed;
 pub use shape::Shape;
+pub use space::Space;
 pub use time::{Now, Tick, WallTime};
 pub use usage::{Quality, Units, Usage};

@@ -26,6 +26,8 @@ pub enum Shape {
     Replicate,
     /// The HTTP interface of AUTOMATIC1111's Stable Diffusion WebUI and those who follow it.
     SdWebui,
+    /// Mistral, where its words are not OpenAI's.
+    Mistral,
     /// Cohere.
     Cohere,
     /// Voyage AI.
@@ -40,7 +42,7 @@ pub enum Shape {
 
 impl Shape {
     /// Every shape.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OpenAi,
         Self::Stability,
         Self::Bedrock,
@@ -48,6 +50,7 @@ impl Shape {
         Self::BlackForestLabs,
         Self::Replicate,
         Self::SdWebui,
+        Self::Mistral,
         Self::Cohere,
         Self::Voyage,
         Self::Jina,
@@ -66,6 +69,7 @@ impl Shape {
             Self::BlackForestLabs => "black-forest-labs",
             Self::Replicate => "replicate",
             Self::SdWebui => "sd-webui",
+            Self::Mistral => "mistral",
             Self::Cohere => "cohere",
             Self::Voyage => "voyage",
             Self::Jina => "jina",

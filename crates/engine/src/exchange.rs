@@ -18,7 +18,7 @@ use crate::inspect::Inspected;
 use crate::kept::Seal;
 use crate::limits;
 use crate::live::{Live, Source};
-use crate::operations::{Body, Courier, Work};
+use crate::operations::{self, Body, Courier, Work};
 use crate::passthrough::Flow;
 use crate::pins::{self, Learner};
 use crate::render::{self, Rendered, render};
@@ -266,6 +266,7 @@ impl Job {
             body: match performed.body {
                 Body::Whole(bytes) => Answer::Plain(Plain::relayed(bytes, performed.usage)),
                 Body::Flow(flow) => Answer::Raw(flow, performed.usage),
+                Body::Live(live) => Answer::Live(live),
             },
             relayed: performed.relayed,
             losses,
@@ -310,9 +311,10 @@ impl Job {
         message
     }
 
-    /// The codec of the dialect spoken with the provider. An operation of one shape has OpenAI's errors.
+    /// The codec of the dialect spoken with the provider; of an operation without one, that of its errors.
     fn codec(&self) -> Result<&'static dyn Codec, Fault> {
-        let dialect = self.rendered.dialect.unwrap_or(Dialect::OpenAiChat);
+        let shape = self.rendered.errors.shape;
+        let dialect = self.rendered.dialect.unwrap_or_else(|| ringmain_operations::dialect_of(shape));
         registry::codec(dialect).ok_or_else(|| classify::protocol("no codec for the provider's dialect", ""))
     }
 
@@ -427,7 +429,8 @@ impl Job {
             return Ok(Answer::Plain(Plain::relayed(bytes, None)));
         }
         if self.request.facts.operation != Operation::Chat {
-            return Ok(Answer::Plain(Plain::relayed(self.other_operation(head, bytes)?, None)));
+            let (bytes, usage) = self.other_operation(head, bytes)?;
+            return Ok(Answer::Plain(Plain::relayed(bytes, usage)));
         }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
@@ -499,7 +502,7 @@ impl Job {
     }
 
     /// Embeddings, images, moderations, counts of tokens: JSON that is not an error and not nothing.
-    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<Bytes, Fault> {
+    fn other_operation(&self, head: &http::response::Parts, bytes: Bytes) -> Result<(Bytes, Option<Usage>), Fault> {
         let object = ringmain_wire::json::Object::parse(&bytes)
             .map_err(|error| classify::protocol("the provider's answer is unreadable", error.to_string()))?;
         let has = |key| object.get(key).is_some_and(|value| !matches!(value.get(), "null" | "[]"));
@@ -508,9 +511,13 @@ impl Job {
             return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
         }
         if let Some(counting) = self.rendered.dialect.and_then(registry::counting).filter(|_| self.counts()) {
-            return count::answer(&self.request, counting, bytes, self.rendered.relayed);
+            return Ok((count::answer(&self.request, counting, bytes, self.rendered.relayed)?, None));
         }
-        if ["data", "results", "embeddings"].into_iter().any(has) { Ok(bytes) } else { Err(classify::empty()) }
+        if !["data", "results", "embeddings"].into_iter().any(has) {
+            return Err(classify::empty());
+        }
+        let usage = operations::counted(self.request.facts.operation, &object);
+        Ok((bytes, usage))
     }
 }
 

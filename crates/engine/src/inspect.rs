@@ -103,7 +103,11 @@ pub fn inspect(
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());
     // OpenAI's images have a default model: here it is the route of that name.
-    let model = model.or_else(|| accepted.operation.is_of_images().then(|| IMAGE_ROUTE.to_owned()));
+    let model = model.or_else(|| match accepted.operation {
+        Operation::Images | Operation::ImageEdits => Some(IMAGE_ROUTE.to_owned()),
+        Operation::Moderation => Some(ringmain_operations::moderation::DEFAULT_MODEL.to_owned()),
+        _ => None,
+    });
     let model = model.ok_or_else(|| bad_request("model: is required".to_owned()))?;
     let mut facts = RequestFacts {
         operation: accepted.operation,
@@ -277,8 +281,9 @@ impl Inspected {
     /// # Errors
     /// It is not such a request.
     pub fn asked(&self) -> Result<Option<&Asked>, Fault> {
-        let (operation, body) = (self.facts.operation, self.document.body());
-        let decode = || operations::decode(operation, body, self.form.as_ref(), self.translates);
+        let facts = &self.facts;
+        let (body, form) = (self.document.body(), self.form.as_ref());
+        let decode = || operations::decode(facts.operation, facts.dialect, body, form, self.translates);
         match self.asked.get_or_init(decode) {
             None => Ok(None),
             Some(Ok(asked)) => Ok(Some(asked)),

@@ -67,6 +67,7 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
         quirks,
         errors: Vec::new(),
         capabilities: Capabilities::NONE,
+        auth_below: Vec::new(),
         health_path: None,
         pools: Pools::default(),
         unavailable: None,
@@ -120,6 +121,7 @@ pub(crate) fn route(targets: Vec<Target>, on_loss: OnLoss) -> Route {
         price: None,
         caps: Caps::default(),
         out_of_region: false,
+        space: None,
         race_after: None,
     });
     Route {
@@ -163,6 +165,7 @@ fn policy(candidates: Vec<Candidate>) -> Policy {
             total: seconds(600),
         },
         on_refusal: OnRefusal::Return,
+        mixes_vectors: false,
         resume: Resume::Auto,
     }
 }

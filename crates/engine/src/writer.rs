@@ -10,6 +10,7 @@ use ringmain_core::{Fault, Loss, Usage};
 use ringmain_dialects::continuation::SoFar;
 use ringmain_dialects::ir::Event;
 use ringmain_dialects::{Codec, Framing, StreamDecoder, StreamEncoder, StreamStart, Tap};
+use ringmain_operations::images::openai::{Glance, Watch};
 use ringmain_wire::json_array::JsonArrayEncoder;
 
 use crate::frames::Frame;
@@ -56,6 +57,8 @@ enum Way {
         seal: Option<Box<Seal>>,
         events: Box<Events>,
     },
+    /// Images while they are made: the same bytes, and each picture is looked at.
+    Images { codec: &'static dyn Codec, watch: Box<Watch> },
     /// The second half of an answer, on its own for now: its events wait.
     Gather { decoder: Box<dyn StreamDecoder>, events: Vec<Event>, looked: usize },
     /// Its events have gone over to the first half.
@@ -86,6 +89,12 @@ impl Writer {
         Self::of(Way::Translate { decoder, encoder, seal, events: Events::new(signs) })
     }
 
+    /// Passes images on while they are made. `codec`: of the dialect whose errors and keep-alives the caller reads.
+    #[must_use]
+    pub fn images(codec: &'static dyn Codec, watch: Watch) -> Self {
+        Self::of(Way::Images { codec, watch: Box::new(watch) })
+    }
+
     fn of(way: Way) -> Self {
         Self { way, seen: Seen::default(), skipped: 0, error: None }
     }
@@ -97,12 +106,12 @@ impl Writer {
         }
     }
 
-    /// What the answer has said so far; `None` for a second half on its own.
+    /// What the answer has said so far; `None` for what nobody can go on with.
     pub fn so_far(&mut self) -> Option<&mut SoFar> {
         match &mut self.way {
             Way::Relay { tap, .. } => Some(tap.so_far()),
             Way::Translate { events, .. } => Some(events.so_far()),
-            Way::Gather { .. } | Way::Gone => None,
+            Way::Images { .. } | Way::Gather { .. } | Way::Gone => None,
         }
     }
 
@@ -125,7 +134,7 @@ impl Writer {
     /// What of the answer the caller's dialect could not carry, since this was last asked.
     pub fn take_losses(&mut self) -> Vec<Loss> {
         match &mut self.way {
-            Way::Relay { .. } => Vec::new(),
+            Way::Relay { .. } | Way::Images { .. } => Vec::new(),
             Way::Translate { decoder, encoder, .. } => {
                 let mut losses = decoder.take_losses();
                 losses.extend(encoder.take_losses());
@@ -171,6 +180,16 @@ impl Writer {
                 proofs(seal, &mut events.list);
                 events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
             }
+            Way::Images { watch, .. } => match watch.event(&data) {
+                Glance::Malformed => self.skipped += 1,
+                Glance::Failed(fault) => self.error = Some(*fault),
+                glance @ (Glance::Image | Glance::Other) => {
+                    self.seen.useful |= glance == Glance::Image;
+                    self.seen.terminal |= watch.is_whole();
+                    self.seen.usage = watch.usage();
+                    push(out, chunk, frame.raw());
+                }
+            },
             Way::Gather { decoder, events, looked } => {
                 if decoder.event(name.as_deref(), &data, events).is_err() {
                     self.skipped += 1;
@@ -202,6 +221,7 @@ impl Writer {
                 events.encode(encoder.as_mut(), &mut self.seen, &mut self.error, out);
                 whole && self.error.is_none()
             }
+            Way::Images { watch, .. } => watch.is_whole(),
             Way::Gather { decoder, events, looked } => {
                 let whole = self.seen.terminal || decoder.end(lenient, events).is_ok();
                 half::look(events, looked, &mut self.seen, &mut self.error);
@@ -231,6 +251,9 @@ impl Writer {
                 encoder.event(&Event::Error(Box::new(fault.clone())), &mut bytes);
                 out.push_back(bytes.into());
             }
+            Way::Images { codec, .. } => {
+                out.push_back(codec.tap().encode_error(fault, request_id, Framing::Sse).into());
+            }
             Way::Gather { .. } | Way::Gone => {}
         }
     }
@@ -245,6 +268,7 @@ impl Writer {
                     .stream_encoder(&StreamStart { framing: *framing, ..StreamStart::default() })
                     .keep_alive(&mut bytes);
             }
+            Way::Images { codec, .. } => codec.stream_encoder(&StreamStart::default()).keep_alive(&mut bytes),
             Way::Translate { encoder, .. } => encoder.keep_alive(&mut bytes),
             Way::Gather { .. } | Way::Gone => {}
         }

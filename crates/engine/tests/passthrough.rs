@@ -34,7 +34,7 @@ fn near(left: Duration, right: Duration) -> bool {
 }
 
 fn world(provider: &'static str, acts: Vec<Vec<Act>>) -> World {
-    World::of_yaml(&[(provider, acts)], RULES)
+    World::of(&[(provider, acts)], RULES)
 }
 
 fn ok() -> Act {
@@ -182,7 +182,7 @@ providers: { openai: { base_url: 'http://openai.test/v1', keys: [sk-openai-one] 
 keys: [{ name: free, key: virtual-free-key }, { name: tied, key: virtual-tied-key, models: [gpt-4o] }]
 ";
     let denied = status(401, "", r#"{"error":{"message":"admin keys alone","code":"invalid_api_key"}}"#);
-    let world = World::of_yaml(&[("openai", vec![vec![denied], vec![ok()]])], rules);
+    let world = World::of(&[("openai", vec![vec![denied], vec![ok()]])], rules);
     let free = [("authorization", "Bearer virtual-free-key")];
     let answer = world.call("GET", "/providers/openai/organization/users", "", &free).await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "the caller's own key is not the one that was refused");
@@ -202,7 +202,7 @@ providers: { openai: { base_url: 'http://openai.test/v1', keys: [sk-openai-one] 
 keys: [{ name: few, key: virtual-few-key, limits: [2 requests/hour, 1 at once], on_exhausted: 'route:other' }]
 routes: [{ name: other, targets: [openai/gpt-4o] }]
 ";
-    let world = World::of_yaml(&[("openai", vec![vec![ok()]])], rules);
+    let world = World::of(&[("openai", vec![vec![ok()]])], rules);
     let key = [("authorization", "Bearer virtual-few-key")];
     for status in [200, 200, 429] {
         let answer = world.call("GET", "/providers/openai/files", "", &key).await;

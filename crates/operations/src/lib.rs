@@ -10,8 +10,11 @@
 //! exchange without IO, and whoever holds it sends what it says. See `docs/adr/0013-operations-other-than-chat.md`.
 
 pub mod audio;
+pub mod embeddings;
 pub mod fault;
 pub mod images;
+pub mod moderation;
+pub mod rerank;
 pub mod talk;
 
 use http::HeaderMap;
@@ -24,6 +27,21 @@ pub struct Site<'a> {
     pub model: &'a str,
     /// The endpoint's path, with the model in it where it belongs there.
     pub path: &'a str,
+}
+
+/// Is there a way to ask for this operation in this shape?
+#[must_use]
+pub fn serves(operation: Operation, shape: Shape) -> bool {
+    match operation {
+        Operation::Images | Operation::ImageEdits => images::codec(shape).is_some(),
+        Operation::Embeddings => embeddings::codec(shape).is_some(),
+        Operation::Moderation => matches!(shape, Shape::OpenAi | Shape::Mistral),
+        Operation::Rerank => {
+            matches!(shape, Shape::OpenAi | Shape::Cohere | Shape::Jina | Shape::Voyage | Shape::Bedrock)
+        }
+        Operation::Chat | Operation::CountTokens | Operation::Models | Operation::Passthrough => shape == Shape::OpenAi,
+        Operation::Speech | Operation::Transcription => audio::codec(shape).is_some(),
+    }
 }
 
 /// The dialect in whose words a shape tells its errors, where they are not its own.

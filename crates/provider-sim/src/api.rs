@@ -53,6 +53,7 @@ pub(crate) enum Endpoint {
     GeminiCountTokens,
     CohereChat,
     CohereEmbed,
+    GeminiEmbed,
     Rerank,
     Converse,
     ConverseStream,
@@ -80,9 +81,12 @@ impl Endpoint {
     pub(crate) const fn vendor(self) -> Vendor {
         match self {
             Self::Messages | Self::CountTokens | Self::RawPredict(_) => Vendor::Anthropic,
-            Self::Generate | Self::StreamGenerate | Self::GeminiCountTokens | Self::Token | Self::MachineToken => {
-                Vendor::Gemini
-            }
+            Self::Generate
+            | Self::StreamGenerate
+            | Self::GeminiCountTokens
+            | Self::GeminiEmbed
+            | Self::Token
+            | Self::MachineToken => Vendor::Gemini,
             Self::CohereChat | Self::CohereEmbed | Self::Rerank => Vendor::Cohere,
             Self::Converse | Self::ConverseStream | Self::BedrockCountTokens => Vendor::Bedrock,
             Self::Media(Media::Invoke) => Vendor::Bedrock,
@@ -211,6 +215,7 @@ fn gemini(path: &str) -> Option<(Endpoint, &str)> {
         "generateContent" => Endpoint::Generate,
         "streamGenerateContent" => Endpoint::StreamGenerate,
         "countTokens" => Endpoint::GeminiCountTokens,
+        "batchEmbedContents" => Endpoint::GeminiEmbed,
         "rawPredict" => Endpoint::RawPredict(false),
         "streamRawPredict" => Endpoint::RawPredict(true),
         _ => return None,

@@ -4,12 +4,14 @@
 //! Labs, Replicate, Stable Diffusion WebUI, and OpenAI's edits.
 
 mod answer;
+mod drawing;
 mod read;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 pub(crate) use answer::Here;
+pub(crate) use drawing::Drawing;
 pub(crate) use read::read;
 
 /// What a path asks for.

@@ -11,6 +11,7 @@ mod openai;
 mod png;
 mod responses;
 mod template;
+mod vectors;
 
 use crate::api::Vendor;
 use crate::ask::{Ask, Begun, Call, Reasoning, Structured};
@@ -18,12 +19,13 @@ use crate::text::{answer_words, reasoning_words};
 
 pub(crate) use cache::Templates;
 pub(crate) use extras::{
-    bedrock_count_tokens, cohere_embed, count_tokens, embeddings, gemini_count_tokens, images, models, moderations,
-    rerank, responses_count_tokens, spoil_images,
+    bedrock_count_tokens, count_tokens, gemini_count_tokens, images, models, moderations, responses_count_tokens,
+    spoil_images,
 };
 pub(crate) use message::{event, exception};
 pub(crate) use png::rectangle as png;
 pub(crate) use template::{Kind, Reply, Template};
+pub(crate) use vectors::{bedrock_invoke, cohere_embed, embeddings, gemini_embed, rerank};
 
 /// How a chat answer is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

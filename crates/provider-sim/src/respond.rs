@@ -44,11 +44,23 @@ struct Asked {
     what: Result<What, Invalid>,
 }
 
+impl Asked {
+    /// The same, shown while it is made, where that is wanted and nothing is wrong with it.
+    fn shown(self, drawing: Option<media::Drawing>) -> Self {
+        match drawing {
+            Some(drawing) if self.what.is_ok() => Self { stream: true, what: Ok(What::Drawing(drawing)), ..self },
+            _ => self,
+        }
+    }
+}
+
 enum What {
     Chat(Box<Ask>),
     Json(Value),
     Media(Box<media::Ask>),
     Sound(Box<audio::Ask>),
+    /// Images that are shown while they are made.
+    Drawing(media::Drawing),
     /// Nothing that is played here.
     Nothing,
 }
@@ -220,26 +232,31 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
             named(ask::gemini_count_tokens(body).map(|count| (model(), reply::gemini_count_tokens(count))))
         }
         Endpoint::CohereChat => chat(ask::cohere(body)),
+        Endpoint::GeminiEmbed => named(reply::gemini_embed(body).map(|answer| (model(), answer))),
+        Endpoint::Media(media::Media::Invoke) if let Some(answer) = reply::bedrock_invoke(body, &model()) => {
+            named(answer.map(|answer| (model(), answer)))
+        }
         Endpoint::CohereEmbed => named(reply::cohere_embed(body, state.id())),
-        Endpoint::Rerank => named(reply::rerank(body, state.id())),
+        Endpoint::Rerank => named(reply::rerank(body, target.label, state.id())),
         Endpoint::Converse => chat(ask::bedrock(body, model(), false)),
         Endpoint::ConverseStream => chat(ask::bedrock(body, model(), true)),
         Endpoint::BedrockCountTokens => {
             named(ask::bedrock_count_tokens(body).map(|count| (model(), reply::bedrock_count_tokens(count))))
         }
-        Endpoint::Embeddings => named(reply::embeddings(body)),
+        Endpoint::Embeddings => named(reply::embeddings(body, target.label)),
         Endpoint::Images => {
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
-            named(reply::images(body, host))
+            named(reply::images(body, host)).shown(media::Drawing::of(head, body, false))
         }
         Endpoint::Media(media) => match media::read(media, head, target.path, in_path.clone(), body) {
             Ok(ask) => {
                 let model = Some(ask.model.clone()).filter(|model| !model.is_empty());
-                Asked { model, stream: false, what: Ok(What::Media(Box::new(ask))) }
+                let drawing = media::Drawing::of(head, body, true).filter(|_| media == media::Media::Edits);
+                Asked { model, stream: false, what: Ok(What::Media(Box::new(ask))) }.shown(drawing)
             }
             Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
         },
-        Endpoint::Moderations => named(reply::moderations(body, state.id())),
+        Endpoint::Moderations => named(reply::moderations(body, target.label, state.id())),
         Endpoint::Models(vendor) => Asked { model: None, stream: false, what: Ok(What::Json(reply::models(vendor))) },
         Endpoint::Unknown => Asked { model: None, stream: false, what: Ok(What::Nothing) },
     }
@@ -308,6 +325,12 @@ impl Turn<'_> {
                     reply::spoil_images(&mut json);
                 }
                 self.plain(json.to_string().into(), "application/json", id, receipt)
+            }
+            Ok(What::Drawing(drawing)) => {
+                let behavior = &self.chosen.behavior;
+                let reply = drawing.events(behavior.fault == Some(Fault::SpoiltImage));
+                let plan = plan_stream(&reply, behavior, &self.spoilers(vendor, false, id));
+                self.response(200, "text/event-stream", id, SimBody::planned(plan, receipt))
             }
             Ok(What::Media(ask)) => self.media(&ask, head, id, receipt).await,
             Ok(What::Sound(ask)) => {

@@ -11,9 +11,13 @@
 //! where none does, they answer without it, and the translation reports the loss. Clients that always ask for it, as
 //! coding agents do, are served by plain models too.
 //!
+//! **Vectors of two models never stand for each other.** They look alike and compare to nothing, so a request for
+//! embeddings is for one model alone: the one it names where a candidate is that, else the first candidate that makes
+//! vectors. Never whoever happens to be well: what is embedded during an outage would not be found again after it.
+//!
 //! After a provider has said that a prompt is too long, only larger windows are asked; see `step/choose.rs`.
 
-use ringmain_core::{Capabilities, Operation, RequestFacts};
+use ringmain_core::{Capabilities, Operation, RequestFacts, Space};
 
 use crate::health::quota::Need;
 use crate::{Candidate, Pace, Policy, Reason, Standing, View};
@@ -38,14 +42,33 @@ pub(crate) fn need(facts: &RequestFacts, pace: &Pace) -> Need {
 }
 
 /// What the candidates of a policy could hold of a request, at the most.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Largest {
     /// What a candidate must be able to do.
-    needs: Capabilities,
+    needs: Needs,
     /// The largest window, if the prompt seems too long for every candidate.
     prompt: Option<u64>,
     /// One of them holds prompt and answer.
     holds_both: bool,
+}
+
+/// What a request needs of whoever serves it.
+#[derive(Debug, Clone)]
+struct Needs {
+    capabilities: Capabilities,
+    /// The vectors are to be in one space.
+    vectors: Vectors,
+}
+
+/// What matters of the vectors that are asked for.
+#[derive(Debug, Clone)]
+enum Vectors {
+    /// None are, or the route mixes them.
+    Any,
+    /// Those of this model.
+    Of(Space),
+    /// No candidate makes any.
+    None,
 }
 
 /// Looks at those that could otherwise serve the request.
@@ -53,7 +76,7 @@ pub(crate) fn largest(policy: &Policy, facts: &RequestFacts, view: &View) -> Lar
     let needs = needs(policy, facts, view);
     let (mut window, mut holds_prompt, mut holds_both) = (None, false, false);
     for (at, candidate) in policy.candidates.iter().enumerate() {
-        if never(candidate, needs, standing(view, at)).is_some() {
+        if never(candidate, &needs, standing(view, at)).is_some() {
             continue;
         }
         match candidate.context_window {
@@ -72,9 +95,9 @@ pub(crate) fn excluded(
     candidate: &Candidate,
     facts: &RequestFacts,
     standing: Standing,
-    largest: Largest,
+    largest: &Largest,
 ) -> Option<Reason> {
-    if let Some(reason) = never(candidate, largest.needs, standing) {
+    if let Some(reason) = never(candidate, &largest.needs, standing) {
         return Some(reason);
     }
     let window = candidate.context_window;
@@ -92,18 +115,36 @@ pub(crate) fn excluded(
 }
 
 /// What a request needs of those who are here. A model that does not continue a last assistant turn still answers it.
-fn needs(policy: &Policy, facts: &RequestFacts, view: &View) -> Capabilities {
-    let needs = facts.needs.without(Capabilities::PREFILL);
-    let is_served = |needs| {
+fn needs(policy: &Policy, facts: &RequestFacts, view: &View) -> Needs {
+    let capabilities = facts.needs.without(Capabilities::PREFILL);
+    let mut needs = Needs { capabilities, vectors: vectors(policy, facts, view) };
+    if capabilities.contains(Capabilities::REASONING) {
         let mut candidates = policy.candidates.iter().enumerate();
-        candidates.any(|(at, candidate)| never(candidate, needs, standing(view, at)).is_none())
-    };
-    let is_vain = needs.contains(Capabilities::REASONING) && !is_served(needs);
-    if is_vain { needs.without(Capabilities::REASONING) } else { needs }
+        if !candidates.any(|(at, candidate)| never(candidate, &needs, standing(view, at)).is_none()) {
+            needs.capabilities = capabilities.without(Capabilities::REASONING);
+        }
+    }
+    needs
+}
+
+/// The space in which this request's vectors are to be. Only what lasts as long as the rules do may change it: a candidate
+/// that is ill, or that cannot be told this one request, still says where its route's vectors are.
+fn vectors(policy: &Policy, facts: &RequestFacts, view: &View) -> Vectors {
+    if facts.operation != Operation::Embeddings || policy.mixes_vectors {
+        return Vectors::Any;
+    }
+    let named = Space::of(&facts.model);
+    let candidates = policy.candidates.iter().enumerate();
+    let here = candidates.filter(|(at, candidate)| {
+        !candidate.out_of_region && !matches!(standing(view, *at), Standing::Out(Reason::Unserved))
+    });
+    let mut spaces = here.filter_map(|(_, candidate)| candidate.space.as_ref());
+    let first = spaces.clone().next();
+    spaces.find(|space| space.is(&named)).or(first).map_or(Vectors::None, |space| Vectors::Of(space.clone()))
 }
 
 /// Why it cannot serve what needs this, now or later.
-fn never(candidate: &Candidate, needs: Capabilities, standing: Standing) -> Option<Reason> {
+fn never(candidate: &Candidate, needs: &Needs, standing: Standing) -> Option<Reason> {
     if let Standing::Out(reason) = standing
         && reason.is_lasting()
     {
@@ -112,7 +153,13 @@ fn never(candidate: &Candidate, needs: Capabilities, standing: Standing) -> Opti
     if candidate.out_of_region {
         return Some(Reason::OutOfRegion);
     }
-    let lacks = candidate.capabilities.map_or(Capabilities::NONE, |has| has.missing(needs));
+    match (&needs.vectors, &candidate.space) {
+        (Vectors::Any, _) => {}
+        (Vectors::Of(wanted), Some(space)) if space.is(wanted) => {}
+        (Vectors::Of(_), Some(_)) => return Some(Reason::OtherVectors),
+        (Vectors::Of(_) | Vectors::None, _) => return Some(Reason::Unserved),
+    }
+    let lacks = candidate.capabilities.map_or(Capabilities::NONE, |has| has.missing(needs.capabilities));
     (!lacks.is_empty()).then_some(Reason::MissingCapability(lacks))
 }
 

@@ -40,7 +40,7 @@ pub fn plan(policy: &Policy, facts: &RequestFacts, view: &View, now: Now, seed: 
     let mut order = Vec::with_capacity(policy.candidates.len());
     for (at, candidate) in policy.candidates.iter().enumerate() {
         let standing = view.rows.get(at).map_or(Standing::Ready, |row| row.standing);
-        match fit::excluded(candidate, facts, standing, largest) {
+        match fit::excluded(candidate, facts, standing, &largest) {
             Some(reason) => verdicts.push(Verdict::Excluded(reason)),
             None => {
                 verdicts.push(Verdict::Eligible { rank: 0, share: 0.0, score: Score::Place });

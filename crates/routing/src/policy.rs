@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringmain_core::{Capabilities, Money, Price};
+use ringmain_core::{Capabilities, Money, Price, Space};
 use serde::{Deserialize, Serialize};
 
 /// One base URL of one configured provider, in the topology of the configuration in force.
@@ -44,6 +44,8 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// What a content filter's refusal means.
     pub on_refusal: OnRefusal,
+    /// Vectors of different models may be given for requests that look alike.
+    pub mixes_vectors: bool,
     /// Whether an answer that breaks off after part of it is with the caller may be continued.
     pub resume: Resume,
 }
@@ -81,6 +83,8 @@ pub struct Candidate {
     pub caps: Caps,
     /// It is in none of the regions the route allows.
     pub out_of_region: bool,
+    /// Whose vectors it makes; `None` where its model is known to make none.
+    pub space: Option<Space>,
     /// Its own clock for racing, where the model thinks long before it speaks; else the route's.
     pub race_after: Option<Duration>,
 }

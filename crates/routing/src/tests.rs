@@ -19,6 +19,7 @@ mod shares;
 mod shift;
 mod strategies;
 mod traffic;
+mod vectors;
 
 use std::time::Duration;
 
@@ -56,6 +57,7 @@ pub(crate) fn policy(keys: &[usize]) -> Policy {
             price: None,
             caps: Caps::default(),
             out_of_region: false,
+            space: None,
             race_after: None,
         }
     });
@@ -86,6 +88,7 @@ pub(crate) fn policy(keys: &[usize]) -> Policy {
             total: secs(600),
         },
         on_refusal: OnRefusal::Return,
+        mixes_vectors: false,
         resume: Resume::Auto,
     }
 }

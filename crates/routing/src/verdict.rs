@@ -119,6 +119,8 @@ pub enum Reason {
     },
     /// It is in none of the regions the route allows.
     OutOfRegion,
+    /// It is another model than the one whose vectors are asked for, and the two cannot be compared.
+    OtherVectors,
     /// What it may cost at most does not fit into what is left of the caller's budget; a cheaper candidate does.
     OverBudget,
     /// The caller of [`crate::plan`] knows that this target does not serve the operation.
@@ -138,6 +140,7 @@ impl Reason {
             Self::MissingCapability(_)
             | Self::ContextTooSmall { .. }
             | Self::OutOfRegion
+            | Self::OtherVectors
             | Self::Unserved
             | Self::CannotCarry
             | Self::Pinned => true,
@@ -169,6 +172,7 @@ impl Reason {
             | Self::ContextTooSmall { .. }
             | Self::ContextTight { .. }
             | Self::OutOfRegion
+            | Self::OtherVectors
             | Self::Unserved
             | Self::CannotCarry
             | Self::Pinned => None,
@@ -202,6 +206,7 @@ impl Reason {
             Self::Busy => "busy",
             Self::ContextTight { .. } => "context-tight",
             Self::OutOfRegion => "out-of-region",
+            Self::OtherVectors => "other-vectors",
             Self::OverBudget => "over-budget",
             Self::Unserved => "unserved",
             Self::CannotCarry => "cannot-carry",
@@ -246,6 +251,9 @@ impl fmt::Display for Reason {
                 write!(f, "context window of {window} tokens is tight for about {needed} with the answer; asked last")
             }
             Self::OutOfRegion => f.write_str("in none of the regions this route allows"),
+            Self::OtherVectors => {
+                f.write_str("another model, whose vectors cannot be compared with those that are asked for")
+            }
             Self::OverBudget => f.write_str("may cost more than is left of the caller's budget"),
             Self::Unserved => f.write_str("does not serve this operation"),
             Self::CannotCarry => f.write_str("something in the request cannot be carried to it"),

@@ -122,7 +122,7 @@ fn endpoints_and_keys() {
     let gemini = catalog.provider("gemini").unwrap();
     let header = Auth::Header { name: "x-goog-api-key".to_owned() };
     assert_eq!(gemini.auth_at(gemini.endpoint(Operation::Chat, None).unwrap()), &header);
-    assert_eq!(gemini.auth_at(gemini.endpoint(Operation::Embeddings, None).unwrap()), &Auth::Bearer);
+    assert_eq!(gemini.auth_at(gemini.endpoint(Operation::Embeddings, None).unwrap()), &header);
     let anthropic = catalog.provider("anthropic").unwrap();
     assert_eq!(anthropic.headers, [("anthropic-version".to_owned(), "2023-06-01".to_owned())]);
     let cohere = catalog.provider("cohere").unwrap();

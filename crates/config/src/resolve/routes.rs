@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ringmain_catalog::ModelKind;
+use ringmain_core::Space;
+
 use super::matching::matcher;
 use super::targets::Named;
 use crate::diagnostic::Code;
@@ -29,6 +32,7 @@ impl Resolver<'_> {
             self.weights(section, &targets, &settings);
             self.unused(section, &settings);
             self.regions(field, section, &shown, &targets, &settings);
+            self.vectors(section, &targets, &settings);
             settings.shift = self.shift(section, &targets, &settings);
             let matcher = section.section("match").map(matcher);
             if let Some(all) = &everything {
@@ -120,6 +124,26 @@ impl Resolver<'_> {
             let message = format!("no target of the route `{name}` is in the regions that may serve");
             let help = "`regions: []` lifts what `defaults` say; add a target that is in one of them";
             self.problems.error(Code::NoProviders, at.span, &at.path, message).help(help);
+        }
+    }
+
+    /// Targets whose vectors are of another model than the first's: they serve only callers who name that model.
+    fn vectors(&mut self, section: &Section, targets: &[Named], settings: &Settings) {
+        let Some(field) = section.get("targets").filter(|_| !settings.mixes_vectors) else { return };
+        // A model the catalog does not know may make none at all: of that nothing is said.
+        let known = targets.iter().filter_map(|named| {
+            let kind = &self.providers.get(named.target.provider)?.kind.id;
+            let model = self.catalog.model(kind, &named.target.model)?;
+            (model.kind == ModelKind::Embedding).then(|| (named, Space::of(&named.target.model)))
+        });
+        let known: Vec<_> = known.collect();
+        let Some(((first, space), others)) = known.split_first() else { return };
+        for (named, _) in others.iter().filter(|(_, other)| !other.is(space)) {
+            let (other, first) = (&named.written, &first.written);
+            let message =
+                format!("`{other}` does not stand in for `{first}`: vectors of two models cannot be compared");
+            let help = "write a route for each model, or `mix_embeddings: true` if theirs are never compared";
+            self.problems.warning(Code::NoEffect, field.key_span, &field.path, message).help(help);
         }
     }
 

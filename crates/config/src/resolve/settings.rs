@@ -44,6 +44,7 @@ impl Resolver<'_> {
                 Some("next") => OnRefusal::Next,
                 _ => OnRefusal::Return,
             },
+            mixes_vectors: matches!(layers.data("mix_embeddings"), Some(Data::Flag(true))),
             resume: match layers.word("resume") {
                 Some("off") => Resume::Off,
                 _ => Resume::Auto,

@@ -283,6 +283,14 @@ pub(crate) static DEFAULTS: &[Setting] = &[
          signed reasoning. `off`: it ends with an error.",
     ),
     now(
+        "mix_embeddings",
+        Shape::Flag,
+        "false",
+        "Embeddings: vectors of two models cannot be compared, so only targets of the model that is asked for (else of the \
+         first target's) stand in for each other. `true`: any target may, for a route whose names mislead or whose \
+         vectors are never compared.",
+    ),
+    now(
         "on_refusal",
         Shape::Words(&[word("return"), word("next")]),
         "return",

@@ -242,6 +242,16 @@ const SLIPS: &[Case] = &[
         ],
     ),
     (
+        "routes: [{ name: a, targets: [openai/text-embedding-3-small, openai/text-embedding-3-large] }]",
+        &[
+            "W RM0016 1:21 `openai/text-embedding-3-large` does not stand in for `openai/text-embedding-3-small`: vectors of two models cannot be compared | write a route for each model, or `mix_embeddings: true`",
+        ],
+    ),
+    (
+        "routes: [{ name: a, targets: [openai/text-embedding-3-small, openai/text-embedding-3-large], mix_embeddings: true }]",
+        &[],
+    ),
+    (
         "providers: { openai: { keys: ['${OPENAI_API_KEY}'], heartbeat: { every: 10ms } } }",
         &["E RM0004 1:73 `providers.openai.heartbeat.every` asks more than once a second | write `1s` or more"],
     ),

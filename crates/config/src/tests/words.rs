@@ -75,6 +75,12 @@ fn other_routes() {
              of the one in front exceeds 5 % over 90 s, its requests move to the next, down to 10 %.",
         ),
         (
+            "targets: [openai/text-embedding-3-small, openai/text-embedding-3-large], affinity: off",
+            "A request for `a` goes to openai/text-embedding-3-small first; if that fails or is out, to \
+             openai/text-embedding-3-large. Vectors of two models cannot be compared: embeddings are those of \
+             `text-embedding-3-small`, unless the request names another target's model.",
+        ),
+        (
             "targets: [openai/o3, local/a], affinity: off, regions: [eu-*]",
             "A request for `a` goes to local/a. Only providers in the regions `eu-*` may serve, which leaves out \
              openai/o3.",

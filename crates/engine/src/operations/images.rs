@@ -1,22 +1,35 @@
 //! Images: planned for a target, made, and written for the caller.
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use ringmain_catalog::Endpoint;
-use ringmain_core::{Fault, Operation, Shape};
-use ringmain_dialects::Loss;
+use ringmain_core::{Dialect, Fault, Operation, Shape};
+use ringmain_dialects::{Framing, Loss, registry};
 use ringmain_operations::images::{self, Delivery, Image, Made, Request, Site, Source, answer, openai};
 use ringmain_operations::talk::{Call, Once, Payload, Talk};
+use ringmain_upstream::AnswerBody;
 use ringmain_wire::multipart::{Form, Part};
 
 use super::{Body, Courier, Performed, fetch, together};
+use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
+use crate::live::{Live, Source as Events};
 use crate::render::cannot;
 use crate::target::Target;
+use crate::writer::Writer;
 
 /// Images to be made at a target.
 pub struct Images {
-    talks: Vec<Box<dyn Talk<Made>>>,
+    way: Way,
+}
+
+enum Way {
+    /// These exchanges, side by side.
+    Talks(Vec<Box<dyn Talk<Made>>>),
+    /// One call whose answer is a stream, if its server knows how.
+    Stream(Call),
 }
 
 /// What a target is to do where it cannot be given the caller's own bytes.
@@ -36,7 +49,8 @@ pub(super) fn plan(
     let planned = codec
         .plan(asked, &Site { model, path: &path })
         .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
-    Ok(Some((Images { talks: planned.talks }, planned.losses)))
+    let way = planned.stream.map_or(Way::Talks(planned.talks), Way::Stream);
+    Ok(Some((Images { way }, planned.losses)))
 }
 
 /// The caller's own bytes, or its form, for a target of OpenAI's shape.
@@ -47,7 +61,9 @@ pub(super) fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint
         Some(form) => Call::form(path, with_model(form, model)),
         None => Call { payload: Payload::Json(parts.to_vec()), ..Call::post(path, &serde_json::Value::Null) },
     };
-    Images { talks: vec![Box::new(Once::new(call, openai::read))] }
+    let is_stream = request.facts.stream;
+    let way = if is_stream { Way::Stream(call) } else { Way::Talks(vec![Box::new(Once::new(call, openai::read))]) };
+    Images { way }
 }
 
 /// The same form for this model; files are not copied.
@@ -63,8 +79,28 @@ impl Images {
         request: &Inspected,
         asked: &Request,
     ) -> Result<Performed, Failed> {
-        let exchanges = self.talks.into_iter().map(|talk| courier.hold(talk));
-        let mut made = Made::joined(together::all(exchanges).await?);
+        let made = match self.way {
+            Way::Talks(talks) => Made::joined(together::all(talks.into_iter().map(|talk| courier.hold(talk))).await?),
+            Way::Stream(call) => {
+                let (headers, body) = courier.open(&Call { accept: "text/event-stream", ..call }).await?;
+                if is_events(&headers) {
+                    let live = held(courier, request, asked, body).await?;
+                    let body = Body::Live(Box::new(live));
+                    return Ok(Performed { body, relayed: true, kind: None, usage: None, losses: Vec::new() });
+                }
+                openai::read(&courier.read(headers, body).await?).map_err(|fault| courier.failed(fault))?
+            }
+        };
+        Self::finish(courier, request, asked, made).await
+    }
+
+    /// What was made, as the caller wants it.
+    async fn finish(
+        courier: &Courier,
+        request: &Inspected,
+        asked: &Request,
+        mut made: Made,
+    ) -> Result<Performed, Failed> {
         if asked.delivery == Delivery::Base64 || request.facts.stream {
             let fetched = bring(courier, &mut made).await;
             fetched.map_err(|fault| Failed { fault, reply: None, limits: courier.limits() })?;
@@ -72,16 +108,12 @@ impl Images {
         let usage = Some(made.billed(asked));
         let created = courier.created();
         if request.facts.stream {
-            let event = match request.facts.operation {
-                Operation::ImageEdits => "image_edit.completed",
-                _ => "image_generation.completed",
-            };
-            let body = Body::Whole(answer::write_stream(&made, event, created).into());
+            let is_edit = request.facts.operation == Operation::ImageEdits;
+            let body = Body::Whole(answer::write_stream(&made, asked, is_edit, created).into());
             return Ok(Performed { body, relayed: false, kind: None, usage, losses: Vec::new() });
         }
         if let Some(whole) = made.whole.take() {
-            let body = Body::Whole(whole);
-            return Ok(Performed { body, relayed: true, kind: None, usage, losses: Vec::new() });
+            return Ok(Performed { body: Body::Whole(whole), relayed: true, kind: None, usage, losses: Vec::new() });
         }
         let is_here = made.images.iter().any(|image| matches!(image.source, Source::Bytes(..)));
         // Asked for a URL, we have the image itself: it is in the URL.
@@ -89,6 +121,22 @@ impl Images {
         let body = Body::Whole(answer::write(&made, asked, &request.facts.model, created).into());
         Ok(Performed { body, relayed: false, kind: None, usage, losses: losses.into_iter().collect() })
     }
+}
+
+/// A stream of events, read to its first image or preview of one: nothing is with the caller before that.
+async fn held(courier: &Courier, request: &Inspected, asked: &Request, body: AnswerBody) -> Result<Live, Failed> {
+    let codec = registry::codec(Dialect::OpenAiChat)
+        .ok_or_else(|| classify::protocol("no codec for the provider's dialect", ""))?;
+    let policy = &request.route.policy;
+    // Between two pictures lies the making of one, which may take as long as the first did.
+    let patience = policy.timeouts.first_token.max(policy.timeouts.idle);
+    let live =
+        Live::new(Events::new(body, Framing::Sse, patience, false), Writer::images(codec, openai::Watch::of(asked)));
+    live.hold(policy.on_refusal).await.map_err(|fault| courier.failed(fault))
+}
+
+fn is_events(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Fetches what is elsewhere.

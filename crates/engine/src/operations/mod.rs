@@ -6,9 +6,12 @@
 //! ```
 
 mod audio;
+mod counted;
 mod courier;
+mod embeddings;
 mod fetch;
 mod images;
+mod judged;
 mod together;
 
 use std::fmt;
@@ -16,13 +19,15 @@ use std::fmt;
 use bytes::Bytes;
 use http::HeaderValue;
 use ringmain_catalog::Endpoint;
-use ringmain_core::{Fault, Operation, Usage};
+use ringmain_core::{Dialect, Fault, Operation, Shape, Usage};
 use ringmain_dialects::{Loss, Malformed};
 use ringmain_wire::multipart::Form;
 
+pub(crate) use counted::counted;
 pub use courier::{Courier, Errors};
 
 use crate::inspect::Inspected;
+use crate::live::Live;
 use crate::passthrough::Flow;
 use crate::render::cannot;
 use crate::target::Target;
@@ -35,17 +40,29 @@ pub enum Work {
     Speak(audio::Speak),
     /// Speech is to be written down.
     Hear(audio::Hear),
+    /// Vectors are to be made.
+    Embeddings(embeddings::Embeddings),
+    /// Documents are to be ranked.
+    Rerank(judged::Rerank),
+    /// Texts are to be judged.
+    Moderation(judged::Moderation),
 }
 
 /// A caller's request, decoded.
 #[derive(Debug)]
 pub enum Asked {
     /// For images.
-    Images(ringmain_operations::images::Request),
+    Images(Box<ringmain_operations::images::Request>),
     /// For speech.
     Speech(ringmain_operations::audio::Speech),
     /// For a transcription.
     Transcription(ringmain_operations::audio::Transcription),
+    /// For embeddings, in OpenAI's shape.
+    Embeddings(ringmain_operations::embeddings::Request),
+    /// For reranking.
+    Rerank(ringmain_operations::rerank::Request),
+    /// For moderation.
+    Moderation(ringmain_operations::moderation::Request),
 }
 
 /// An answer's body, in the caller's shape.
@@ -54,6 +71,8 @@ pub enum Body {
     Whole(Bytes),
     /// Coming, and its beginning is there.
     Flow(Box<Flow>),
+    /// A stream of events, held at its commit point.
+    Live(Box<Live>),
 }
 
 /// What came of it.
@@ -64,19 +83,20 @@ pub struct Performed {
     pub relayed: bool,
     /// Its media type, where it is neither JSON nor what the provider says.
     pub kind: Option<HeaderValue>,
-    /// What is billed.
+    /// What is billed; a stream says it in the end.
     pub usage: Option<Usage>,
     /// What the answer does not carry.
     pub losses: Vec<Loss>,
 }
 
-/// Decodes a request for an operation that is translated. `None`: for one that is not. `translates`: speech is to be
-/// written down in English.
+/// Decodes a request for an operation that is translated. `None`: for one that is not, or not from the caller's dialect.
+/// `translates`: speech is to be written down in English.
 ///
 /// # Errors
 /// It is not such a request.
 pub fn decode(
     operation: Operation,
+    dialect: Dialect,
     body: &[u8],
     form: Option<&Form>,
     translates: bool,
@@ -96,13 +116,16 @@ pub fn decode(
                 Some(form) => ringmain_operations::images::Request::read_form(form),
                 None => ringmain_operations::images::Request::read(body),
             };
-            Some(read.map(Asked::Images))
+            Some(read.map(|asked| Asked::Images(Box::new(asked))))
         }
+        Operation::Embeddings if dialect != Dialect::CohereV2 => {
+            Some(ringmain_operations::embeddings::Request::read(body).map(Asked::Embeddings))
+        }
+        Operation::Rerank => Some(ringmain_operations::rerank::Request::read(body).map(Asked::Rerank)),
+        Operation::Moderation => Some(ringmain_operations::moderation::Request::read(body).map(Asked::Moderation)),
         Operation::Chat
         | Operation::CountTokens
         | Operation::Embeddings
-        | Operation::Moderation
-        | Operation::Rerank
         | Operation::Models
         | Operation::Passthrough => None,
     }
@@ -126,8 +149,20 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
             let planned = audio::plan_transcription(asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Hear(work), losses)))
         }
-        None if endpoint.shape == ringmain_core::Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
-        None => Err(cannot(format!(
+        Some(Asked::Embeddings(asked)) if endpoint.dialect.is_none() => {
+            let planned = embeddings::plan(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Embeddings(work), losses)))
+        }
+        Some(Asked::Rerank(asked)) => {
+            let planned = judged::plan_rerank(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Rerank(work), losses)))
+        }
+        Some(Asked::Moderation(asked)) => {
+            let planned = judged::plan_moderation(asked, target, endpoint)?;
+            Ok(planned.map(|(work, losses)| (Work::Moderation(work), losses)))
+        }
+        _ if endpoint.shape == Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
+        _ => Err(cannot(format!(
             "{} is asked for {} in a way that is not available yet",
             target.name, request.facts.operation
         ))),
@@ -142,7 +177,18 @@ pub fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint, parts
         Ok(Some(Asked::Transcription(asked))) => {
             Some(Work::Hear(audio::hears_as_it_is(request, asked, target, endpoint)))
         }
-        Ok(None) | Err(_) => None,
+        Ok(Some(Asked::Embeddings(_) | Asked::Rerank(_) | Asked::Moderation(_)) | None) | Err(_) => None,
+    }
+}
+
+/// What a provider counted; where it does not say, about what the request holds, and that it is only about that.
+fn told_or_estimated(told: Option<Usage>, request: &Inspected) -> (Usage, Vec<Loss>) {
+    match told {
+        Some(usage) => (usage, Vec::new()),
+        None => {
+            let about = Usage { input: request.facts.input_tokens, ..Usage::default() };
+            (about, vec![Loss::approximated("usage")])
+        }
     }
 }
 
@@ -152,6 +198,9 @@ impl fmt::Debug for Work {
             Self::Images(_) => f.write_str("Images"),
             Self::Speak(_) => f.write_str("Speak"),
             Self::Hear(_) => f.write_str("Hear"),
+            Self::Embeddings(_) => f.write_str("Embeddings"),
+            Self::Rerank(_) => f.write_str("Rerank"),
+            Self::Moderation(_) => f.write_str("Moderation"),
         }
     }
 }
@@ -166,9 +215,18 @@ impl Work {
             (Self::Images(work), Ok(Some(Asked::Images(asked)))) => work.perform(courier, request, asked).await,
             (Self::Speak(work), Ok(Some(Asked::Speech(asked)))) => work.perform(courier, asked).await,
             (Self::Hear(work), Ok(Some(Asked::Transcription(asked)))) => work.perform(courier, asked).await,
-            (Self::Images(_) | Self::Speak(_) | Self::Hear(_), _) => {
-                Err(crate::classify::protocol("another operation was asked for", "").into())
-            }
+            (Self::Embeddings(work), Ok(Some(Asked::Embeddings(asked)))) => work.perform(courier, request, asked).await,
+            (Self::Rerank(work), Ok(Some(Asked::Rerank(asked)))) => work.perform(courier, request, asked).await,
+            (Self::Moderation(work), Ok(Some(Asked::Moderation(_)))) => work.perform(courier, request).await,
+            (
+                Self::Images(_)
+                | Self::Speak(_)
+                | Self::Hear(_)
+                | Self::Embeddings(_)
+                | Self::Rerank(_)
+                | Self::Moderation(_),
+                _,
+            ) => Err(crate::classify::protocol("another operation was asked for", "").into()),
         }
     }
 }

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
+/// The most that run at once; the others wait for their turn.
+const AT_ONCE: usize = 10;
+
 /// Waits for all; the results are in the futures' order. The first error ends it, and drops the others.
 ///
 /// # Errors
@@ -12,32 +15,29 @@ pub(super) async fn all<T, E, F>(futures: impl IntoIterator<Item = F>) -> Result
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut open: Vec<(usize, Pin<Box<F>>)> =
-        futures.into_iter().enumerate().map(|(at, future)| (at, Box::pin(future))).collect();
-    let mut done: Vec<(usize, T)> = Vec::with_capacity(open.len());
+    let mut waiting = futures.into_iter().collect::<Vec<F>>().into_iter().enumerate();
+    let mut open: Vec<(usize, Pin<Box<F>>)> = Vec::new();
+    let mut done: Vec<(usize, T)> = Vec::new();
     std::future::poll_fn(|cx| {
-        let mut failed = None;
-        open.retain_mut(|(at, future)| {
-            if failed.is_some() {
-                return true;
+        let mut at = 0;
+        loop {
+            while open.len() < AT_ONCE
+                && let Some((index, future)) = waiting.next()
+            {
+                open.push((index, Box::pin(future)));
             }
+            let Some((_, future)) = open.get_mut(at) else { break };
             match future.as_mut().poll(cx) {
-                Poll::Pending => true,
+                Poll::Pending => at += 1,
                 Poll::Ready(Ok(result)) => {
-                    done.push((*at, result));
-                    false
+                    let (index, _) = open.swap_remove(at);
+                    done.push((index, result));
+                    // Whoever came to this place, or is new, has not been asked yet.
                 }
-                Poll::Ready(Err(error)) => {
-                    failed = Some(error);
-                    false
-                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
-        });
-        match failed {
-            Some(error) => Poll::Ready(Err(error)),
-            None if open.is_empty() => Poll::Ready(Ok(())),
-            None => Poll::Pending,
         }
+        if open.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await?;
     done.sort_by_key(|(at, _)| *at);

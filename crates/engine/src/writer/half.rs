@@ -154,6 +154,11 @@ impl Writer {
                 (encoder, std::mem::take(tap.so_far()))
             }
             Way::Translate { encoder, events, .. } => (encoder, events.so_far),
+            way @ Way::Images { .. } => {
+                // Nobody goes on with a picture.
+                self.way = way;
+                return;
+            }
             Way::Gather { .. } | Way::Gone => return,
         };
         let mut remark = Vec::new();
@@ -176,7 +181,7 @@ impl Writer {
     pub fn trimmed(&self) -> Option<usize> {
         match &self.way {
             Way::Translate { events, .. } => events.splice.as_ref().map(Splice::trimmed),
-            Way::Relay { .. } | Way::Gather { .. } | Way::Gone => None,
+            Way::Relay { .. } | Way::Images { .. } | Way::Gather { .. } | Way::Gone => None,
         }
     }
 }

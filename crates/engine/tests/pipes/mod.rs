@@ -150,7 +150,8 @@ pub(crate) fn finish() -> Vec<Act> {
     vec![chunk(last), chunk("data: [DONE]"), Act::Send("0\r\n\r\n".to_owned())]
 }
 
-fn chunk(event: &str) -> Act {
+/// One event of a stream.
+pub(crate) fn chunk(event: &str) -> Act {
     let event = format!("{event}\n\n");
     Act::Send(format!("{:x}\r\n{event}\r\n", event.len()))
 }
@@ -198,11 +199,11 @@ impl World {
         }
         yaml += "routes:\n  - name: r\n";
         yaml += &settings.lines().map(|line| format!("    {line}\n")).collect::<String>();
-        Self::of_yaml(providers, &yaml)
+        Self::of(providers, &yaml)
     }
 
-    /// Providers with these acts, at `http://<name>.test`, under this configuration.
-    pub(crate) fn of_yaml(providers: &[(&str, Vec<Vec<Act>>)], yaml: &str) -> Self {
+    /// The same, configured by this file; provider `x` is at `http://x.test`.
+    pub(crate) fn of(providers: &[(&str, Vec<Vec<Act>>)], yaml: &str) -> Self {
         let loaded = ringmain_config::load(yaml, &NoSources, &Catalog::embedded().unwrap());
         let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", yaml, false)));
         let notes = Arc::default();

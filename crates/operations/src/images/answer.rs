@@ -15,6 +15,8 @@ pub struct Made {
     pub images: Vec<Image>,
     /// Tokens, where the provider counts them.
     pub usage: Option<Usage>,
+    /// The quality they were made in, where the provider says it.
+    pub quality: Option<String>,
     /// The answer as it came, where the caller reads the same shape and nothing has to change.
     pub whole: Option<Bytes>,
 }
@@ -89,6 +91,7 @@ impl Made {
                 (Some(one), Some(two)) => Some(one + two),
                 (one, two) => one.or(two),
             };
+            all.quality = all.quality.or(part.quality);
             all.whole = part.whole.filter(|_| before == 0);
         }
         all
@@ -106,7 +109,7 @@ impl Made {
             images: u32::try_from(self.images.len()).unwrap_or(u32::MAX),
             width: size.map_or(0, |size| size.width),
             height: size.map_or(0, |size| size.height),
-            quality: request.quality.as_deref().map_or(Quality::Usual, Quality::of_word),
+            quality: self.quality.as_deref().or(request.quality.as_deref()).map_or(Quality::Usual, Quality::of_word),
             ..Units::default()
         };
         Usage { units, ..self.usage.unwrap_or_default() }
@@ -152,12 +155,21 @@ pub fn write(made: &Made, request: &Request, model: &str, created: u64) -> Vec<u
     Value::Object(answer).to_string().into_bytes()
 }
 
-/// The answer as the events of a stream: each image whole.
+/// The answer as the events of a stream: each image whole. `edits`: they were made from other images.
 #[must_use]
-pub fn write_stream(made: &Made, event: &str, created: u64) -> Vec<u8> {
+pub fn write_stream(made: &Made, request: &Request, edits: bool, created: u64) -> Vec<u8> {
+    let event = if edits { "image_edit.completed" } else { "image_generation.completed" };
+    let quality = match made.quality.as_deref().or(request.quality.as_deref()).map_or(Quality::Usual, Quality::of_word)
+    {
+        Quality::Usual => "auto",
+        Quality::Low => "low",
+        Quality::Medium => "medium",
+        Quality::High => "high",
+    };
+    let background = request.background.as_deref().unwrap_or("auto");
     let mut out = Vec::new();
     for image in &made.images {
-        let mut data = json!({"type": event, "created_at": created});
+        let mut data = json!({"type": event, "created_at": created, "quality": quality, "background": background});
         if let Source::Bytes(bytes, looks) = &image.source {
             data["b64_json"] = picture::encode(bytes).into();
             data["output_format"] = looks.format.as_str().into();

@@ -21,6 +21,7 @@ pub use answer::{Image, Made, Source};
 pub use request::{Delivery, Input, Request};
 pub use size::Size;
 
+pub use crate::Site;
 use crate::talk::{Call, Once, Reply, Talk};
 
 /// One shape in which images are asked for.
@@ -35,21 +36,20 @@ pub trait Codec: Sync {
     fn decode_fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault;
 }
 
-/// Whom a request is for.
-#[derive(Debug, Clone, Copy)]
-pub struct Site<'a> {
-    /// The model in the provider's words.
-    pub model: &'a str,
-    /// The endpoint's path, with the model in it where it belongs there.
-    pub path: &'a str,
-}
-
 /// What is to be done for one request.
 pub struct Plan {
     /// The exchanges; they may run side by side.
     pub talks: Vec<Box<dyn Talk<Made>>>,
+    /// In place of them the one call whose answer is a stream of events, where the caller wants one and the model has it.
+    pub stream: Option<Call>,
     /// What they do not carry.
     pub losses: Vec<Loss>,
+}
+
+impl Plan {
+    fn of(talks: Vec<Box<dyn Talk<Made>>>, losses: Vec<Loss>) -> Self {
+        Self { talks, stream: None, losses }
+    }
 }
 
 /// The only list of image codecs; `None` for a shape in which there are no images.
@@ -63,7 +63,7 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
         Shape::BlackForestLabs => Some(&black_forest_labs::BlackForestLabs),
         Shape::Replicate => Some(&replicate::Replicate),
         Shape::SdWebui => Some(&sd_webui::SdWebui),
-        Shape::Cohere | Shape::Voyage | Shape::Jina | Shape::Deepgram | Shape::ElevenLabs => None,
+        Shape::Mistral | Shape::Cohere | Shape::Voyage | Shape::Jina | Shape::Deepgram | Shape::ElevenLabs => None,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Request {
     pub strength: Option<Number>,
     /// Whom the caller acts for.
     pub user: Option<String>,
+    /// The answer is to come as events.
+    pub stream: bool,
     /// Previews wanted of a stream.
     pub partial_images: Option<u64>,
     /// Members nobody here knows.
@@ -165,10 +167,12 @@ impl Request {
             mask,
             strength: fields.number("strength")?,
             user: fields.string("user")?,
+            // In a form it is a word.
+            stream: fields.value("stream").is_some_and(|value| value == true || value == "true"),
             partial_images: fields.count("partial_images")?,
             extra: {
-                // They are read elsewhere: which model, and whether it is a stream.
-                let (_, _) = (fields.value("model"), fields.value("stream"));
+                // Which model is asked is read elsewhere.
+                let _ = fields.value("model");
                 fields.rest().into_iter().map(|extra| extra.field).collect()
             },
         })
@@ -192,7 +196,8 @@ impl Request {
             ("mask", self.mask.is_some()),
             ("strength", self.strength.is_some()),
             ("user", self.user.is_some()),
-            ("partial_images", self.partial_images.is_some_and(|count| count > 0)),
+            // They mean nothing where there is no stream.
+            ("partial_images", self.stream && self.partial_images.is_some_and(|count| count > 0)),
         ];
         let known = known.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
         known.chain(self.extra.iter().cloned()).collect()

@@ -1,4 +1,4 @@
-//! Answers that are not chat: counts, embeddings, images, moderations, the model list.
+//! Answers that are not chat: counts, images, moderations, the model list.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,8 +13,6 @@ use crate::text::hash64;
 
 /// Most inputs and images of one request.
 const MAX_ITEMS: usize = 2048;
-/// Most dimensions of an embedding.
-const MAX_DIMENSIONS: usize = 4096;
 
 pub(crate) fn count_tokens(tokens: u64) -> Value {
     json!({"input_tokens": tokens})
@@ -32,129 +30,6 @@ pub(crate) fn bedrock_count_tokens(count: u64) -> Value {
 
 pub(crate) fn gemini_count_tokens(tokens: u64) -> Value {
     json!({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})
-}
-
-#[derive(Deserialize)]
-struct Embed {
-    model: String,
-    input: Value,
-    dimensions: Option<usize>,
-    encoding_format: Option<String>,
-}
-
-/// The model that was asked for, and the answer. Texts that share words have vectors that are near each other.
-pub(crate) fn embeddings(body: &[u8]) -> Result<(String, Value), Invalid> {
-    let request: Embed = serde_json::from_slice(body)?;
-    let inputs: Vec<String> = match &request.input {
-        Value::String(text) => vec![text.clone()],
-        // A list of numbers is one input of tokens.
-        Value::Array(items) if items.first().is_some_and(Value::is_number) => vec![request.input.to_string()],
-        Value::Array(items) => {
-            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
-        }
-        _ => return Err(Invalid("'input' must be a string, a list of strings, or tokens".to_owned())),
-    };
-    if inputs.is_empty() || inputs.len() > MAX_ITEMS || inputs.iter().any(String::is_empty) {
-        return Err(Invalid(format!("'input' must hold 1 to {MAX_ITEMS} texts that are not empty")));
-    }
-    let usual = if request.model.contains("large") { 3072 } else { 1536 };
-    let dimensions = request.dimensions.unwrap_or(usual);
-    if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
-        return Err(Invalid(format!("'dimensions' must be 1 to {MAX_DIMENSIONS}")));
-    }
-    let as_base64 = request.encoding_format.as_deref() == Some("base64");
-    let data = inputs.iter().enumerate().map(|(index, text)| {
-        let vector = embed(text, dimensions);
-        let embedding = if as_base64 {
-            json!(BASE64.encode(vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>()))
-        } else {
-            json!(vector)
-        };
-        json!({"object": "embedding", "index": index, "embedding": embedding})
-    });
-    let data: Vec<Value> = data.collect();
-    let tokens: usize = inputs.iter().map(|text| text.len().div_ceil(4)).sum();
-    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    let body = json!({"object": "list", "data": data, "model": request.model, "usage": usage});
-    Ok((request.model, body))
-}
-
-#[derive(Deserialize)]
-struct CohereEmbed {
-    model: String,
-    texts: Vec<String>,
-    output_dimension: Option<usize>,
-}
-
-/// The same as Cohere asks and answers it: floats alone.
-pub(crate) fn cohere_embed(body: &[u8], id: u64) -> Result<(String, Value), Invalid> {
-    let request: CohereEmbed = serde_json::from_slice(body)?;
-    let dimensions = request.output_dimension.unwrap_or(1536);
-    if request.texts.is_empty() || request.texts.len() > MAX_ITEMS || !(1..=MAX_DIMENSIONS).contains(&dimensions) {
-        return Err(Invalid(format!("invalid request: texts must hold 1 to {MAX_ITEMS} texts")));
-    }
-    let vectors: Vec<Vec<f32>> = request.texts.iter().map(|text| embed(text, dimensions)).collect();
-    let tokens: usize = request.texts.iter().map(|text| text.len().div_ceil(4)).sum();
-    let body = json!({
-        "id": format!("{id:016x}"),
-        "texts": request.texts,
-        "embeddings": {"float": vectors},
-        "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": tokens}},
-        "response_type": "embeddings_by_type",
-    });
-    Ok((request.model, body))
-}
-
-#[derive(Deserialize)]
-struct Rerank {
-    model: String,
-    query: String,
-    documents: Vec<Value>,
-    top_n: Option<usize>,
-}
-
-/// The model that was asked for, and the documents by how many of the query's words they hold.
-pub(crate) fn rerank(body: &[u8], id: u64) -> Result<(String, Value), Invalid> {
-    let request: Rerank = serde_json::from_slice(body)?;
-    if request.documents.is_empty() || request.documents.len() > MAX_ITEMS {
-        return Err(Invalid(format!("invalid request: documents must hold 1 to {MAX_ITEMS} documents")));
-    }
-    let words: Vec<String> = request.query.split_whitespace().map(str::to_lowercase).collect();
-    let found = |document: &Value| {
-        let text = document.to_string().to_lowercase();
-        words.iter().filter(|word| text.contains(word.as_str())).count()
-    };
-    let mut order: Vec<(usize, usize)> = request.documents.iter().map(found).enumerate().collect();
-    order.sort_by_key(|(_, found)| std::cmp::Reverse(*found));
-    let score = |found: usize| (found as f64 + 0.5) / (words.len() as f64 + 1.0);
-    let results: Vec<Value> = order
-        .iter()
-        .take(request.top_n.unwrap_or(order.len()))
-        .map(|(index, found)| json!({"index": index, "relevance_score": score(*found)}))
-        .collect();
-    let meta = json!({"api_version": {"version": "2"}, "billed_units": {"search_units": 1}});
-    let body = json!({"id": format!("{id:016x}"), "results": results, "meta": meta});
-    Ok((request.model, body))
-}
-
-/// Each word and each text as a whole votes for a few dimensions; the sum has length one.
-fn embed(text: &str, dimensions: usize) -> Vec<f32> {
-    let mut vector = vec![0.0_f32; dimensions];
-    let mut vote = |word: &str, weight: f32| {
-        let mut hash = hash64(word.as_bytes());
-        for _ in 0..4 {
-            hash ^= hash >> 29;
-            hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let place = usize::try_from((hash >> 16) % dimensions as u64).unwrap_or(0);
-            vector[place] += if hash & 1 == 1 { weight } else { -weight };
-        }
-    };
-    vote(text, 0.25);
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        vote(&word.to_lowercase(), 1.0);
-    }
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-    vector.into_iter().map(|x| x / length).collect()
 }
 
 #[derive(Deserialize)]
@@ -250,7 +125,7 @@ struct Moderate {
 }
 
 /// The model that was asked for, and the answer. A text with the word `flagme` is flagged for violence.
-pub(crate) fn moderations(body: &[u8], id: u64) -> Result<(String, Value), Invalid> {
+pub(crate) fn moderations(body: &[u8], label: &str, id: u64) -> Result<(String, Value), Invalid> {
     let request: Moderate = serde_json::from_slice(body)?;
     let model = request.model.unwrap_or_else(|| "omni-moderation-latest".to_owned());
     // A list of typed parts is one input; a list of strings is many.
@@ -261,6 +136,9 @@ pub(crate) fn moderations(body: &[u8], id: u64) -> Result<(String, Value), Inval
         Value::Null => return Err(Invalid("'input' is required".to_owned())),
         other => vec![other.to_string()],
     };
+    if label == "mistral" {
+        return Ok(mistral_moderations(model, &inputs, id));
+    }
     let result = |text: &String| {
         let flagged = text.contains("flagme");
         let of = |value: &dyn Fn(&str) -> Value| -> Value {
@@ -276,6 +154,23 @@ pub(crate) fn moderations(body: &[u8], id: u64) -> Result<(String, Value), Inval
     let results: Vec<Value> = inputs.iter().map(result).collect();
     let body = json!({"id": format!("modr-{id:016x}"), "model": model, "results": results});
     Ok((model, body))
+}
+
+/// The same with Mistral's categories: no verdict, only what each is about.
+fn mistral_moderations(model: String, inputs: &[String], id: u64) -> (String, Value) {
+    let result = |text: &String| {
+        let flagged = text.contains("flagme");
+        let score = if flagged { 0.98 } else { 0.0001 };
+        json!({
+            "categories": {"sexual": false, "violence_and_threats": flagged, "selfharm": false, "law": true},
+            "category_scores": {"sexual": 0.0001, "violence_and_threats": score, "selfharm": 0.0001, "law": 0.9},
+        })
+    };
+    let tokens: usize = inputs.iter().map(|text| text.len().div_ceil(4)).sum();
+    let results: Vec<Value> = inputs.iter().map(result).collect();
+    let usage = json!({"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens});
+    let body = json!({"id": format!("mod-{id:016x}"), "model": model, "results": results, "usage": usage});
+    (model, body)
 }
 
 /// The list of models a vendor shows.

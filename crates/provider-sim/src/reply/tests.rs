@@ -87,7 +87,7 @@ fn a_token_limit_is_kept() {
 fn texts_that_share_words_have_near_vectors() {
     let vector = |text: &str| -> Vec<f64> {
         let request = serde_json::json!({"model": "text-embedding-3-small", "input": text, "dimensions": 256});
-        let (_, body) = embeddings(request.to_string().as_bytes()).unwrap();
+        let (_, body) = embeddings(request.to_string().as_bytes(), "openai").unwrap();
         body["data"][0]["embedding"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
     };
     let near = |a: &str, b: &str| -> f64 { vector(a).iter().zip(vector(b)).map(|(x, y)| x * y).sum() };

@@ -62,6 +62,7 @@ pub(super) fn targets(seed: Seed) -> Vec<Candidate> {
             price: chance(seed.draw("priced"), 0.8).then(|| Price { tokens: Some(tokens), ..Price::default() }),
             caps: caps(seed.draw("caps"), capped),
             out_of_region: false,
+            space: None,
             race_after: None,
         });
     }
@@ -136,6 +137,7 @@ pub(super) fn route(seed: Seed, number: usize, targets: &[Candidate], common: Co
             total: common.total,
         },
         on_refusal: OnRefusal::Return,
+        mixes_vectors: false,
         resume: if chance(seed.draw("resume"), 0.2) { Resume::Off } else { Resume::Auto },
     }
 }

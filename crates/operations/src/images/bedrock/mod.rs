@@ -119,7 +119,7 @@ fn amazon(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         Box::new(Once::new(Call::post(site.path, &body), read_amazon)) as Box<dyn Talk<Made>>
     });
     let talks = talks.collect();
-    Ok(Plan { talks, losses: carried.losses() })
+    Ok(Plan::of(talks, carried.losses()))
 }
 
 fn stability(request: &Request, site: &Site<'_>, model: &str) -> Result<Plan, Unsupported> {
@@ -166,7 +166,7 @@ fn stability(request: &Request, site: &Site<'_>, model: &str) -> Result<Plan, Un
         }
         Call::post(site.path, &Value::Object(body))
     };
-    Ok(Plan { talks: one_by_one(request, call, read_stability), losses: carried.losses() })
+    Ok(Plan::of(one_by_one(request, call, read_stability), carried.losses()))
 }
 
 fn images(document: &Value) -> Result<Made, Fault> {

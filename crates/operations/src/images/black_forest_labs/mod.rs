@@ -68,7 +68,7 @@ impl Codec for BlackForestLabs {
             let submit = Some(Call::post(site.path, &Value::Object(body)));
             Box::new(Job { submit, root: root.clone(), at: None }) as Box<dyn Talk<Made>>
         };
-        Ok(Plan { talks: each(request).map(talk).collect(), losses: carried.losses() })
+        Ok(Plan::of(each(request).map(talk).collect(), carried.losses()))
     }
 
     fn decode_fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {

@@ -65,7 +65,7 @@ fn generate(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let body = json!({"contents": [{"role": "user", "parts": parts}], "generationConfig": config});
         Call::post(site.path, &body)
     };
-    Ok(Plan { talks: one_by_one(request, call, read_generated), losses: carried.losses() })
+    Ok(Plan::of(one_by_one(request, call, read_generated), carried.losses()))
 }
 
 fn imagen(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
@@ -105,7 +105,7 @@ fn imagen(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let body = json!({"instances": [{"prompt": request.prompt}], "parameters": parameters});
         Box::new(Once::new(Call::post(path.as_str(), &body), read_predicted)) as Box<dyn Talk<Made>>
     });
-    Ok(Plan { talks: talks.collect(), losses: carried.losses() })
+    Ok(Plan::of(talks.collect(), carried.losses()))
 }
 
 fn read_generated(reply: &Reply) -> Result<Made, Fault> {
@@ -135,7 +135,7 @@ fn read_generated(reply: &Reply) -> Result<Made, Fault> {
         reasoning,
         ..Usage::default()
     };
-    Ok(Made { images, usage: (usage.total() > 0).then_some(usage), whole: None })
+    Ok(Made { images, usage: (usage.total() > 0).then_some(usage), ..Made::default() })
 }
 
 fn is_filter(reason: &str) -> bool {

@@ -39,6 +39,14 @@ impl Family {
         self != Self::GptImage
     }
 
+    /// Does it show images while they are made?
+    pub(super) const fn streams(self) -> bool {
+        match self {
+            Self::GptImage | Self::Other => true,
+            Self::DallE2 | Self::DallE3 => false,
+        }
+    }
+
     /// The size nearest to this one.
     pub(super) fn size(self, wanted: Size) -> Option<Size> {
         match self {

@@ -2,10 +2,11 @@
 //! <https://platform.openai.com/docs/api-reference/images>
 
 mod family;
+mod stream;
 
 use http::HeaderMap;
 use ringmain_core::{Dialect, Fault, Usage};
-use ringmain_dialects::{Unsupported, registry};
+use ringmain_dialects::Unsupported;
 use ringmain_wire::multipart::{Form, Part};
 use serde_json::{Map, Value};
 
@@ -13,6 +14,7 @@ use super::{Carried, Codec, Delivery, Image, Input, Made, Plan, Request, Site, e
 use crate::fault;
 use crate::talk::{Call, Once, Reply, Talk};
 use family::Family;
+pub use stream::{Glance, Watch};
 
 /// The shape.
 pub(super) struct OpenAi;
@@ -28,7 +30,10 @@ pub fn takes_as_it_is(request: &Request, model: &str) -> bool {
     let mut carried = Carried::of(request);
     fields(request, family, &mut carried);
     let named = request.delivery != Delivery::Either;
-    request.n <= family.per_request() && carried.losses().is_empty() && (!named || family.names_delivery())
+    request.n <= family.per_request()
+        && carried.losses().is_empty()
+        && (!named || family.names_delivery())
+        && (!request.stream || family.streams())
 }
 
 /// Reads an answer in this shape.
@@ -52,7 +57,8 @@ pub fn read(reply: &Reply) -> Result<Made, Fault> {
         Ok(image)
     };
     let made = Made::of(data.iter().map(image).collect::<Result<_, Fault>>()?)?;
-    Ok(Made { usage: usage(&document["usage"]), whole: Some(reply.body.clone()), ..made })
+    let quality = document["quality"].as_str().map(str::to_owned);
+    Ok(Made { usage: usage(&document["usage"]), quality, whole: Some(reply.body.clone()), ..made })
 }
 
 /// Tokens in OpenAI's words, or in those of its chat.
@@ -86,6 +92,15 @@ impl Codec for OpenAi {
             carried.whole("image");
             carried.whole("mask");
         }
+        if request.stream && family.streams() {
+            body.insert("n".to_owned(), request.n.into());
+            body.insert("stream".to_owned(), true.into());
+            if let Some(previews) = request.partial_images {
+                body.insert("partial_images".to_owned(), previews.into());
+            }
+            let stream = Some(call(&body, request, site)?);
+            return Ok(Plan { talks: Vec::new(), stream, losses: carried.losses() });
+        }
         let most = family.per_request();
         let mut talks = Vec::new();
         let mut left = request.n;
@@ -100,14 +115,11 @@ impl Codec for OpenAi {
             let read = |reply: &Reply| read(reply).map(|made| Made { whole: None, ..made });
             talks.push(Box::new(Once::new(call, read)) as Box<dyn Talk<Made>>);
         }
-        Ok(Plan { talks, losses: carried.losses() })
+        Ok(Plan::of(talks, carried.losses()))
     }
 
     fn decode_fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
-        match registry::codec(Dialect::OpenAiChat) {
-            Some(codec) => codec.decode_fault(status, headers, body),
-            None => fault::failed(format!("HTTP status {status}")),
-        }
+        fault::of_dialect(Dialect::OpenAiChat, status, headers, body)
     }
 }
 

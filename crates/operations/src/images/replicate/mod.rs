@@ -72,7 +72,7 @@ impl Codec for Replicate {
             let submit = Some(submit(site, &input));
             Box::new(Prediction { submit, root: site.path.to_owned(), id: None }) as Box<dyn Talk<Made>>
         };
-        Ok(Plan { talks: each(request).map(talk).collect(), losses: carried.losses() })
+        Ok(Plan::of(each(request).map(talk).collect(), carried.losses()))
     }
 
     fn decode_fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {

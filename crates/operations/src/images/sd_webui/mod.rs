@@ -65,7 +65,7 @@ impl Codec for SdWebui {
         }
         let n = usize::try_from(request.n).unwrap_or(1);
         let talk = Once::new(Call::post(path, &Value::Object(body)), move |reply| read(reply, n));
-        Ok(Plan { talks: vec![Box::new(talk)], losses: carried.losses() })
+        Ok(Plan::of(vec![Box::new(talk)], carried.losses()))
     }
 
     fn decode_fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {

@@ -123,7 +123,7 @@ impl Codec for Stability {
             }
             Call::form(path.as_str(), Form { parts })
         };
-        Ok(Plan { talks: one_by_one(request, call, read), losses: carried.losses() })
+        Ok(Plan::of(one_by_one(request, call, read), carried.losses()))
     }
 
     fn decode_fault(&self, status: u16, _: &HeaderMap, body: &[u8]) -> Fault {
