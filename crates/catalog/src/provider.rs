@@ -48,6 +48,8 @@ pub struct Provider {
     pub errors: Vec<ErrorRule>,
     /// What each of its models can do, in the catalog or not: what the server does rather than the model.
     pub capabilities: Capabilities,
+    /// Folders in which a request that is passed through is authorised in another way; without a slash at the end.
+    pub auth_below: Vec<(String, Auth)>,
     /// A path under the base URL that costs nothing to ask.
     pub health_path: Option<String>,
     /// Its share in the built-in routes.

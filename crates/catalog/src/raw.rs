@@ -42,6 +42,8 @@ pub(crate) struct ProviderFile {
     pub(crate) errors: Vec<RawErrorRule>,
     #[serde(default)]
     pub(crate) can: Vec<Text>,
+    #[serde(default)]
+    pub(crate) auth_below: BTreeMap<String, RawAuth>,
     pub(crate) health_path: Option<Text>,
     #[serde(default)]
     pub(crate) pools: RawPools,

@@ -128,7 +128,9 @@ impl Key {
         header: impl Fn(&Auth, &str) -> Option<(HeaderName, HeaderValue)>,
     ) -> Self {
         let mut headers: Vec<(Auth, _)> = Vec::new();
-        for auth in std::iter::once(&kind.auth).chain(kind.endpoints.iter().filter_map(|e| e.auth.as_ref())) {
+        let of_endpoints = kind.endpoints.iter().filter_map(|endpoint| endpoint.auth.as_ref());
+        let below = kind.auth_below.iter().map(|(_, auth)| auth);
+        for auth in std::iter::once(&kind.auth).chain(of_endpoints).chain(below) {
             if let Some(header) = secret.and_then(|secret| header(auth, secret))
                 && headers.iter().all(|(known, _)| known != auth)
             {

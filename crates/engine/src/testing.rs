@@ -67,6 +67,7 @@ pub(crate) fn kind(endpoints: Vec<Endpoint>, quirks: Quirks) -> Provider {
         quirks,
         errors: Vec::new(),
         capabilities: Capabilities::NONE,
+        auth_below: Vec::new(),
         health_path: None,
         pools: Pools::default(),
         unavailable: None,

@@ -41,7 +41,7 @@ pub fn serves(operation: Operation, shape: Shape) -> bool {
             matches!(shape, Shape::OpenAi | Shape::Cohere | Shape::Jina | Shape::Voyage | Shape::Bedrock)
         }
         Operation::Chat | Operation::CountTokens | Operation::Models | Operation::Passthrough => shape == Shape::OpenAi,
-        Operation::Speech | Operation::Transcription => shape == Shape::OpenAi || audio::codec(shape).is_some(),
+        Operation::Speech | Operation::Transcription => audio::codec(shape).is_some(),
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) fn resolve(scope: &mut Scope<'_>, id: &str, raw: ProviderFile) -> Loa
         quirks: scope.quirks(raw.quirks),
         errors: raw.errors.into_iter().filter_map(|raw| error_rule(scope, raw)).collect(),
         capabilities: scope.capabilities(&raw.can),
+        auth_below: raw.auth_below.into_iter().map(|(folder, raw)| (folder, auth(raw))).collect(),
         health_path: raw.health_path.map(|text| path(scope, text)),
         pools: Pools {
             smart: words(raw.pools.smart),

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use http_body::Body;
-use ringmain_catalog::{Auth, Endpoint};
+use ringmain_catalog::Auth;
 use ringmain_core::{
     Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId, Shape, Tick,
 };
@@ -197,18 +197,10 @@ pub(crate) fn render(passing: &Passing, target: &Target) -> Result<Rendered, Fau
     })
 }
 
-/// How a path is authorised: as the endpoints in the same folder are, where those differ from the provider's way.
+/// How a path is authorised: in the provider's way, but in folders that have one of their own.
 fn auth_at(target: &Target, path: &str) -> Auth {
     let kind = &target.provider.kind;
-    let is_beside = |endpoint: &&Endpoint| {
-        let folder = endpoint.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        endpoint.auth.is_some()
-            && !folder.is_empty()
-            && path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-    };
-    kind.endpoints
-        .iter()
-        .find(is_beside)
-        .and_then(|endpoint| endpoint.auth.clone())
-        .unwrap_or_else(|| kind.auth.clone())
+    let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let own = kind.auth_below.iter().find(|(folder, _)| is_below(folder));
+    own.map_or(&kind.auth, |(_, auth)| auth).clone()
 }

@@ -15,12 +15,12 @@ What of each provider can be asked through the gateway, and how that is tested. 
 from the catalog and the tests; a test holds it fresh. *Shape*: in whose words the provider is asked; callers write OpenAI's
 (Cohere's for rerank), the chat dialects each of six. *Recording*: answers of the real provider, or of another of the same
 shape, are read in a test. *Table*: success, failover, cancelling, a limit and the cost of it, over memory pipes in
-`crates/engine/tests/operations.rs`, for this shape. *Simulator*: the built binary against a simulated provider of this shape,
+`crates/engine/tests/operations.rs` (`audio.rs` beside it for speech), for this shape. *Simulator*: the built binary against a simulated provider of this shape,
 asked by the vendors' SDKs or by hand.
 
 Not one of these could be checked against a recording of the real thing, and rests on the published reference alone: the
 images of Stability AI, Bedrock, Gemini, Imagen, Black Forest Labs and Stable Diffusion WebUI; images as a stream; embeddings
-and rerank of Jina; embeddings, images and rerank by Bedrock's `InvokeModel`; rerank of Together; moderation of Mistral. Of
+and rerank of Jina; speech and transcription of every shape; embeddings, images and rerank by Bedrock's `InvokeModel`; rerank of Together; moderation of Mistral. Of
 Replicate there is one recorded prediction. The limits on a batch of embeddings are those of the references (OpenAI 2048 inputs
 and 300,000 tokens, Cohere 96, Gemini 100, Voyage 1000 and 120,000), of what users report (Mistral 512 and 16,384), and for Jina
 (512) a guess on the safe side.
@@ -40,7 +40,7 @@ const RECORDED: [(Operation, Shape); 9] = [
 ];
 
 /// What the suite of SDKs asks of simulated providers; see `tests/sdk`.
-const SIMULATED: [(Operation, Shape); 22] = [
+const SIMULATED: &[(Operation, Shape)] = &[
     (Operation::Embeddings, Shape::OpenAi),
     (Operation::Embeddings, Shape::Mistral),
     (Operation::Embeddings, Shape::Cohere),
@@ -63,7 +63,14 @@ const SIMULATED: [(Operation, Shape); 22] = [
     (Operation::Rerank, Shape::Jina),
     (Operation::Rerank, Shape::Voyage),
     (Operation::Rerank, Shape::Bedrock),
+    (Operation::Speech, Shape::OpenAi),
+    (Operation::Speech, Shape::ElevenLabs),
+    (Operation::Transcription, Shape::OpenAi),
+    (Operation::Transcription, Shape::Deepgram),
 ];
+
+/// The shapes of `crates/engine/tests/audio.rs`, for both of its operations.
+const AUDIO: [Shape; 4] = [Shape::OpenAi, Shape::Gemini, Shape::Deepgram, Shape::ElevenLabs];
 
 /// The operations that have rows, in their order.
 const OPERATIONS: [Operation; 9] = [
@@ -125,7 +132,7 @@ fn cells(provider: &Provider, operation: Operation, tabled: &BTreeSet<(Operation
     }
     let tests = [
         ("recording", RECORDED.contains(&key)),
-        ("table", tabled.contains(&key)),
+        ("table", tabled.contains(&key) || operation.is_of_audio() && AUDIO.contains(&endpoint.shape)),
         ("simulator", SIMULATED.contains(&key)),
     ];
     let tested: Vec<&str> = tests.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();

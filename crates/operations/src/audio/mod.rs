@@ -98,6 +98,7 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
         | Shape::BlackForestLabs
         | Shape::Replicate
         | Shape::SdWebui
+        | Shape::Mistral
         | Shape::Cohere
         | Shape::Voyage
         | Shape::Jina
