@@ -101,8 +101,7 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
         | Shape::Mistral
         | Shape::Cohere
         | Shape::Voyage
-        | Shape::Jina
-        | Shape::Mistral => None,
+        | Shape::Jina => None,
     }
 }
 
