@@ -34,6 +34,7 @@ impl Config {
                 parts.push(Part { target, name, weight: weight(&selection.targets, at, balance, settings) });
             }
         }
+        let strangers = self.strangers(selection, &mut parts);
         let mut tiers: Vec<u8> = parts.iter().map(|part| part.target.tier).collect();
         tiers.sort_unstable();
         tiers.dedup();
@@ -56,6 +57,7 @@ impl Config {
         }
         sentences.extend(failover(&parts, balance, settings));
         sentences.extend(regions(settings, &left_out));
+        sentences.extend(strangers);
         sentences.extend(self.vectors(&parts, settings));
         sentences.extend(parts.iter().filter_map(limits));
         sentences.extend(hedge(settings, parts.len()));
@@ -77,6 +79,22 @@ impl Config {
             (None, Via::Route(_)) => format!("A request for `{}`", selection.route),
             (None, Via::Direct | Via::Catalog) => "This request".to_owned(),
         }
+    }
+
+    /// Takes out of a route for embeddings alone those that make the vectors of another model than the first, and says so.
+    fn strangers(&self, selection: &Selection, parts: &mut Vec<Part<'_>>) -> Option<String> {
+        let only = self.matcher(selection).is_some_and(|matcher| matcher.operations == [Operation::Embeddings]);
+        if !only || selection.settings.mixes_vectors {
+            return None;
+        }
+        let space = Space::of(&parts.first()?.target.model);
+        let others = parts.extract_if(.., |part| !Space::of(&part.target.model).is(&space));
+        let names: Vec<String> = others.map(|part| part.name).collect();
+        let (serve, whose) = if names.len() == 1 { ("serves", "its") } else { ("serve", "their") };
+        (!names.is_empty()).then(|| {
+            let names = joined(names);
+            format!("Vectors of two models cannot be compared: {names} {serve} only requests that name {whose} model")
+        })
     }
 
     /// Whose vectors are given, where the targets would make those of several models.

@@ -75,23 +75,40 @@ fn other_routes() {
              of the one in front exceeds 5 % over 90 s, its requests move to the next, down to 10 %.",
         ),
         (
+            "targets: [openai/o3, local/a], affinity: off, regions: [eu-*]",
+            "A request for `a` goes to local/a. Only providers in the regions `eu-*` may serve, which leaves out \
+             openai/o3.",
+        ),
+    ];
+    says(&table);
+    assert_eq!(told("", Operation::Chat, "openai/gpt-4o"), "This request goes to openai/gpt-4o.");
+}
+
+#[test]
+fn routes_for_vectors() {
+    says(&[
+        (
             "targets: [openai/text-embedding-3-small, openai/text-embedding-3-large], affinity: off",
             "A request for `a` goes to openai/text-embedding-3-small first; if that fails or is out, to \
              openai/text-embedding-3-large. Vectors of two models cannot be compared: embeddings are those of \
              `text-embedding-3-small`, unless the request names another target's model.",
         ),
         (
-            "targets: [openai/o3, local/a], affinity: off, regions: [eu-*]",
-            "A request for `a` goes to local/a. Only providers in the regions `eu-*` may serve, which leaves out \
-             openai/o3.",
+            "targets: [openai/text-embedding-3-small, openai/text-embedding-3-large, local/a, local/text-embedding-3-small], match: { operation: embeddings }",
+            "Embedding goes to openai/text-embedding-3-small first; if that fails or is out, to \
+             local/text-embedding-3-small. Vectors of two models cannot be compared: openai/text-embedding-3-large and \
+             local/a serve only requests that name their model.",
         ),
-    ];
+    ]);
+}
+
+/// What is said of the route `a` of each row.
+fn says(table: &[(&str, &str)]) {
     for (route, words) in table {
         let text = format!(
             "providers: {{ openai: {{}}, local: {{ kind: openai-compatible, base_url: 'http://localhost:1/v1', region: \
              eu-1 }} }}\nroutes: [{{ name: a, {route} }}]"
         );
-        assert_eq!(told(&text, Operation::Chat, "a"), words, "{route}");
+        assert_eq!(told(&text, Operation::Chat, "a"), *words, "{route}");
     }
-    assert_eq!(told("", Operation::Chat, "openai/gpt-4o"), "This request goes to openai/gpt-4o.");
 }
