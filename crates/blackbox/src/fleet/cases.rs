@@ -1,5 +1,6 @@
 //! What must hold of a fleet.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,11 +9,13 @@ use ringmain_provider_sim::Behavior;
 use super::Options;
 use super::load::{self, Part};
 use super::servers::Fault;
-use super::world::{KEY, World, metric};
+use super::world::{FEW, KEY, World, metric};
 use crate::client;
 
-/// So many requests are more than any case asks.
-const PLENTY: &str = "100000 requests/month";
+/// Requests in the ledger, and in its sums.
+pub(super) const ROWS: &str = "SELECT count(*) FROM ringmain.requests";
+pub(super) const SUMMED: &str =
+    "SELECT coalesce(sum(requests), 0)::bigint FROM ringmain.sums WHERE grain = 2 AND slice = ''";
 /// How much slower the slowest of a hundred may be while a store is out.
 const SLOWER_MAX: Duration = Duration::from_millis(5);
 /// A machine on which the slowest of a hundred takes so long at peace says nothing of 5 ms.
@@ -23,11 +26,10 @@ const TELLINGS: usize = 20;
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Ninety requests at once through three gateways, where thirty are allowed.
-pub(super) async fn one_limit(options: &Options) -> Result<String> {
-    let world = World::start(options, &["30 requests/month"]).await?;
+pub(super) async fn one_limit(world: &World) -> Result<String> {
     let mut asked = tokio::task::JoinSet::new();
     for address in world.addresses().into_iter().cycle().take(90) {
-        asked.spawn(load::one(address, KEY));
+        asked.spawn(load::one(address, FEW));
     }
     let (mut served, mut limited) = (0, 0);
     while let Some(got) = asked.join_next().await {
@@ -49,17 +51,16 @@ pub(super) async fn one_limit(options: &Options) -> Result<String> {
 }
 
 /// A key made through one gateway is served by all, and revoked through one is refused by all.
-pub(super) async fn revoked(options: &Options) -> Result<String> {
-    let world = World::start(options, &[PLENTY]).await?;
-    let admin = world.gateways.first().context("no gateway")?.admin;
+pub(super) async fn revoked(world: &World) -> Result<String> {
+    let admin = world.first()?;
     let made = client::post(admin, "/api/keys", r#"{"name":"passing"}"#.to_owned()).await?;
     let made: serde_json::Value = serde_json::from_slice(&made.body)?;
     let key = made["key"].as_str().with_context(|| format!("no key in {made}"))?;
-    let took = until_all(&world, key, 200).await?;
+    let took = until_all(world, key, 200).await?;
     let path = format!("/api/keys/{}", made["id"].as_str().unwrap_or("passing"));
     let gone = client::delete(admin, &path).await?;
     ensure!(gone.status.is_success(), "{}: {}", gone.status, String::from_utf8_lossy(&gone.body));
-    let refused = until_all(&world, key, 401).await?;
+    let refused = until_all(world, key, 401).await?;
     ensure!(refused < REVOKED_WITHIN, "refused everywhere after {refused:?}");
     Ok(format!("known everywhere after {took:.1?}, refused everywhere after {refused:.1?}"))
 }
@@ -76,9 +77,9 @@ async fn until_all(world: &World, key: &str, status: u16) -> Result<Duration> {
 }
 
 /// One gateway finds out that a provider is out; the others never ask it.
-pub(super) async fn outage_once(options: &Options) -> Result<String> {
-    let world = World::start(options, &[PLENTY]).await?;
+pub(super) async fn outage_once(world: &World) -> Result<String> {
     let fault = "overloaded".parse().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let asked_before = world.sim.received("a");
     world.sim.set("a", Behavior::failing(fault));
     let addresses = world.addresses();
     let (first, others) = addresses.split_first().context("no gateway")?;
@@ -97,13 +98,13 @@ pub(super) async fn outage_once(options: &Options) -> Result<String> {
         ensure!(attempts(*address).await?, "another gateway asked the provider that is out");
     }
     ensure!(world.sim.received("a") == asked, "the provider that is out was asked again");
-    Ok(format!("asked {asked} times by one gateway, never by the others"))
+    Ok(format!("asked {} times by one gateway, never by the others", asked - asked_before))
 }
 
 /// Redis is out for a while: nobody fails or waits, an alarm is raised, and afterwards all that was used is counted.
-pub(super) async fn redis_out(options: &Options, fault: Fault) -> Result<String> {
-    let mut world = World::start(options, &[PLENTY]).await?;
+pub(super) async fn redis_out(options: &Options, world: &mut World, fault: Fault) -> Result<String> {
     let gateways = world.addresses();
+    let used_before = told(world, &gateways).await?;
     let before = load::run(&gateways, KEY, options.part()).await;
     world.redis.befall(fault).await?;
     let during = load::run(&gateways, KEY, options.part()).await;
@@ -113,18 +114,9 @@ pub(super) async fn redis_out(options: &Options, fault: Fault) -> Result<String>
     let after = load::run(&gateways, KEY, options.part()).await;
     world.everywhere("ringmain_shared_untold_settlements", 0).await?;
     let said = judge(&before, &during, &after)?;
-    let mut answered = before.answered() + during.answered() + after.answered();
-    // One more tells the first gateway what all have used; unless the machine is too busy for an answer in time.
-    let mut used = 0;
-    for _ in 0..TELLINGS {
-        answered += load::run(&gateways[..1], KEY, Duration::from_millis(1000 / load::RATE + 1)).await.answered();
-        used = world.used().await?;
-        if used == answered {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-        world.everywhere("ringmain_shared_untold_settlements", 0).await?;
-    }
+    let answered = before.answered() + during.answered() + after.answered();
+    // The one that told so is counted too.
+    let used = told(world, &gateways).await? - used_before - 1;
     ensure!(used == answered, "{answered} were answered, and {used} are counted");
     for gateway in &world.gateways {
         ensure!(metric(gateway.admin, "ringmain_shared_lost_settlements").await? == 0, "settlements are lost");
@@ -132,10 +124,32 @@ pub(super) async fn redis_out(options: &Options, fault: Fault) -> Result<String>
     Ok(format!("{said}, {used} counted"))
 }
 
+/// What all have used, as the first gateway hears with a request of its own, which is counted too.
+async fn told(world: &World, gateways: &[SocketAddr]) -> Result<i64> {
+    let [first, ..] = gateways else { anyhow::bail!("no gateway") };
+    world.everywhere("ringmain_shared_untold_settlements", 0).await?;
+    for _ in 0..TELLINGS {
+        let before = unanswered(world).await?;
+        let got = load::one(*first, KEY).await?;
+        ensure!(got.status.is_success(), "{}: {}", got.status, String::from_utf8_lossy(&got.body));
+        // On a machine that is too busy for an answer within 20 ms, it heard nothing.
+        if metric(world.first()?, "ringmain_shared_down").await? == 0 && unanswered(world).await? == before {
+            return world.used().await;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    anyhow::bail!("Redis never answered the first gateway in time")
+}
+
+async fn unanswered(world: &World) -> Result<i64> {
+    metric(world.first()?, "ringmain_shared_unanswered_questions").await
+}
+
 /// PostgreSQL is out for a while: the same, and afterwards every request has its row, once.
-pub(super) async fn postgres_out(options: &Options, fault: Fault) -> Result<String> {
-    let mut world = World::start(options, &[PLENTY]).await?;
+pub(super) async fn postgres_out(options: &Options, world: &mut World, fault: Fault) -> Result<String> {
     let gateways = world.addresses();
+    world.everywhere("ringmain_ledger_behind_records", 0).await?;
+    let (rows_before, summed_before) = (world.postgres.count(ROWS).await?, world.postgres.count(SUMMED).await?);
     let before = load::run(&gateways, KEY, options.part()).await;
     world.everywhere("ringmain_ledger_behind_records", 0).await?;
     world.postgres.befall(fault).await?;
@@ -147,8 +161,8 @@ pub(super) async fn postgres_out(options: &Options, fault: Fault) -> Result<Stri
     world.everywhere("ringmain_ledger_behind_records", 0).await?;
     let said = judge(&before, &during, &after)?;
     let answered = before.answered() + during.answered() + after.answered();
-    let rows = world.postgres.count("SELECT count(*) FROM ringmain.requests").await?;
-    let summed = world.postgres.count("SELECT sum(requests) FROM ringmain.sums WHERE grain = 2 AND slice = ''").await?;
+    let rows = world.postgres.count(ROWS).await? - rows_before;
+    let summed = world.postgres.count(SUMMED).await? - summed_before;
     ensure!(rows == answered && summed == answered, "{answered} were answered; {rows} rows, {summed} summed");
     for gateway in &world.gateways {
         ensure!(metric(gateway.admin, "ringmain_ledger_lost_records").await? == 0, "records are lost");

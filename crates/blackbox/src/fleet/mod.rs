@@ -9,13 +9,14 @@ mod proxy;
 mod servers;
 mod world;
 
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+
+use servers::Fault;
+use world::World;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -38,9 +39,38 @@ impl Options {
     const fn part(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
 }
 
-type Case<'a> = (&'static str, Pin<Box<dyn Future<Output = Result<String>> + 'a>>);
+/// What is tried, one after the other with the same three gateways.
+#[derive(Clone, Copy)]
+enum Case {
+    OneLimit,
+    Revoked,
+    Redis(Fault),
+    Postgres(Fault),
+    OutageOnce,
+    Crash,
+}
+
+/// All of them. A provider that is out stays so: the case that needs one comes after those with load.
+const CASES: [(&str, Case); 12] = [
+    ("three processes hold one limit", Case::OneLimit),
+    ("a revoked key is refused everywhere", Case::Revoked),
+    ("Redis frozen", Case::Redis(Fault::Frozen)),
+    ("Redis killed", Case::Redis(Fault::Killed)),
+    ("Redis slow by 2 s", Case::Redis(Fault::Slow)),
+    ("Redis full", Case::Redis(Fault::Full)),
+    ("PostgreSQL frozen", Case::Postgres(Fault::Frozen)),
+    ("PostgreSQL killed", Case::Postgres(Fault::Killed)),
+    ("PostgreSQL slow by 2 s", Case::Postgres(Fault::Slow)),
+    ("PostgreSQL full", Case::Postgres(Fault::Full)),
+    ("an outage is learned once", Case::OutageOnce),
+    ("killed over and over on PostgreSQL", Case::Crash),
+];
 
 /// Runs every case; true when all passed.
 ///
@@ -58,13 +88,12 @@ async fn run(options: &Options) -> Result<bool> {
         println!("test result: ok. 0 passed; 0 failed; finished in 0.0 s");
         return Ok(true);
     }
+    let mut world = World::start(options).await?;
+    println!("three gateways are up after {:.1} s", start.elapsed().as_secs_f64());
     let (mut passed, mut failed) = (0, 0);
-    for (name, case) in cases(options) {
-        if options.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
-            continue;
-        }
+    for (name, case) in CASES.into_iter().filter(|(name, _)| options.wants(name)) {
         let began = Instant::now();
-        let outcome = case.await;
+        let outcome = one(case, options, &mut world).await;
         let took = began.elapsed().as_secs_f64();
         match outcome {
             Ok(said) => {
@@ -85,23 +114,13 @@ async fn run(options: &Options) -> Result<bool> {
     Ok(failed == 0)
 }
 
-fn cases(options: &Options) -> Vec<Case<'_>> {
-    use servers::Fault::{Frozen, Full, Killed, Slow};
-    let mut all: Vec<Case<'_>> = vec![
-        ("three processes hold one limit", Box::pin(cases::one_limit(options))),
-        ("a revoked key is refused everywhere", Box::pin(cases::revoked(options))),
-        ("an outage is learned once", Box::pin(cases::outage_once(options))),
-    ];
-    let redis = |fault| cases::redis_out(options, fault);
-    all.push(("Redis frozen", Box::pin(redis(Frozen))));
-    all.push(("Redis killed", Box::pin(redis(Killed))));
-    all.push(("Redis slow by 2 s", Box::pin(redis(Slow))));
-    all.push(("Redis full", Box::pin(redis(Full))));
-    let postgres = |fault| cases::postgres_out(options, fault);
-    all.push(("PostgreSQL frozen", Box::pin(postgres(Frozen))));
-    all.push(("PostgreSQL killed", Box::pin(postgres(Killed))));
-    all.push(("PostgreSQL slow by 2 s", Box::pin(postgres(Slow))));
-    all.push(("PostgreSQL full", Box::pin(postgres(Full))));
-    all.push(("killed over and over on PostgreSQL", Box::pin(crash::on_postgres(options))));
-    all
+async fn one(case: Case, options: &Options, world: &mut World) -> Result<String> {
+    match case {
+        Case::OneLimit => cases::one_limit(world).await,
+        Case::Revoked => cases::revoked(world).await,
+        Case::Redis(fault) => cases::redis_out(options, world, fault).await,
+        Case::Postgres(fault) => cases::postgres_out(options, world, fault).await,
+        Case::OutageOnce => cases::outage_once(world).await,
+        Case::Crash => crash::on_postgres(options).await,
+    }
 }

@@ -14,8 +14,10 @@ use crate::client;
 use crate::gateway::Gateway;
 use crate::targets::{model, provider};
 
-/// The key that every gateway's rules hold.
+/// A key that may ask more than any case does.
 pub(super) const KEY: &str = "sk-of-the-fleet";
+/// And one that may ask thirty times.
+pub(super) const FEW: &str = "sk-of-a-few";
 /// How long anything may take to come right by itself.
 const RIGHT_WITHIN: Duration = Duration::from_secs(40);
 
@@ -28,17 +30,15 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Starts everything; `limits` hold for [`KEY`].
-    pub(super) async fn start(options: &Options, limits: &[&str]) -> Result<Self> {
-        let (redis, postgres) = (Server::redis().await?, Server::postgres().await?);
+    /// Starts everything.
+    pub(super) async fn start(options: &Options) -> Result<Self> {
+        let (redis, postgres) = tokio::try_join!(Server::redis(), Server::postgres())?;
         let sim = sim().await?;
-        let (mut gateways, mut folders) = (Vec::new(), Vec::new());
-        for _ in 0..3 {
-            let folder = tempfile::tempdir()?;
-            let rules = rules(&sim, limits, &postgres.url(), Some(&redis.url()));
-            gateways.push(Gateway::start(&options.ringmain, &rules, folder.path()).await?);
-            folders.push(folder);
-        }
+        let rules = rules(&sim, &postgres.url(), Some(&redis.url()));
+        let folders = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
+        let start = |at: usize| Gateway::start(&options.ringmain, &rules, folders[at].path());
+        let (one, two, three) = tokio::try_join!(start(0), start(1), start(2))?;
+        let (gateways, folders) = (vec![one, two, three], folders.into());
         let world = Self { redis, postgres, gateways, sim, _folders: folders };
         world.everywhere("ringmain_shared_down", 0).await?;
         world.everywhere("ringmain_shared_processes", 3).await?;
@@ -47,6 +47,11 @@ impl World {
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         self.gateways.iter().map(|gateway| gateway.address).collect()
+    }
+
+    /// The admin address of the first gateway.
+    pub(super) fn first(&self) -> Result<SocketAddr> {
+        Ok(self.gateways.first().context("no gateway")?.admin)
     }
 
     /// Waits until a metric has this value at every gateway.
@@ -67,12 +72,18 @@ impl World {
         }
     }
 
-    /// What the first gateway says of the first limit of [`KEY`]: what is used.
+    /// What the first gateway says of the limit of [`KEY`]: what is used.
     pub(super) async fn used(&self) -> Result<i64> {
-        let admin = self.gateways.first().context("no gateway")?.admin;
-        let told: Value = serde_json::from_slice(&client::get(admin, "/api/limits").await?.body)?;
-        told["limits"][0]["used"].as_i64().with_context(|| format!("no use in {told}"))
+        let told: Value = serde_json::from_slice(&client::get(self.first()?, "/api/limits").await?.body)?;
+        used_of(&told)
     }
+}
+
+/// What is used of the limit of [`KEY`], in an answer of `/api/limits`.
+pub(super) fn used_of(told: &Value) -> Result<i64> {
+    let mut limits = told["limits"].as_array().into_iter().flatten();
+    let of_team = limits.find(|limit| limit["whose"].as_str().is_some_and(|whose| whose.contains("team")));
+    of_team.and_then(|limit| limit["used"].as_i64()).with_context(|| format!("no use in {told}"))
 }
 
 pub(super) async fn sim() -> Result<Sim> {
@@ -80,15 +91,18 @@ pub(super) async fn sim() -> Result<Sim> {
     Sim::start(SimConfig { default, log_capacity: 64, ..SimConfig::default() }).await.map_err(Into::into)
 }
 
-/// Two providers, the second for when the first is out; one key; and where things are kept.
-pub(super) fn rules(sim: &Sim, limits: &[&str], database: &str, shared: Option<&str>) -> Value {
+/// Two providers, the second for when the first is out; two keys; and where things are kept.
+pub(super) fn rules(sim: &Sim, database: &str, shared: Option<&str>) -> Value {
     let dialect = Dialect::OpenAiChat;
     let targets = ["a", "b"].map(|name| format!("{name}/{}", model(dialect).0));
     let mut rules = json!({
         "defaults": {"breaker": {"open_for": "1m..5m"}},
         "providers": {"a": provider(sim, dialect, "a"), "b": provider(sim, dialect, "b")},
         "routes": [{"name": "text", "match": {"model": "text"}, "targets": targets}],
-        "keys": [{"name": "team", "key": KEY, "limits": limits}],
+        "keys": [
+            {"name": "team", "key": KEY, "limits": ["1000000 requests/month"]},
+            {"name": "few", "key": FEW, "limits": ["30 requests/month"]}
+        ],
         "state": {"database": database, "journal": "spill"}
     });
     if let Some(shared) = shared {
