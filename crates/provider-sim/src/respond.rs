@@ -214,10 +214,7 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
         }
         Endpoint::MachineToken => named(Err(Invalid("Missing Metadata-Flavor:Google header.".to_owned()))),
         Endpoint::Generate if media::wants_image(body) => {
-            match media::read(media::Media::GeminiImage, head, target.path, in_path.clone(), body) {
-                Ok(ask) => Asked { model: in_path, stream: false, what: Ok(What::Media(Box::new(ask))) },
-                Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
-            }
+            made(media::read(media::Media::GeminiImage, head, target.path, in_path.clone(), body), in_path)
         }
         Endpoint::Generate if audio::wants_sound(body) => {
             sound(audio::read(audio::Audio::GeminiSpeak, head, in_path, body))
@@ -248,17 +245,26 @@ fn read(state: &State, head: &Parts, target: &Target<'_>, body: &Bytes) -> Asked
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
             named(reply::images(body, host)).shown(media::Drawing::of(head, body, false))
         }
-        Endpoint::Media(media) => match media::read(media, head, target.path, in_path.clone(), body) {
-            Ok(ask) => {
-                let model = Some(ask.model.clone()).filter(|model| !model.is_empty());
-                let drawing = media::Drawing::of(head, body, true).filter(|_| media == media::Media::Edits);
-                Asked { model, stream: false, what: Ok(What::Media(Box::new(ask))) }.shown(drawing)
-            }
-            Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
-        },
+        Endpoint::Media(media) => {
+            let asked = media::read(media, head, target.path, in_path.clone(), body);
+            let drawing =
+                media::Drawing::of(head, body, true).filter(|_| media == media::Media::Edits && asked.is_ok());
+            made(asked, in_path).shown(drawing)
+        }
         Endpoint::Moderations => named(reply::moderations(body, target.label, state.id())),
         Endpoint::Models(vendor) => Asked { model: None, stream: false, what: Ok(What::Json(reply::models(vendor))) },
         Endpoint::Unknown => Asked { model: None, stream: false, what: Ok(What::Nothing) },
+    }
+}
+
+/// For images: the model is the body's, or the path's where that names one.
+fn made(result: Result<media::Ask, Invalid>, in_path: Option<String>) -> Asked {
+    match result {
+        Ok(ask) => {
+            let model = in_path.or_else(|| Some(ask.model.clone())).filter(|model| !model.is_empty());
+            Asked { model, stream: false, what: Ok(What::Media(Box::new(ask))) }
+        }
+        Err(invalid) => Asked { model: in_path, stream: false, what: Err(invalid) },
     }
 }
 
