@@ -105,7 +105,7 @@ async fn kills(options: &Options, sim: &Sim) -> Result<bool> {
     let mut answered = Vec::new();
     let start = Instant::now();
     for number in 0..options.kills {
-        let gateway = Gateway::start(&options.ringmain, &rules, folder.path()).await?;
+        let gateway = start_gateway(options, &rules, folder.path()).await?;
         let callers = Callers::start(gateway.address, options.callers);
         let chance = seed.nth("life", number).draw("length").below(LIVES.end - LIVES.start);
         tokio::time::sleep(Duration::from_millis(LIVES.start + chance)).await;
@@ -118,10 +118,20 @@ async fn kills(options: &Options, sim: &Sim) -> Result<bool> {
             println!("{} kills, {} answers, {seconds} s", number + 1, answered.len());
         }
     }
-    let gateway = Gateway::start(&options.ringmain, &rules, folder.path()).await?;
+    let gateway = start_gateway(options, &rules, folder.path()).await?;
     let books = Books::read(&gateway).await?;
     println!("{} kills in {:.0} s, on {}", options.kills, start.elapsed().as_secs_f64(), options.database);
     Ok(books.audit(&answered, WINDOW))
+}
+
+/// Of hundreds of starts one finds its ports taken by somebody else: it is tried again.
+async fn start_gateway(options: &Options, rules: &Value, folder: &Path) -> Result<Gateway> {
+    for _ in 0..2 {
+        if let Ok(gateway) = Gateway::start(&options.ringmain, rules, folder).await {
+            return Ok(gateway);
+        }
+    }
+    Gateway::start(&options.ringmain, rules, folder).await
 }
 
 /// Callers who ask until their gateway is gone.
