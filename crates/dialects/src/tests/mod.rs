@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ringmain_core::Usage;
 use ringmain_wire::event_stream::EventStreamFramer;
 use ringmain_wire::sse::SseFramer;
 use serde_json::Value;
@@ -15,6 +16,19 @@ use serde_json::Value;
 use crate::codec::{Framing, StreamDecoder, StreamEncoder};
 use crate::ir::grammar::Checker;
 use crate::ir::{Event, Response, fold};
+
+/// What of a use an answer can say again: not the provider's own bill, nor how a part of it was priced.
+pub(crate) fn said_again(usage: Option<Usage>) -> Option<Usage> {
+    let plain = Usage::default();
+    usage.map(|usage| Usage {
+        cache_read_audio: plain.cache_read_audio,
+        image_input: plain.image_input,
+        image_output: plain.image_output,
+        billed: plain.billed,
+        units: plain.units,
+        ..usage
+    })
+}
 
 /// One recorded exchange.
 pub(crate) struct Recording {

@@ -133,9 +133,11 @@ pub fn decode(
 /// # Errors
 /// The target cannot be asked this.
 pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Option<(Work, Vec<Loss>)>, Fault> {
+    let is_judged_there =
+        matches!(request.facts.operation, Operation::Embeddings | Operation::Rerank | Operation::Moderation);
     let asked = match request.asked() {
         // Servers that follow OpenAI have inputs and words of their own, and judge them by themselves.
-        Err(_) if endpoint.shape == Shape::OpenAi && !request.facts.operation.is_of_images() => return Ok(None),
+        Err(_) if endpoint.shape == Shape::OpenAi && is_judged_there => return Ok(None),
         asked => asked?,
     };
     match asked {

@@ -162,7 +162,7 @@ fn judgements() -> Vec<Row> {
     let by_token = |list| ranked(list, &json!({}));
     let uncounted = json!({ "results": [{"index": 1, "relevance_score": 0.9}] });
     vec![
-        judged("openai", "omni-moderation-latest", None, of_openai(Operation::Moderation)),
+        judged("openai", "omni-moderation-latest", Some(0.0), of_openai(Operation::Moderation)),
         judged("mistral", "mistral-moderation-2603", Some(0.0), mistral),
         ranks("openai-compatible", "bge-reranker", None, by_search.clone()),
         ranks("cohere", "rerank-v3.5", Some(0.002), by_search),

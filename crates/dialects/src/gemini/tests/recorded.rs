@@ -9,8 +9,8 @@ use super::super::schema::to_json_schema;
 use super::{all, encoded, profile};
 use crate::codec::{Codec as _, StreamStart};
 use crate::gemini::Gemini;
-use crate::ir::{BlockKind, Finish, fold};
-use crate::tests::{decode, encode, folded, frames, recordings};
+use crate::ir::{BlockKind, Finish, Response, fold};
+use crate::tests::{decode, encode, folded, frames, recordings, said_again};
 
 /// Objects of the application, whose names are its own.
 const FREE: [&str; 4] = ["args", "response", "labels", "responseJsonSchema"];
@@ -155,11 +155,12 @@ fn answers_there_and_back_are_the_same() {
         assert_eq!(again.losses, [], "{}", recording.id);
         let mut twice = Gemini.decode_response(&again.body).unwrap();
         twice.losses.clone_from(&response.losses);
-        assert_eq!(twice, response, "{}", recording.id);
+        let told = Response { usage: said_again(response.usage), ..response.clone() };
+        assert_eq!(twice, told, "{}", recording.id);
         let stream = encode(Gemini.stream_encoder(&StreamStart::default()), &fold::unfold(&response));
         let mut streamed = folded(decode(Gemini.stream_decoder(), &frames(&stream)));
         streamed.losses.clone_from(&response.losses);
-        assert_eq!(streamed, response, "{}", recording.id);
+        assert_eq!(streamed, told, "{}", recording.id);
 
         let mut tap = Gemini.tap();
         let glance = tap.body(body.as_bytes());
