@@ -64,7 +64,6 @@ pub struct Arrived {
 }
 
 /// The forms of an answer.
-#[expect(clippy::large_enum_variant, reason = "one for each request, and most are plain")]
 pub enum Answer {
     /// All there.
     Plain(Plain),
