@@ -1,6 +1,8 @@
 //! Speech and transcription at providers of every shape: what goes out, what comes back, byte for byte, and what happens
 //! when it does not.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod pipes;
 
 use std::time::Duration;
@@ -36,6 +38,7 @@ fn typed(kind: &str, body: &str) -> Act {
     Act::Send(format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made for the call")]
 fn speech(model: &str, more: Value) -> String {
     let mut body = json!({"model": model, "input": "Hello there", "voice": "alloy"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -1,5 +1,6 @@
 //! What recorded exchanges cost, against figures that were worked out apart from this program.
 #![expect(clippy::print_stderr, reason = "a skipped test must say so")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Large bodies and tunnels through the built gateway: what it holds of them, and who is made to wait.
 
 #![expect(clippy::print_stdout, reason = "the figures are the point, and are shown when asked for")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

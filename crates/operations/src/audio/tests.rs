@@ -11,6 +11,7 @@ use super::watch::Watch;
 use super::*;
 use crate::talk::{Payload, Reply, To};
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made for the call")]
 fn speech(more: Value) -> Speech {
     let mut body = json!({"model": "m", "input": "Größe zählt", "voice": "alloy"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
