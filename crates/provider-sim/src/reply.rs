@@ -145,17 +145,24 @@ fn pieces(shape: &Shape) -> Vec<String> {
         }
         None => {}
     }
-    let rest = ask.begun.as_ref().and_then(|begun| rest(begun, &whole(&begun.user, begun.images), shape.overlap));
+    let rest = ask.begun.as_ref();
+    let rest = rest.and_then(|begun| rest(begun, &ask.text, &whole(&begun.user, begun.images), shape.overlap));
     rest.unwrap_or_else(|| whole(&ask.text, ask.images))
 }
 
-/// What is missing from an answer begun earlier; None where what was begun is not the start of this one. Where all of it
-/// was said, a model that is asked to begin with its last words still says them, and one that writes on has no more to say.
-fn rest(begun: &Begun, whole: &[String], overlap: usize) -> Option<Vec<String>> {
+/// What is missing from an answer begun earlier, now that this was asked; None where what was begun is not the start of this
+/// one. Where all of it was said, a model that is quoted its last word says it again, one that writes on has no more to
+/// say, and anything else is a new question.
+fn rest(begun: &Begun, asked: &str, whole: &[String], overlap: usize) -> Option<Vec<String>> {
     let partial = begun.partial.trim_end();
     let full = whole.concat();
     let missing = full.strip_prefix(partial).filter(|_| !partial.is_empty())?;
-    let overlap = if missing.is_empty() && !begun.last { overlap.max(1) } else { overlap };
+    let is_quoted = || partial.rsplit(' ').next().is_some_and(|last| asked.contains(last));
+    let overlap = match (missing.is_empty(), begun.last) {
+        (true, false) if is_quoted() => overlap.max(1),
+        (true, false) => return None,
+        _ => overlap,
+    };
     let spent = begun.partial.len() - partial.len();
     let missing = if spent > 0 { missing.trim_start() } else { missing };
     let again: Vec<&str> = partial.split(' ').rev().take(overlap).collect();

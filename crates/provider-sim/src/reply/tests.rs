@@ -11,7 +11,7 @@ fn shape(ask: Ask) -> Shape {
 fn rest_of(partial: &str, overlap: usize) -> Option<String> {
     let whole = spaced(answer_words("q", 16, 0));
     let begun = Begun { user: "q".to_owned(), images: 0, partial: partial.to_owned(), last: true };
-    rest(&begun, &whole, overlap).map(|pieces| pieces.concat())
+    rest(&begun, "", &whole, overlap).map(|pieces| pieces.concat())
 }
 
 #[test]
@@ -24,7 +24,11 @@ fn a_broken_answer_goes_on_where_it_stopped() {
     assert_eq!(rest_of(&full, 0).as_deref(), Some(""));
     let asked = Begun { user: "q".to_owned(), images: 0, partial: full.clone(), last: false };
     let last_word = full.rsplit(' ').next().map(str::to_owned);
-    assert_eq!(rest(&asked, &spaced(answer_words("q", 16, 0)), 0).map(|pieces| pieces.concat()), last_word);
+    let quotes = format!("go on from {}", last_word.clone().unwrap_or_default());
+    for (told, wanted) in [(quotes.as_str(), last_word), ("and now?", None)] {
+        let pieces = rest(&asked, told, &spaced(answer_words("q", 16, 0)), 0);
+        assert_eq!(pieces.map(|pieces| pieces.concat()), wanted, "{told}");
+    }
     assert_eq!(rest_of("something else", 0), None);
     let partial = &full[..full.find(" w2").unwrap()];
     let again = rest_of(partial, 1).unwrap();
