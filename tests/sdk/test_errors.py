@@ -166,9 +166,9 @@ PATHS = [
     ("POST", "/v1/models", 405, "openai"),
     # Promised, and not there yet.
     ("POST", "/v1/responses/compact", 501, "openai"),
-    ("POST", "/v1/audio/speech", 501, "openai"),
-    ("POST", "/v1/audio/transcriptions", 501, "openai"),
-    ("POST", "/providers/openai/v1/files", 501, "openai"),
+    ("GET", "/v1/audio/speech", 405, "openai"),
+    ("POST", "/v1/audio/transcriptions", 400, "openai"),
+    ("POST", "/providers/nobody/v1/files", 404, None),
 ]
 
 

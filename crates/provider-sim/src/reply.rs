@@ -145,8 +145,8 @@ fn pieces(shape: &Shape) -> Vec<String> {
         }
         None => {}
     }
-    let rest = ask.begun.as_ref();
-    let rest = rest.and_then(|begun| rest(begun, &ask.text, &whole(&begun.user, begun.images), shape.overlap));
+    let begun = ask.begun.as_ref();
+    let rest = begun.and_then(|begun| rest(begun, &ask.text, &whole(&begun.user, begun.images), shape.overlap));
     rest.unwrap_or_else(|| whole(&ask.text, ask.images))
 }
 
