@@ -18,8 +18,12 @@ pub(super) const SUMMED: &str =
     "SELECT coalesce(sum(requests), 0)::bigint FROM ringmain.sums WHERE grain = 2 AND slice = ''";
 /// How much slower the slowest of a hundred may be while a store is out.
 const SLOWER_MAX: Duration = Duration::from_millis(5);
-/// A machine on which the slowest of a hundred takes so long at peace says nothing of 5 ms.
-const BUSY: Duration = Duration::from_millis(60);
+/// A build or a machine on which the slowest of a hundred takes so long at peace says nothing of 5 ms: the release build
+/// takes a third of it.
+const BUSY: Duration = Duration::from_millis(15);
+/// What three processes may serve of a limit of thirty when Redis gave all of it away, and each of them thought itself
+/// alone with its part.
+const SERVED_AT_MOST: usize = 60;
 /// How often a gateway is asked what all have used.
 const TELLINGS: usize = 20;
 /// How soon a revoked key must be refused everywhere.
@@ -44,10 +48,11 @@ pub(super) async fn one_limit(world: &World) -> Result<String> {
     for gateway in &world.gateways {
         alone += metric(gateway.admin, "ringmain_shared_unanswered_questions").await?;
     }
-    // On a machine that is too busy for an answer within 20 ms, a process may have used its part of the rest.
-    let right = if alone == 0 { served == 30 } else { (30..=33).contains(&served) };
-    ensure!(right && served + limited == 90, "{served} were served and {limited} refused ({alone} unanswered)");
-    Ok(format!("{served} served, {limited} refused"))
+    let said = format!("{served} served, {limited} refused, {alone} questions unanswered");
+    // On a machine that is too busy for an answer within 20 ms, a process uses its part of the rest.
+    let right = if alone == 0 { served == 30 } else { (30..=SERVED_AT_MOST).contains(&served) };
+    ensure!(right && served + limited == 90, "{said}");
+    Ok(said)
 }
 
 /// A key made through one gateway is served by all, and revoked through one is refused by all.
@@ -178,7 +183,7 @@ fn judge(before: &Part, during: &Part, after: &Part) -> Result<String> {
     let normal = before.p99().max(after.p99());
     let said = format!("p99 {:.1?} before, {:.1?} during, {:.1?} after", before.p99(), during.p99(), after.p99());
     if normal > BUSY {
-        return Ok(format!("none of the requests failed; the machine is too busy to judge more: {said}"));
+        return Ok(format!("none of the requests failed; too slow at peace to judge more: {said}"));
     }
     ensure!(during.p99() <= normal + SLOWER_MAX, "{said}");
     Ok(format!("{} requests, none failed, {said}", before.answered() + during.answered() + after.answered()))
