@@ -217,6 +217,14 @@ pub struct StreamStart {
     pub framing: Framing,
 }
 
+impl StreamStart {
+    /// The same for a stream that has begun: by the id and the model it gave itself, where it gave any.
+    pub(crate) fn as_begun(&self, id: &str, model: &str) -> Self {
+        let or = |said: &str, own: &String| if said.is_empty() { own.clone() } else { said.to_owned() };
+        Self { id: or(id, &self.id), model: or(model, &self.model), ..self.clone() }
+    }
+}
+
 /// A stream ended before the answer did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut;

@@ -151,9 +151,8 @@ impl Tap for ChatTap {
     }
 
     fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
-        let id = if self.id.is_empty() { start.id.clone() } else { std::mem::take(&mut self.id) };
         let open = self.so_far.place().open.map(|(_, kind)| kind);
-        Box::new(Encoder::going_on(&StreamStart { id, ..start.clone() }, self.index, open))
+        Box::new(Encoder::going_on(&start.as_begun(&self.id, ""), self.index, open))
     }
 
     fn encode_error(&self, found: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

@@ -179,13 +179,7 @@ impl Tap for GeminiTap {
     }
 
     fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
-        let mut start = start.clone();
-        for (said, own) in [(&mut self.id, &mut start.id), (&mut self.model, &mut start.model)] {
-            if !said.is_empty() {
-                *own = std::mem::take(said);
-            }
-        }
-        Box::new(Encoder::going_on(&start))
+        Box::new(Encoder::going_on(&start.as_begun(&self.id, &self.model)))
     }
 
     fn encode_error(&self, fault: &Fault, request_id: &str, framing: Framing) -> Vec<u8> {

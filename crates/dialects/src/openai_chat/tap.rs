@@ -226,14 +226,8 @@ impl Tap for Reader {
     }
 
     fn take_over(&mut self, start: &StreamStart) -> Box<dyn StreamEncoder> {
-        let mut start = start.clone();
-        for (said, own) in [(&mut self.id, &mut start.id), (&mut self.model, &mut start.model)] {
-            if !said.is_empty() {
-                *own = std::mem::take(said);
-            }
-        }
-        start.created = self.created.unwrap_or(start.created);
-        Box::new(Encoder::new(&start))
+        let created = self.created.unwrap_or(start.created);
+        Box::new(Encoder::new(&StreamStart { created, ..start.as_begun(&self.id, &self.model) }))
     }
 
     fn encode_error(&self, found: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

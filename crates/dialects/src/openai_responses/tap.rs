@@ -225,10 +225,9 @@ impl Tap for Reader {
             message: self.message.take(),
             text: in_text.then(|| self.so_far.text_from(self.part_from).to_owned()),
         };
-        let or = |said: &String, own: &String| if said.is_empty() { own.clone() } else { said.clone() };
-        let (id, model) = (or(&self.id, &start.id), or(&self.model, &start.model));
         let created = if self.created > 0 { self.created } else { start.created };
-        Box::new(Encoder::going_on(&StreamStart { id, model, created, ..start.clone() }, going_on))
+        let start = StreamStart { created, ..start.as_begun(&self.id, &self.model) };
+        Box::new(Encoder::going_on(&start, going_on))
     }
 
     fn encode_error(&self, found: &Fault, _request_id: &str, _framing: Framing) -> Vec<u8> {

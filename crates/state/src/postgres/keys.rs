@@ -152,14 +152,18 @@ pub(super) fn stored(time: WallTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
+/// The hash of a key or token in a column.
+pub(super) fn hash(row: &Row, at: usize, of: &str) -> Result<KeyHash, StateError> {
+    let stored = row.get::<_, &[u8]>(at).try_into();
+    stored.map(KeyHash).map_err(|_| StateError::Refused(format!("a stored {of} has no SHA-256")))
+}
+
 fn key(row: &Row) -> Result<VirtualKey, StateError> {
     let time = |at: usize| row.get::<_, Option<i64>>(at).map(|time| WallTime(time.cast_unsigned()));
-    let hash: &[u8] = row.get(2);
-    let no_hash = || StateError::Refused("a stored key has no SHA-256".to_owned());
     Ok(VirtualKey {
         id: row.get(0),
         name: row.get(1),
-        hash: KeyHash(hash.try_into().map_err(|_| no_hash())?),
+        hash: hash(row, 2, "key")?,
         hint: row.get(3),
         expires: time(4),
         created: time(5).unwrap_or_default(),

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::Keys;
-use super::keys::stored;
+use super::keys::{hash, stored};
 use crate::StateError;
 use crate::keys::KeyHash;
 use crate::tokens::{Token, TokenStore, name_taken, read, written};
@@ -69,12 +69,10 @@ impl TokenStore for Keys {
 
 fn token(row: &Row) -> Result<Token, StateError> {
     let time = |at: usize| row.get::<_, Option<i64>>(at).map(|time| WallTime(time.cast_unsigned()));
-    let hash: &[u8] = row.get(2);
-    let no_hash = || StateError::Refused("a stored token has no SHA-256".to_owned());
     Ok(Token {
         id: row.get(0),
         name: row.get(1),
-        hash: KeyHash(hash.try_into().map_err(|_| no_hash())?),
+        hash: hash(row, 2, "token")?,
         hint: row.get(3),
         scopes: read(row.get(4)),
         expires: time(5),
