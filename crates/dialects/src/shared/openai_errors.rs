@@ -28,6 +28,7 @@ const CODES: &[(&str, FaultClass)] = &[
     ("invalid_prompt", FaultClass::Refusal),
     ("bio_policy", FaultClass::Refusal),
     ("image_content_policy_violation", FaultClass::Refusal),
+    ("previous_response_not_found", FaultClass::BadRequest),
     ("model_not_found", FaultClass::Gone),
     ("deploymentnotfound", FaultClass::Gone),
     ("model_decommissioned", FaultClass::Gone),
@@ -75,6 +76,8 @@ const PHRASES: &[(&str, FaultClass)] = &[
     ("insufficient balance", FaultClass::Billing),
     ("api key not valid", FaultClass::Auth),
     ("is not a valid model", FaultClass::Gone),
+    // The model is there; the stored answer that the request goes on from is not.
+    ("response with id", FaultClass::BadRequest),
 ];
 
 /// What an error body says.
@@ -131,7 +134,10 @@ fn class(words: &Words, status: Option<u16>) -> FaultClass {
         return class;
     }
     let by_status = status.and_then(FaultClass::of_status);
-    if matches!(by_status, None | Some(FaultClass::BadRequest | FaultClass::RateLimit | FaultClass::Server)) {
+    if matches!(
+        by_status,
+        None | Some(FaultClass::BadRequest | FaultClass::Gone | FaultClass::RateLimit | FaultClass::Server)
+    ) {
         let message = words.message.to_ascii_lowercase();
         if let Some((_, class)) = PHRASES.iter().find(|(phrase, _)| message.contains(phrase)) {
             return *class;
