@@ -35,7 +35,7 @@ pub(crate) struct Soak {
 
 #[derive(Args)]
 pub(crate) struct Crowd {
-    /// What follows goes to it: --streams N, --stalled N, --pace-ms N, --words N
+    /// What follows goes to it: --http2, --streams N, --stalled N, --pace-ms N, --words N
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }

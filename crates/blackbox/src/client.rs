@@ -1,16 +1,19 @@
-//! One request on a connection of its own, its answer read to the end or left early.
+//! A request on a connection of its own, or on one that it shares with others; its answer is read to the end or left early.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use ringmain_caller::{Ask, Heard, heard};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -45,14 +48,6 @@ impl Got {
 pub(crate) struct Timed {
     pub(crate) got: Got,
     pub(crate) arrivals: Vec<Instant>,
-}
-
-/// Asks and reads the whole answer, noting when its pieces come.
-///
-/// # Errors
-/// As [`ask`].
-pub(crate) async fn ask_timed(address: SocketAddr, ask: &Ask, patience: Duration) -> Result<Timed> {
-    timed(address, ask.request(&address.to_string())?, patience).await
 }
 
 /// Asks and reads the whole answer.
@@ -118,20 +113,31 @@ pub(crate) async fn send(address: SocketAddr, request: Request<Bytes>, patience:
 }
 
 async fn timed(address: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Timed> {
-    let start = Instant::now();
-    tokio::time::timeout(patience, exchange(address, request, start))
-        .await
-        .with_context(|| format!("nothing within {patience:?}"))?
+    within(patience, exchange(address, request)).await
 }
 
-async fn exchange(address: SocketAddr, request: Request<Bytes>, start: Instant) -> Result<Timed> {
+async fn within(patience: Duration, answer: impl Future<Output = Result<Timed>>) -> Result<Timed> {
+    tokio::time::timeout(patience, answer).await.with_context(|| format!("nothing within {patience:?}"))?
+}
+
+async fn connect(address: SocketAddr) -> Result<TokioIo<TcpStream>> {
     let stream = TcpStream::connect(address).await.context("connecting")?;
     stream.set_nodelay(true)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    Ok(TokioIo::new(stream))
+}
+
+async fn exchange(address: SocketAddr, request: Request<Bytes>) -> Result<Timed> {
+    let start = Instant::now();
+    let (mut sender, connection) = http1::handshake(connect(address).await?).await?;
     // Dropped with its handle, so that a caller who gives up is gone.
-    let mut driver = tokio::task::JoinSet::new();
+    let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request.map(Full::new)).await.context("waiting for a head")?;
+    Ok(read(response, start).await)
+}
+
+/// Reads an answer to its end, or to where it breaks.
+async fn read(response: Response<Incoming>, start: Instant) -> Timed {
     let (parts, mut incoming) = response.into_parts();
     let (mut body, mut complete, mut arrivals) = (BytesMut::new(), true, Vec::new());
     while let Some(frame) = incoming.frame().await {
@@ -141,10 +147,71 @@ async fn exchange(address: SocketAddr, request: Request<Bytes>, start: Instant) 
                 body.extend_from_slice(&data);
             }
             Ok(Err(_)) => {}
-            Err(_) => complete = false,
+            Err(_) => {
+                complete = false;
+                break;
+            }
         }
     }
     let (status, headers) = (parts.status, parts.headers);
     let got = Got { status, headers, body: body.freeze(), complete, took: start.elapsed() };
-    Ok(Timed { got, arrivals })
+    Timed { got, arrivals }
+}
+
+/// How callers reach the gateway.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Each on a connection of its own.
+    Apart(SocketAddr),
+    /// Together on one.
+    Together(Arc<Line>),
+}
+
+impl Way {
+    /// Asks and reads the whole answer, noting when its pieces come.
+    ///
+    /// # Errors
+    /// As [`ask`].
+    pub(crate) async fn ask_timed(&self, ask: &Ask, patience: Duration) -> Result<Timed> {
+        match self {
+            Self::Apart(address) => timed(*address, ask.request(&address.to_string())?, patience).await,
+            Self::Together(line) => line.ask_timed(ask, patience).await,
+        }
+    }
+}
+
+/// An HTTP/2 connection that requests share, as those of a proxy do. It closes when it is dropped.
+pub(crate) struct Line {
+    address: SocketAddr,
+    sender: http2::SendRequest<Full<Bytes>>,
+    _driver: JoinSet<hyper::Result<()>>,
+}
+
+impl Line {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// Nobody listens, or it is not HTTP/2 that is spoken there.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = connect(address).await?;
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Self { address, sender, _driver: driver })
+    }
+
+    async fn ask_timed(&self, ask: &Ask, patience: Duration) -> Result<Timed> {
+        let mut request = ask.request(&self.address.to_string())?;
+        // HTTP/2 has it in the address; the header would say it again.
+        request.headers_mut().remove("host");
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = format!("http://{}{path}", self.address).parse()?;
+        *request.version_mut() = http::Version::HTTP_2;
+        let (mut sender, start) = (self.sender.clone(), Instant::now());
+        within(patience, async move {
+            let response = sender.send_request(request.map(Full::new)).await.context("waiting for a head")?;
+            Ok(read(response, start).await)
+        })
+        .await
+    }
 }

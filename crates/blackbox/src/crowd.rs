@@ -6,6 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -16,12 +17,14 @@ use ringmain_provider_sim::expected_text;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::client::{self, Timed};
+use crate::client::{self, Line, Timed, Way};
 use crate::gateway::{Gateway, Program, free_address, resident_mib};
 use crate::targets::model;
 
 /// Files of a gateway beside its streams' sockets.
 const OTHER_FILES: u64 = 100;
+/// Streams that share a connection.
+const TOGETHER: u64 = 100;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -31,7 +34,10 @@ pub(crate) struct Options {
     /// The built simulated providers
     #[arg(long, value_name = "PATH")]
     provider_sim: PathBuf,
-    /// Streams at once; fewer where the limit of open files is lower: two for each
+    /// Callers share connections, a hundred streams each, as behind a proxy that speaks HTTP/2
+    #[arg(long)]
+    http2: bool,
+    /// Streams at once; fewer where the limit of open files is lower: two for each, one with --http2
     #[arg(long, default_value_t = 10_000)]
     streams: u64,
     /// Streams of these that stall at their provider in the second half
@@ -78,10 +84,11 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
 
 async fn run(options: &Options) -> Result<bool> {
     let files = open_files()?;
-    let most = files.saturating_sub(OTHER_FILES) / 2;
+    let free = files.saturating_sub(OTHER_FILES);
+    let most = if options.http2 { free / (TOGETHER + 1) * TOGETHER } else { free / 2 };
     let streams = options.streams.min(most);
     if streams < options.streams {
-        println!("{streams} streams: this machine allows a process {files} open files, and a stream takes two");
+        println!("{streams} streams: this machine allows a process no more than {files} open files");
     }
     if options.stalled >= streams {
         bail!("more stalled streams than streams");
@@ -126,23 +133,24 @@ fn rules(sim: SocketAddr) -> Value {
 }
 
 async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64, idle: f64) -> Result<Half> {
-    let address = gateway.address;
+    let ways = ways(options, gateway, steady + stalled).await?;
+    let way = |number: u64| ways[(number % ways.len() as u64) as usize].clone();
     let begin = Duration::from_secs(options.ramp_s);
     let mut silent = JoinSet::new();
     for number in 0..stalled {
-        let ask = ask("stalled", number);
+        let (ask, way) = (ask("stalled", number), way(number));
         // Dropped at the end, and with it the connection.
-        silent.spawn(async move { client::ask(address, &ask, Duration::from_secs(3600)).await });
+        silent.spawn(async move { way.ask_timed(&ask, Duration::from_secs(3600)).await });
     }
     let mut talking = JoinSet::new();
     let start = Instant::now();
     let patience = begin + Duration::from_millis(options.pace_ms) * (options.words as u32 + 4) * 2;
     for number in 0..steady {
-        let ask = ask("steady", number);
+        let (ask, way) = (ask("steady", number), way(number));
         let wait = begin.mul_f64(number as f64 / steady as f64);
         talking.spawn(async move {
             tokio::time::sleep(wait).await;
-            (client::ask_timed(address, &ask, patience).await, ask)
+            (way.ask_timed(&ask, patience).await, ask)
         });
     }
     let pace = options.pace_ms as f64;
@@ -173,6 +181,18 @@ async fn half(options: &Options, gateway: &Gateway, steady: u64, stalled: u64, i
     half.late.sort_by(f64::total_cmp);
     println!("{:.0} s", start.elapsed().as_secs_f64());
     Ok(half)
+}
+
+/// How each stream's caller reaches the gateway, in turns.
+async fn ways(options: &Options, gateway: &Gateway, streams: u64) -> Result<Vec<Way>> {
+    if !options.http2 {
+        return Ok(vec![Way::Apart(gateway.address)]);
+    }
+    let mut ways = Vec::new();
+    for _ in 0..streams.div_ceil(TOGETHER) {
+        ways.push(Way::Together(Arc::new(Line::open(gateway.address).await?)));
+    }
+    Ok(ways)
 }
 
 /// Attempts under way, one for each stream, as the gateway counts them; 0 where it does not say in time.

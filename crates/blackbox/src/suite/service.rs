@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use ringmain_caller::{Ask, Heard};
 use ringmain_core::Dialect;
-use ringmain_provider_sim::{Behavior, Ended, Sim, SimConfig, expected_text};
+use ringmain_provider_sim::{Behavior, Ended, LogEntry, Sim, SimConfig, expected_text};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::cell::add_route;
-use crate::client::{self, Got};
+use crate::client::{self, Got, Line, Way};
 use crate::gateway::Gateway;
 use crate::targets::after;
 
@@ -27,10 +27,17 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Reloads while the streams of the second check run.
 const RELOADS: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How soon a provider sees that its caller is gone.
+const LEFT_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs both checks, printing each; which of them hold.
-pub(super) async fn check(program: &Path) -> [bool; 2] {
-    let checks = [("drain under load", drain(program).await), ("reload under load", reload(program).await)];
+/// Runs the checks, printing each; which of them hold.
+pub(super) async fn check(program: &Path) -> [bool; 4] {
+    let checks = [
+        ("drain under load", drain(program, false).await),
+        ("drain under load, HTTP/2", drain(program, true).await),
+        ("reload under load", reload(program).await),
+        ("one of many on an HTTP/2 connection leaves", leave(program).await),
+    ];
     checks.map(|(name, result)| {
         match &result {
             Ok(()) => println!("pass {name}"),
@@ -71,14 +78,14 @@ fn rules(sim: &Sim, balance: &str) -> Value {
 type Asked = JoinSet<(Ask, Result<Got>)>;
 
 /// Callers of every dialect, each asking a provider of the next.
-fn ask(gateway: &Gateway, kind: &str, each: usize) -> Asked {
+fn ask(way: &Way, kind: &str, each: usize) -> Asked {
     let mut asked = JoinSet::new();
     for (caller, number) in Dialect::ALL.into_iter().flat_map(|caller| (0..each).map(move |number| (caller, number))) {
         let model = label(kind, after(caller, number));
         let text = format!("{kind} {number} of {caller}");
-        let (ask, address) = (Ask { dialect: caller, model, text, stream: true }, gateway.address);
+        let (ask, way) = (Ask { dialect: caller, model, text, stream: true }, way.clone());
         asked.spawn(async move {
-            let got = client::ask(address, &ask, PATIENCE).await;
+            let got = way.ask_timed(&ask, PATIENCE).await.map(|timed| timed.got);
             (ask, got)
         });
     }
@@ -106,10 +113,15 @@ async fn under_way(sim: &Sim, count: usize) -> Result<()> {
 }
 
 /// SIGTERM: not ready at once, streams finish, what is left at the end of the grace gets an error of its dialect.
-async fn drain(program: &Path) -> Result<()> {
+async fn drain(program: &Path, together: bool) -> Result<()> {
     let (sim, folder) = (sim().await?, tempfile::tempdir()?);
     let mut gateway = Gateway::start(program, &rules(&sim, "order"), folder.path()).await?;
-    let (steady, mut endless) = (ask(&gateway, "steady", STREAMS), ask(&gateway, "endless", 1));
+    let way = if together {
+        Way::Together(Arc::new(Line::open(gateway.address).await?))
+    } else {
+        Way::Apart(gateway.address)
+    };
+    let (steady, mut endless) = (ask(&way, "steady", STREAMS), ask(&way, "endless", 1));
     under_way(&sim, Dialect::ALL.len() * (STREAMS + 1)).await?;
     let twin = gateway.twin();
     let began = Instant::now();
@@ -141,11 +153,12 @@ async fn drain(program: &Path) -> Result<()> {
 async fn reload(program: &Path) -> Result<()> {
     let (sim, folder) = (sim().await?, tempfile::tempdir()?);
     let mut gateway = Gateway::start(program, &rules(&sim, "order"), folder.path()).await?;
-    let mut asked = vec![ask(&gateway, "steady", STREAMS)];
+    let way = Way::Apart(gateway.address);
+    let mut asked = vec![ask(&way, "steady", STREAMS)];
     under_way(&sim, Dialect::ALL.len() * STREAMS).await?;
     for number in 0..RELOADS {
         gateway.reload(&rules(&sim, ["weighted", "least-busy", "order"][number % 3]))?;
-        asked.push(ask(&gateway, "steady", 1));
+        asked.push(ask(&way, "steady", 1));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     for asked in asked {
@@ -154,4 +167,18 @@ async fn reload(program: &Path) -> Result<()> {
     let cut = sim.log().iter().filter(|entry| !matches!(entry.ended, Ended::Completed { .. })).count();
     ensure!(cut == 0, "{cut} streams were not read to their end");
     Ok(())
+}
+
+/// Requests of one connection do not end together: who leaves is seen to leave, and the others are served.
+async fn leave(program: &Path) -> Result<()> {
+    let (sim, folder) = (sim().await?, tempfile::tempdir()?);
+    let gateway = Gateway::start(program, &rules(&sim, "order"), folder.path()).await?;
+    let way = Way::Together(Arc::new(Line::open(gateway.address).await?));
+    let (steady, mut endless) = (ask(&way, "steady", STREAMS), ask(&way, "endless", 1));
+    under_way(&sim, Dialect::ALL.len() * (STREAMS + 1)).await?;
+    endless.shutdown().await;
+    let left = |log: &[LogEntry]| log.iter().filter(|it| matches!(it.ended, Ended::ClientClosed { .. })).count();
+    let seen = sim.wait_for(LEFT_WITHIN, |log| left(log) == Dialect::ALL.len()).await;
+    ensure!(seen, "{} of {} were seen to leave within {LEFT_WITHIN:?}", left(&sim.log()), Dialect::ALL.len());
+    all_whole(steady).await
 }
