@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -18,6 +17,9 @@ pub(crate) struct Options {
     /// Seconds for each target
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     each: u64,
+    /// All at the same time, what each says in a file of its own
+    #[arg(long, conflicts_with = "input")]
+    at_once: bool,
     /// Run this input alone and show what breaks
     #[arg(long, value_name = "FILE", requires = "targets")]
     input: Option<PathBuf>,
@@ -43,7 +45,7 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Runs the targets one after the other; true when nothing was found.
+/// Runs the targets, one after the other unless told otherwise; true when nothing was found.
 ///
 /// # Errors
 /// The fuzzer cannot be built or started.
@@ -55,13 +57,14 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     } else {
         options.targets.iter().map(String::as_str).collect()
     };
-    let mut found = Vec::new();
-    for name in names {
-        ensure!(TARGETS.contains(&name), "no target `{name}`; there are {}", TARGETS.join(", "));
-        if !run(&program, &home, name, options)? {
-            found.push(name);
-        }
+    for name in &names {
+        ensure!(TARGETS.contains(name), "no target `{name}`; there are {}", TARGETS.join(", "));
     }
+    let found = if options.at_once {
+        beside_each_other(&program, &home, &names, options)?
+    } else {
+        one_by_one(&program, &home, &names, options)?
+    };
     if found.is_empty() {
         println!("nothing found");
     } else {
@@ -90,26 +93,67 @@ fn host() -> Result<String> {
     host.map(str::to_owned).context("rustc does not say which host this is")
 }
 
-fn run(program: &Path, home: &Path, name: &str, options: &Options) -> Result<bool> {
-    let folder = |kind: &str| -> Result<PathBuf> {
-        let folder = home.join(kind).join(name);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(folder)
-    };
-    let (corpus, seeds, found) = (folder("corpus")?, folder("seeds")?, folder("found")?);
-    println!("=== {name}");
+fn one_by_one<'a>(program: &Path, home: &Path, names: &[&'a str], options: &Options) -> Result<Vec<&'a str>> {
+    let mut found = Vec::new();
+    for &name in names {
+        println!("=== {name}");
+        if !fuzzer(program, home, name, options)?.status().context("cannot run the fuzzer")?.success() {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+fn beside_each_other<'a>(program: &Path, home: &Path, names: &[&'a str], options: &Options) -> Result<Vec<&'a str>> {
+    let logs = folder(home, "said")?;
+    println!("{} targets for {} s; what they say is in {}", names.len(), options.each, logs.display());
+    let mut running = Vec::new();
+    for &name in names {
+        let path = logs.join(name);
+        let log = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut command = fuzzer(program, home, name, options)?;
+        command.stdout(log.try_clone()?).stderr(log);
+        running.push((name, path, command.spawn().context("cannot run the fuzzer")?));
+    }
+    let mut found = Vec::new();
+    for (name, path, mut child) in running {
+        let ended = child.wait()?;
+        let said = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        println!(
+            "{name}: {} inputs{}",
+            runs.map_or("?", str::trim),
+            if ended.success() { "" } else { ", FOUND something" }
+        );
+        if !ended.success() {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+fn folder(home: &Path, name: &str) -> Result<PathBuf> {
+    let folder = home.join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// The fuzzer of one target, ready to run.
+fn fuzzer(program: &Path, home: &Path, name: &str, options: &Options) -> Result<Command> {
+    let of_target = |kind: &str| folder(&home.join(kind), name);
+    let (corpus, seeds, found) = (of_target("corpus")?, of_target("seeds")?, of_target("found")?);
     let mut command = Command::new(program);
     command.env("RINGMAIN_FUZZ", name).env("RINGMAIN_FUZZ_SEEDS", &seeds);
     command.arg(format!("-artifact_prefix={}/", found.display()));
     if let Some(input) = &options.input {
-        return Ok(command.arg(input).status().context("cannot run the fuzzer")?.success());
+        command.arg(input);
+        return Ok(command);
     }
-    let time = Duration::from_secs(options.each).as_secs();
-    command.args([&format!("-max_total_time={time}"), "-max_len=16384", "-timeout=10", "-rss_limit_mb=2048"]);
+    command.args([&format!("-max_total_time={}", options.each), "-max_len=16384", "-timeout=10", "-rss_limit_mb=2048"]);
     command.args(["-verbosity=0", "-print_final_stats=1"]).arg(corpus).arg(seeds);
     let kept = root().join("crates/fuzz/found").join(name);
     if kept.is_dir() {
         command.arg(kept);
     }
-    Ok(command.status().context("cannot run the fuzzer")?.success())
+    Ok(command)
 }
