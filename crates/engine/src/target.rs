@@ -248,9 +248,7 @@ impl Target {
         let same = endpoints.clone().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
         same.or_else(|| {
             let translates = matches!(operation, Operation::Chat | Operation::CountTokens);
-            // Embeddings without a dialect are asked for in OpenAI's shape, which Cohere's callers do not write.
-            let shaped = operation != Operation::Embeddings || dialect != Dialect::CohereV2;
-            let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none() && shaped;
+            let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none();
             endpoints.filter(spoken).find(fits)
         })
     }
