@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
+use ringmain_catalog::Model;
 use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
@@ -185,6 +186,12 @@ impl Gateway {
     #[must_use]
     pub fn passed_to(&self, provider: &str) -> Option<Chosen> {
         self.rules.load().passed_to(provider, &self.metrics)
+    }
+
+    /// What the catalog knows of a model by this name, at a provider of this kind.
+    #[must_use]
+    pub fn model(&self, kind: &str, name: &str) -> Option<Model> {
+        self.rules.load().model(kind, name)
     }
 
     /// A request ended before any target was tried.

@@ -6,6 +6,7 @@
 //! Both bodies flow, whatever their size. What has flowed cannot be sent again: see [`Passing::may_go_again`]. Who may
 //! pass, where to, and with what is argued in `docs/adr/0019-passing-through.md`.
 
+mod counted;
 mod flow;
 mod frames;
 mod headers;
@@ -40,6 +41,7 @@ use crate::render::{Rendered, cannot};
 use crate::route::Chosen;
 use crate::sign::Signer;
 use crate::target::{Key, Target};
+use counted::Asks;
 use flow::{Reader, Upload};
 
 pub(crate) use path::{Place, place};
@@ -62,6 +64,8 @@ pub struct Passing {
     body: Carried,
     /// The caller wants a WebSocket.
     upgrade: bool,
+    /// Whom it asks, as far as can be seen.
+    asks: Asks,
 }
 
 /// The caller's body.
@@ -134,8 +138,13 @@ where
     let why = format!("{}: {} {asked}", chosen.why, head.method).into();
     let upgrade = headers::wants_upgrade(&head.headers);
     let given = facts.timeout;
+    let held = match &body {
+        Carried::Held(bytes) => Some(bytes),
+        Carried::Flowing { .. } => None,
+    };
+    let asks = Asks::of(&head.method, &place.path, &head.headers, held);
     let bare = Inspected::bare(gateway, id, started, head.headers, facts, Chosen { why, ..chosen }).map_err(refuse)?;
-    let passing = Passing { patience: bare.deadline, method: head.method, path: place.path, body, upgrade };
+    let passing = Passing { patience: bare.deadline, method: head.method, path: place.path, body, upgrade, asks };
     Ok(Inspected { deadline: started + given.unwrap_or(LONGEST), passing: Some(passing), ..bare })
 }
 
