@@ -327,6 +327,12 @@ def test_rerank_and_embed(sim, gateway):
     assert len(plain.data) == 2
     with pytest.raises(cohere.errors.NotFoundError):
         client.rerank(model="cohere/m@model-not-found", query="x", documents=documents)
-    # Another vendor's embeddings are asked for in another shape.
-    with pytest.raises(cohere.errors.BadRequestError):
-        client.embed(model="openai/text-embedding-3-small", texts=documents, input_type="search_document")
+    # Another vendor's vectors, in the words of Cohere's callers.
+    theirs = client.embed(
+        model="openai/text-embedding-3-small", texts=documents, input_type="search_document", embedding_types=["float"]
+    )
+    plain = client_of("openai", gateway.url).client.embeddings.create(
+        model="openai/text-embedding-3-small", input=documents, encoding_format="float"
+    )
+    assert theirs.embeddings.float_ == [item.embedding for item in plain.data]
+    assert theirs.meta.billed_units.input_tokens == plain.usage.prompt_tokens and theirs.texts == documents

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
+use ringmain_catalog::Model;
 use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
@@ -22,6 +23,7 @@ use crate::kept::Kept;
 use crate::keys::{Caller, Held, Keys};
 use crate::pins::Pins;
 use crate::records::Records;
+use crate::room::Room;
 use crate::route::{Chosen, Route};
 use crate::rules::Rules;
 
@@ -122,6 +124,12 @@ impl Gateway {
         self.rules.load().config.server.max_body
     }
 
+    /// Room for the request bodies that are held.
+    #[must_use]
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.rules.load().room)
+    }
+
     /// The store holds these keys and groups from now on.
     pub fn learn_keys(&self, stored: KeySet) {
         self.keys.learn(stored, &self.rules.load().config);
@@ -185,6 +193,12 @@ impl Gateway {
     #[must_use]
     pub fn passed_to(&self, provider: &str) -> Option<Chosen> {
         self.rules.load().passed_to(provider, &self.metrics)
+    }
+
+    /// What the catalog knows of a model by this name, at a provider of this kind.
+    #[must_use]
+    pub fn model(&self, kind: &str, name: &str) -> Option<Model> {
+        self.rules.load().model(kind, name)
     }
 
     /// A request ended before any target was tried.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringmain_catalog::Model;
 use ringmain_core::{Fault, FaultClass, Loss, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_state::quota::Grant;
@@ -29,6 +30,8 @@ pub struct AttemptGuard {
     pub usage: Option<Usage>,
     /// Nobody said so: it is an estimate.
     estimated: bool,
+    /// The model that used it, where the target is none.
+    by: Option<Model>,
     /// What the response headers said of the key.
     pub limits: Option<Limits>,
     /// The target was asked: false where the gateway could answer by itself.
@@ -55,6 +58,7 @@ impl AttemptGuard {
             timings: Timings::default(),
             usage: None,
             estimated: false,
+            by: None,
             limits: None,
             asked: true,
             settled: false,
@@ -123,6 +127,20 @@ impl AttemptGuard {
         self.estimated = true;
     }
 
+    /// It was passed through, and its answer says that a model of this name used this.
+    pub fn counted(&mut self, usage: Usage, model: &str) {
+        self.usage = Some(usage);
+        self.by = self.gateway.model(&self.target.provider.kind.id, model);
+    }
+
+    /// Whose price holds.
+    fn model(&self) -> Option<&Model> {
+        match &self.by {
+            Some(model) => Some(model),
+            None => self.target.model.as_ref(),
+        }
+    }
+
     /// Nothing of its answer came: its prompt was read all the same.
     fn estimate_prompt(&mut self) {
         if self.usage.is_none() && self.request.passing.is_none() {
@@ -134,7 +152,7 @@ impl AttemptGuard {
     /// What it cost, as far as that is known.
     fn cost(&self) -> Option<Money> {
         match &self.usage {
-            Some(usage) => self.target.cost(usage),
+            Some(usage) => self.target.cost_by(self.model(), usage),
             // A moderation that nobody bills says nothing of its use.
             None => self.target.price().filter(|price| price.is_free()).map(|_| Money::ZERO),
         }
@@ -144,7 +162,7 @@ impl AttemptGuard {
     fn saved(&self) -> Option<Money> {
         let usage = self.usage.filter(|usage| usage.cache_read + usage.cache_write + usage.cache_write_1h > 0)?;
         let plain = Usage { cache_read: 0, cache_read_audio: 0, cache_write: 0, cache_write_1h: 0, ..usage };
-        let price = self.target.price()?;
+        let price = self.model()?.price.as_ref()?;
         Some(Money(price.cost(&plain)?.0 - price.cost(&usage)?.0))
     }
 
@@ -207,7 +225,7 @@ impl AttemptGuard {
             usage: self.usage,
             estimated: self.estimated,
             cost,
-            price: cost.and(self.usage).and_then(|usage| self.target.price_in_words_of(&usage)),
+            price: cost.and(self.usage).and_then(|usage| self.target.price_in_words_of(self.model(), &usage)),
             saved: self.saved(),
             fault,
             served,

@@ -248,9 +248,7 @@ impl Target {
         let same = endpoints.clone().filter(spoken).find(|endpoint| endpoint.dialect == Some(dialect));
         same.or_else(|| {
             let translates = matches!(operation, Operation::Chat | Operation::CountTokens);
-            // Embeddings without a dialect are asked for in OpenAI's shape, which Cohere's callers do not write.
-            let shaped = operation != Operation::Embeddings || dialect != Dialect::CohereV2;
-            let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none() && shaped;
+            let fits = |endpoint: &&Endpoint| translates || endpoint.dialect.is_none();
             endpoints.filter(spoken).find(fits)
         })
     }
@@ -304,18 +302,25 @@ impl Target {
     /// `None` where neither is known.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<Money> {
+        self.cost_by(self.model.as_ref(), usage)
+    }
+
+    /// The same by a model of this provider.
+    #[must_use]
+    pub fn cost_by(&self, model: Option<&Model>, usage: &Usage) -> Option<Money> {
         match usage.billed {
             Some(Billed::Money(told)) if self.provider.kind.tells_cost => Some(told),
-            _ => self.price()?.cost(usage),
+            _ => model?.price.as_ref()?.cost(usage),
         }
     }
 
-    /// By which price [`Target::cost`] is, in words.
+    /// By which price [`Target::cost_by`] is, in words.
     #[must_use]
-    pub fn price_in_words_of(&self, usage: &Usage) -> Option<Arc<str>> {
+    pub fn price_in_words_of(&self, model: Option<&Model>, usage: &Usage) -> Option<Arc<str>> {
         match usage.billed {
             Some(Billed::Money(_)) if self.provider.kind.tells_cost => Some("as the provider's answer says".into()),
-            _ => self.price_in_words.clone(),
+            _ if self.model.is_some() => self.price_in_words.clone(),
+            _ => model?.price.as_ref().map(in_words),
         }
     }
 

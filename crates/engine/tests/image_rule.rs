@@ -96,3 +96,39 @@ async fn a_refusal_is_the_answer() {
         assert!(answer.text.contains("not today"), "{}", answer.text);
     }
 }
+
+/// 1 by 1, and nothing in it.
+const CLEAR: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVR4nGNgAAIAAAUAAXpeqz8AAAAASUVORK5CYII=";
+
+#[tokio::test(start_paused = true)]
+async fn a_mask_goes_to_who_has_masks_painted_as_they_want_it() {
+    let rules = "
+providers:
+  openai: { base_url: \"http://openai.test/v1\", keys: [k] }
+  stability: { base_url: \"http://stability.test\", keys: [k] }
+  webui: { kind: sd-webui, base_url: \"http://webui.test\" }
+routes:
+  - { name: edits, targets: [openai/gpt-image-1, stability/sd3.5-large, webui/default] }
+";
+    let well = status(200, "", &json!({"images": [DOT], "parameters": {}, "info": "{}"}).to_string());
+    let down = error(500, "", "server_error");
+    let world = World::of(
+        &[("openai", vec![vec![down.clone()]]), ("stability", vec![vec![down]]), ("webui", vec![vec![well]])],
+        rules,
+    );
+    let body = json!({
+        "model": "edits", "prompt": "a cat", "response_format": "b64_json",
+        "images": [{"image_url": format!("data:image/png;base64,{DOT}")}],
+        "mask": {"image_url": format!("data:image/png;base64,{CLEAR}")},
+    });
+    let answer = world.send("/v1/images/edits", body.to_string(), &[]).await;
+    assert_image(&answer, "an edit");
+    assert_eq!((answer.header("x-ringmain-target"), world.asked("stability")), ("webui/default", 0), "it has no masks");
+    let asked = &world.requests("webui")[0];
+    let (head, body) = asked.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /sdapi/v1/img2img HTTP/1.1"), "{head}");
+    let sent: Value = serde_json::from_str(body).unwrap();
+    let mask = picture::decode(sent["mask"].as_str().unwrap()).unwrap();
+    assert_ne!(mask, picture::decode(CLEAR).unwrap());
+    assert_eq!(picture::look(&mask).unwrap().size, Size::new(1, 1));
+}

@@ -117,3 +117,45 @@ async fn a_vector_that_is_missing_is_no_answer() {
     assert_eq!(answer.status.as_u16(), 400);
     assert!(answer.text.contains("tokens are of one model"), "{}", answer.text);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_of_cohere_reaches_whoever_has_the_model() {
+    let rules = "
+providers:
+  a: { kind: cohere, base_url: 'http://a.test', keys: [k] }
+  b: { kind: bedrock, base_url: 'http://b.test', region: us-east-1, keys: [{ access_key: AKIDEXAMPLE, secret_key: s }] }
+  c: { kind: openai-compatible, base_url: 'http://c.test/v1', keys: [k] }
+routes:
+  - { name: r, targets: [a/embed-v4.0, c/other-model, 'b/us.cohere.embed-v4:0'] }
+";
+    let said = json!({"embeddings": {"float": [[1, 2]]}, "meta": {"billed_units": {"input_tokens": 7}}});
+    let answers = |down: Act| {
+        let c = vec![vec![list(&[&[9.0, 9.0]], 9)]];
+        World::of(&[("a", vec![vec![down]]), ("b", vec![vec![status(200, "", &said.to_string())]]), ("c", c)], rules)
+    };
+    let asked = json!({
+        "model": "r", "texts": ["x"], "input_type": "search_query", "embedding_types": ["float", "base64"], "truncate": "END",
+    });
+    // Its own words go as they are.
+    let world = answers(status(200, "", &said.to_string()));
+    let answer = world.send("/v2/embed", asked.to_string(), &[("content-type", "application/json")]).await;
+    assert_eq!((answer.header("x-ringmain-target"), answer.text.as_str()), ("a/embed-v4.0", said.to_string().as_str()));
+    assert_eq!(answer.header("x-ringmain-loss"), "");
+    // Elsewhere the same space is asked in another shape, and answers in Cohere's.
+    let world = answers(status(503, "", "{}"));
+    let answer = world.send("/v2/embed", asked.to_string(), &[("content-type", "application/json")]).await;
+    assert_eq!(answer.header("x-ringmain-target"), "b/us.cohere.embed-v4:0", "{}", answer.text);
+    assert_eq!(answer.header("x-ringmain-loss"), "truncate");
+    let heard: Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!(heard["embeddings"], json!({"float": [[1.0, 2.0]], "base64": ["AACAPwAAAEA="]}));
+    assert_eq!((&heard["texts"], &heard["meta"]["billed_units"]["input_tokens"]), (&json!(["x"]), &json!(7)));
+    assert!(
+        world.requests("b")[0].ends_with(r#"{"input_type":"search_query","embedding_types":["float"],"texts":["x"]}"#)
+    );
+    // What only Cohere can do goes nowhere else, and the vectors of another model never stand in.
+    let mut quantised = asked;
+    quantised["embedding_types"] = json!(["int8"]);
+    let world = answers(status(503, "", "{}"));
+    let answer = world.send("/v2/embed", quantised.to_string(), &[("content-type", "application/json")]).await;
+    assert!(!answer.status.is_success() && world.asked("b") + world.asked("c") == 0, "{}", answer.text);
+}

@@ -32,6 +32,7 @@ pub fn openai(counts: &Value) -> Option<Usage> {
         audio_input: detail(&inputs, "audio_tokens"),
         image_input: detail(&inputs, "image_tokens"),
         output,
+        reasoning: detail(&outputs, "reasoning_tokens").min(output),
         audio_output: detail(&outputs, "audio_tokens"),
         image_output: detail(&outputs, "image_tokens"),
         billed: billed::told(told("cost"), told("cost_in_usd_ticks")).map(Billed::Money),

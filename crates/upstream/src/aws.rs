@@ -2,7 +2,6 @@
 
 mod chain;
 mod credentials;
-mod date;
 mod profile;
 mod remote;
 mod sign;

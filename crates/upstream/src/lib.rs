@@ -12,6 +12,7 @@ mod address;
 mod ask;
 mod aws;
 mod body;
+mod date;
 mod dial;
 mod dns;
 mod error;

@@ -168,14 +168,30 @@ fn fingerprint(credential: &Credential) -> u64 {
 /// What is wrong with the text of a Google credentials file, without anything of it. `None`: nothing that can be seen.
 fn wrong_with(text: &str) -> Option<String> {
     let Ok(file) = serde_json::from_str::<Value>(text) else { return Some("it is not JSON".to_owned()) };
+    if file["type"] != "impersonated_service_account" {
+        return wrong_with_one(&file);
+    }
+    let unnamed = file["service_account_impersonation_url"].as_str().is_none_or(str::is_empty);
+    let missing = unnamed.then(|| "it has no `service_account_impersonation_url`".to_owned());
+    missing.or_else(|| wrong_with_one(&file["source_credentials"]).map(|wrong| format!("of its source: {wrong}")))
+}
+
+fn wrong_with_one(file: &Value) -> Option<String> {
     let has = |name: &str| file.get(name).and_then(Value::as_str).is_some_and(|value| !value.trim().is_empty());
     let needed: &[&str] = match file.get("type").and_then(Value::as_str) {
         Some("service_account") => &["client_email", "private_key"],
         Some("authorized_user") => &["client_id", "client_secret", "refresh_token"],
-        Some("external_account" | "impersonated_service_account" | "external_account_authorized_user") => {
-            return Some("only `service_account` and `authorized_user` are read".to_owned());
+        Some("external_account") => {
+            let from = &file["credential_source"];
+            if from["file"].is_string() == from["url"].is_string() {
+                return Some("its `credential_source` is neither a file nor a URL".to_owned());
+            }
+            &["audience", "subject_token_type"]
         }
-        _ => return Some("its `type` is neither `service_account` nor `authorized_user`".to_owned()),
+        _ => {
+            let read = "`service_account`, `authorized_user`, `external_account` or `impersonated_service_account`";
+            return Some(format!("its `type` is none of {read}"));
+        }
     };
     needed.iter().find(|name| !has(name)).map(|name| format!("it has no `{name}`"))
 }

@@ -8,6 +8,13 @@ use crate::{Config, Credential};
 const ACCOUNT: &str = r#"{ "type": "service_account", "project_id": "of-the-file",
     "client_email": "a@b", "private_key": "-----BEGIN PRIVATE KEY-----\nhidden" }"#;
 
+/// In the name of an account, by credentials of a type that is not read.
+const NESTED: &str = r#"{ "type": "impersonated_service_account", "source_credentials": { "type": "hidden" },
+    "service_account_impersonation_url": "https://iamcredentials.googleapis.com/x" }"#;
+/// An identity elsewhere.
+const FEDERATED: &str = r#"{ "type": "external_account", "audience": "a", "subject_token_type": "t",
+    "credential_source": { "file": "/hidden" } }"#;
+
 fn sources(vars: &[(&str, &str)]) -> Table {
     let mut table = Table::vars(vars);
     table.files.insert("/account.json".to_owned(), ACCOUNT.to_owned());
@@ -63,6 +70,7 @@ fn where_a_provider_is() {
             "google",
         ),
         ("{}", &[("GOOGLE_APPLICATION_CREDENTIALS", "/account.json")], everywhere, of("of-the-file", "global"), "none"),
+        ("{ project: p, keys: ['${F}'] }", &[("F", FEDERATED)], everywhere, of("p", "global"), "google"),
         ("{ project: p, keys: ['${T}'] }", &[("T", "ya29.x")], everywhere, of("p", "global"), "token"),
         ("{ project: p, keys: [{ access_token: '${T}' }] }", &[("T", "x")], everywhere, of("p", "global"), "token"),
         // An account that is known by its key needs no project, and the environment's is another's.
@@ -105,7 +113,11 @@ fn what_is_wrong() {
         ),
         (
             "{ keys: ['file:/other.json'] }",
-            "E RM0004 1:31 `providers.vertex.keys[0]` is no Google credentials file that can be used: only `service_account` and `authorized_user` are read | ",
+            "E RM0004 1:31 `providers.vertex.keys[0]` is no Google credentials file that can be used: its `credential_source` is neither a file nor a URL | ",
+        ),
+        (
+            "{ keys: ['${AWS}'] }",
+            "E RM0004 1:31 `providers.vertex.keys[0]` is no Google credentials file that can be used: of its source: its `type` is none of `service_account`, `authorized_user`, `external_account` or `impersonated_service_account` | ",
         ),
         (
             "{ keys: ['${BROKEN}'] }",
@@ -118,7 +130,7 @@ fn what_is_wrong() {
     ];
     for (text, want) in table {
         let text = format!("providers: {{ vertex: {text} }}");
-        let loaded = read(&text, &sources(&[("BROKEN", "{ hidden }")]));
+        let loaded = read(&text, &sources(&[("BROKEN", "{ hidden }"), ("AWS", NESTED)]));
         assert_eq!(lines(&loaded), [*want], "{text}");
         assert!(loaded.config.is_none());
     }

@@ -36,6 +36,12 @@ use crate::ir;
 use crate::shared::openai_errors as fault;
 use crate::shared::told::told;
 
+/// What a `usage` object of this dialect counts. `None` where it holds no counts.
+#[must_use]
+pub fn usage_of(value: serde_json::Value) -> Option<ringmain_core::Usage> {
+    usage::of_value(value)
+}
+
 /// The codec of [`Dialect::OpenAiChat`].
 #[derive(Debug, Clone, Copy)]
 pub struct OpenAiChat;

@@ -28,11 +28,10 @@ pub(super) fn plan(
     if endpoint.shape == Shape::OpenAi && embeddings::takes_as_it_is(asked, model) {
         return Ok(None);
     }
-    let codec = embeddings::codec(endpoint.shape)
-        .ok_or_else(|| cannot(format!("{} is asked for embeddings in a way that is not available yet", target.name)))?;
     let path = endpoint.path_for(model, false);
-    let planned = codec
-        .plan(asked, &Site { model, path: &path })
+    let planned = embeddings::plan(endpoint.shape, asked, &Site { model, path: &path });
+    let planned = planned
+        .ok_or_else(|| cannot(format!("{} is asked for embeddings in a way that is not available yet", target.name)))?
         .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
     Ok(Some((Embeddings { talks: planned.talks }, planned.losses)))
 }
@@ -48,7 +47,7 @@ impl Embeddings {
         let made = Made::joined(parts, asked).map_err(|fault| courier.failed(fault))?;
         let (usage, losses) = super::told_or_estimated(made.usage, request);
         let model = &courier.target().name.model;
-        let body = Body::Whole(embeddings::write(&made, asked, model, usage.input));
+        let body = Body::Whole(embeddings::write(&made, asked, &request.id.to_string(), model, usage.input));
         Ok(Performed { body, relayed: false, kind: None, usage: Some(usage), losses })
     }
 }

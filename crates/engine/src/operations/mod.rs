@@ -51,7 +51,7 @@ pub enum Work {
 pub enum Asked {
     /// For images.
     Images(Box<ringmain_operations::images::Request>),
-    /// For embeddings, in OpenAI's shape.
+    /// For embeddings, in OpenAI's shape or Cohere's.
     Embeddings(ringmain_operations::embeddings::Request),
     /// For reranking.
     Rerank(ringmain_operations::rerank::Request),
@@ -115,16 +115,16 @@ pub fn decode(
             };
             Some(read.map(|asked| Asked::Images(Box::new(asked))))
         }
-        Operation::Embeddings if facts.dialect != Dialect::CohereV2 => {
-            Some(ringmain_operations::embeddings::Request::read(body).map(Asked::Embeddings))
+        Operation::Embeddings => {
+            let read = match facts.dialect {
+                Dialect::CohereV2 => ringmain_operations::embeddings::Request::read_cohere(body),
+                _ => ringmain_operations::embeddings::Request::read(body),
+            };
+            Some(read.map(Asked::Embeddings))
         }
         Operation::Rerank => Some(ringmain_operations::rerank::Request::read(body).map(Asked::Rerank)),
         Operation::Moderation => Some(ringmain_operations::moderation::Request::read(body).map(Asked::Moderation)),
-        Operation::Chat
-        | Operation::CountTokens
-        | Operation::Embeddings
-        | Operation::Models
-        | Operation::Passthrough => None,
+        Operation::Chat | Operation::CountTokens | Operation::Models | Operation::Passthrough => None,
     }
 }
 
@@ -133,8 +133,13 @@ pub fn decode(
 /// # Errors
 /// The target cannot be asked this.
 pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Option<(Work, Vec<Loss>)>, Fault> {
-    let is_judged_there =
-        matches!(request.facts.operation, Operation::Embeddings | Operation::Rerank | Operation::Moderation);
+    // An endpoint of the caller's own dialect judges by itself.
+    if endpoint.dialect.is_some() {
+        return Ok(None);
+    }
+    let is_cohere = request.facts.dialect == Dialect::CohereV2 && request.facts.operation == Operation::Embeddings;
+    let is_judged_there = !is_cohere
+        && matches!(request.facts.operation, Operation::Embeddings | Operation::Rerank | Operation::Moderation);
     let asked = match request.asked() {
         // Servers that follow OpenAI have inputs and words of their own, and judge them by themselves.
         Err(_) if endpoint.shape == Shape::OpenAi && is_judged_there => return Ok(None),
@@ -145,7 +150,7 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
             let planned = images::plan(request, asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Images(work), losses)))
         }
-        Some(Asked::Embeddings(asked)) if endpoint.dialect.is_none() => {
+        Some(Asked::Embeddings(asked)) => {
             let planned = embeddings::plan(asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Embeddings(work), losses)))
         }
@@ -165,7 +170,7 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
             let planned = audio::plan_transcription(asked, target, endpoint)?;
             Ok(planned.map(|(work, losses)| (Work::Hear(work), losses)))
         }
-        _ if endpoint.shape == Shape::OpenAi || endpoint.dialect.is_some() => Ok(None),
+        _ if endpoint.shape == Shape::OpenAi => Ok(None),
         _ => Err(cannot(format!(
             "{} is asked for {} in a way that is not available yet",
             target.name, request.facts.operation

@@ -14,6 +14,7 @@ use ringmain_operations::audio::watch::{self, Watch};
 use ringmain_upstream::{AnswerBody, Broken, Flowing};
 use tokio::time::{Instant, Sleep};
 
+use super::counted::Counter;
 use crate::attempt::Attempts;
 use crate::classify;
 use crate::read;
@@ -170,6 +171,8 @@ pub struct Flow {
 pub enum Through {
     /// Nothing.
     AsItIs,
+    /// Nothing, but a copy of its end is read for what was used.
+    Counted(Box<Counter>),
     /// Sound is put into the form its caller wants; what follows `first`.
     Dressed(Box<Dress>),
     /// Events are looked at, the units beside the tokens they name are known.
@@ -180,7 +183,7 @@ impl Through {
     /// Does it end with an event, also where it breaks off?
     fn has_events(&self) -> bool {
         match self {
-            Self::AsItIs => false,
+            Self::AsItIs | Self::Counted(_) => false,
             Self::Dressed(dress) => dress.has_events(),
             Self::Watched(..) => true,
         }
@@ -193,6 +196,10 @@ impl Through {
     fn piece(&mut self, bytes: Bytes) -> (Bytes, Option<Fault>) {
         match self {
             Self::AsItIs => (bytes, None),
+            Self::Counted(counter) => {
+                counter.piece(&bytes);
+                (bytes, None)
+            }
             Self::Dressed(dress) => (dress.piece(bytes), None),
             Self::Watched(watch, _) => {
                 let fault = watch.piece(bytes.clone()).err();
@@ -274,6 +281,11 @@ impl Raw {
         self.ended = true;
         match &mut self.flow.through {
             Through::AsItIs => {}
+            Through::Counted(counter) => {
+                if let (Some((attempt, _)), Some((model, usage))) = (&mut self.owner, counter.end()) {
+                    attempt.counted(usage, &model);
+                }
+            }
             Through::Dressed(dress) => self.last = dress.end(),
             Through::Watched(watch, _) if !watch.is_whole() => {
                 let fault = classify::interrupted("the provider's stream ended without its last event");

@@ -10,6 +10,7 @@ use ringmain_routing::Limits;
 use ringmain_upstream::{AnswerBody, Exchange, RequestBody, SendError};
 use tokio::time::Instant;
 
+use super::counted::Counter;
 use super::{Carried, Flow, Passing, Through, headers};
 use crate::classify;
 use crate::exchange::{Answer, Arrived, Failed, Job, Plain, ProviderReply, read_error};
@@ -51,7 +52,11 @@ impl Job {
             body if switches && passing.upgrade => Answer::Tunnel(Box::new(body)),
             _ if switches => return Err(classify::protocol("the provider switched protocols unasked", "").into()),
             body if body.is_at_end() => at_end(body).await,
-            body => Answer::Raw(Box::new(Flow { first: None, body, through: Through::AsItIs }), None),
+            body => {
+                let counter = Counter::of(&passing.asks, status, &headers);
+                let through = counter.map_or(Through::AsItIs, |counter| Through::Counted(Box::new(counter)));
+                Answer::Raw(Box::new(Flow { first: None, body, through }), None)
+            }
         };
         let (relayed, losses, form, signs) = (true, Vec::new(), None, false);
         Ok(Arrived { status, headers, body, relayed, losses, limits, form, signs })

@@ -6,6 +6,7 @@
 //! Both bodies flow, whatever their size. What has flowed cannot be sent again: see [`Passing::may_go_again`]. Who may
 //! pass, where to, and with what is argued in `docs/adr/0019-passing-through.md`.
 
+mod counted;
 mod flow;
 mod frames;
 mod headers;
@@ -40,6 +41,7 @@ use crate::render::{Rendered, cannot};
 use crate::route::Chosen;
 use crate::sign::Signer;
 use crate::target::{Key, Target};
+use counted::Asks;
 use flow::{Reader, Upload};
 
 pub(crate) use path::{Place, place};
@@ -62,6 +64,8 @@ pub struct Passing {
     body: Carried,
     /// The caller wants a WebSocket.
     upgrade: bool,
+    /// Whom it asks, as far as can be seen.
+    asks: Asks,
 }
 
 /// The caller's body.
@@ -128,14 +132,19 @@ where
         let fault = Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(403);
         return Err(refuse(fault));
     }
-    let body = carried(body, target.as_deref(), gateway.max_body()).await.map_err(refuse)?;
+    let body = carried(body, target.as_deref(), gateway).await.map_err(refuse)?;
     let facts = facts(caller, dialect, &place, &head.headers).map_err(refuse)?;
     let asked: String = place.path.split('?').next().unwrap_or_default().chars().take(SHOWN).collect();
     let why = format!("{}: {} {asked}", chosen.why, head.method).into();
     let upgrade = headers::wants_upgrade(&head.headers);
     let given = facts.timeout;
+    let held = match &body {
+        Carried::Held(bytes) => Some(bytes),
+        Carried::Flowing { .. } => None,
+    };
+    let asks = Asks::of(&head.method, &place.path, &head.headers, held);
     let bare = Inspected::bare(gateway, id, started, head.headers, facts, Chosen { why, ..chosen }).map_err(refuse)?;
-    let passing = Passing { patience: bare.deadline, method: head.method, path: place.path, body, upgrade };
+    let passing = Passing { patience: bare.deadline, method: head.method, path: place.path, body, upgrade, asks };
     Ok(Inspected { deadline: started + given.unwrap_or(LONGEST), passing: Some(passing), ..bare })
 }
 
@@ -156,7 +165,7 @@ fn facts(caller: &Caller, dialect: Dialect, place: &Place, headers: &HeaderMap) 
 }
 
 /// The body, held where it is short or a signature must cover it.
-async fn carried<B>(body: B, target: Option<&Target>, max_body: u64) -> Result<Carried, Fault>
+async fn carried<B>(body: B, target: Option<&Target>, gateway: &Gateway) -> Result<Carried, Fault>
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Broken>,
@@ -165,8 +174,8 @@ where
     let is_signed = target.is_some_and(|target| target.provider.keys.iter().any(signs));
     let length = body.size_hint().exact();
     if is_signed || body.is_end_stream() || length.is_some_and(|length| length <= HELD_MAX) {
-        let max = if is_signed { max_body } else { HELD_MAX };
-        return collect(body, max).await.map(Carried::Held);
+        let max = if is_signed { gateway.max_body() } else { HELD_MAX };
+        return collect(body, max, &gateway.room()).await.map(Carried::Held);
     }
     Ok(Carried::Flowing { upload: Upload::new(body), length })
 }

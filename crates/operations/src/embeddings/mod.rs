@@ -2,6 +2,7 @@
 
 mod bedrock;
 mod codecs;
+mod cohere;
 mod request;
 mod split;
 
@@ -10,6 +11,7 @@ use ringmain_core::{Fault, Shape, Usage};
 use ringmain_dialects::{Loss, Unsupported};
 use serde_json::{Value, json};
 
+pub use cohere::Written;
 pub use request::{Encoding, Input, Purpose, Request};
 
 use crate::images::picture::{decode, encode};
@@ -62,6 +64,16 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
     }
 }
 
+/// The exchanges for a request in this shape; `None` for one in which there are no embeddings.
+#[must_use]
+pub fn plan(shape: Shape, request: &Request, site: &Site<'_>) -> Option<Result<Plan, Unsupported>> {
+    let codec = codec(shape)?;
+    Some(match &request.theirs {
+        Some(unsupported) => Err(unsupported.clone()),
+        None => codec.plan(request, site),
+    })
+}
+
 /// May the caller's own body go to a model of this name, at a provider of OpenAI's shape? Not where it holds more than
 /// one request may, or a word that OpenAI's own models are known to refuse; servers that follow OpenAI have words of
 /// their own.
@@ -69,7 +81,7 @@ pub fn codec(shape: Shape) -> Option<&'static dyn Codec> {
 pub fn takes_as_it_is(request: &Request, model: &str) -> bool {
     let is_openais = model.rsplit('/').next().is_some_and(|name| name.starts_with("text-embedding-3"));
     let fits = split::batches(&request.inputs, codecs::OPENAI).len() == 1;
-    fits && (!is_openais || request.purpose.is_none())
+    fits && request.cohere.is_none() && (!is_openais || request.purpose.is_none())
 }
 
 impl Made {
@@ -106,17 +118,16 @@ impl Made {
     }
 }
 
-/// The answer in OpenAI's shape; `tokens` of its inputs.
+/// The answer in the caller's shape; `id`: of the request, `tokens`: of its inputs.
 #[must_use]
-pub fn write(made: &Made, request: &Request, model: &str, tokens: u64) -> Bytes {
+pub fn write(made: &Made, request: &Request, id: &str, model: &str, tokens: u64) -> Bytes {
+    if let Some(written) = &request.cohere {
+        return cohere::write(made, request, written, id, tokens);
+    }
     let data = made.vectors.iter().enumerate().map(|(index, vector)| {
         let embedding: Value = match request.encoding {
             Encoding::Float => vector.as_slice().into(),
-            Encoding::Base64 => {
-                #[expect(clippy::cast_possible_truncation, reason = "the encoding is of single precision")]
-                let bytes: Vec<u8> = vector.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect();
-                encode(&bytes).into()
-            }
+            Encoding::Base64 => base64_of(vector).into(),
         };
         json!({"object": "embedding", "index": index, "embedding": embedding})
     });
@@ -128,6 +139,13 @@ pub fn write(made: &Made, request: &Request, model: &str, tokens: u64) -> Bytes 
     })
     .to_string()
     .into()
+}
+
+/// A vector of single-precision numbers, little end first, in base64.
+fn base64_of(vector: &[f64]) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "the encoding is of single precision")]
+    let bytes: Vec<u8> = vector.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect();
+    encode(&bytes)
 }
 
 /// The numbers of a vector, however it is written.

@@ -1,11 +1,13 @@
-//! What a caller asks for, in OpenAI's words and those others have for what the vectors are for.
+//! What a caller asks for: in OpenAI's words and those others have for what the vectors are for, or in Cohere's.
 
-use ringmain_dialects::Malformed;
 use ringmain_dialects::shared::fields::Fields;
+use ringmain_dialects::{Malformed, Unsupported};
 use serde_json::Value;
 
+use super::cohere::{self, Written};
+
 /// The most inputs of one request.
-const INPUTS_MAX: usize = 8192;
+pub(super) const INPUTS_MAX: usize = 8192;
 
 /// A request for vectors.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,6 +22,10 @@ pub struct Request {
     pub purpose: Option<Purpose>,
     /// Whom the caller acts for.
     pub user: Option<String>,
+    /// It is asked in Cohere's words, and the vectors are wanted in these forms.
+    pub cohere: Option<Vec<Written>>,
+    /// It holds what only the provider of the caller's own dialect can do.
+    pub theirs: Option<Unsupported>,
     /// Members nobody here knows.
     pub extra: Vec<String>,
 }
@@ -61,7 +67,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    fn of_word(word: &str) -> Self {
+    pub(super) fn of_word(word: &str) -> Self {
         match word.to_ascii_lowercase().as_str() {
             "document" | "search_document" | "retrieval_document" | "retrieval.passage" | "passage" => Self::Document,
             "query" | "search_query" | "retrieval_query" | "retrieval.query" => Self::Query,
@@ -74,7 +80,15 @@ impl Purpose {
 }
 
 impl Request {
-    /// Reads a JSON body.
+    /// Reads a JSON body in Cohere's words.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_cohere(body: &[u8]) -> Result<Self, Malformed> {
+        cohere::read(body)
+    }
+
+    /// Reads a JSON body in OpenAI's.
     ///
     /// # Errors
     /// A member has the wrong type, or there is nothing to embed.
@@ -105,6 +119,8 @@ impl Request {
             encoding,
             purpose,
             user: fields.string("user")?,
+            cohere: None,
+            theirs: None,
             extra: {
                 // Which model is asked is read elsewhere.
                 let _ = fields.value("model");

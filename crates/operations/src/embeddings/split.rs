@@ -86,7 +86,7 @@ pub(super) fn has_one_length(request: &Request) -> Result<(), Unsupported> {
     match request.dimensions {
         None => Ok(()),
         Some(_) => Err(Unsupported {
-            field: "dimensions".to_owned(),
+            field: if request.cohere.is_some() { "output_dimension" } else { "dimensions" }.to_owned(),
             reason: "this model makes vectors of one length".to_owned(),
         }),
     }

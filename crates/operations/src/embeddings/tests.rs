@@ -160,7 +160,7 @@ fn a_vector_is_for_its_own_text() {
     let asked = request(&json!({"input": ["a", "b"], "encoding_format": "base64", "dimensions": 2}));
     let whole = Made::joined(vec![made(&[&[1.0, 2.0]], Some(3)), made(&[&[3.0, 4.0]], Some(4))], &asked).unwrap();
     assert_eq!(whole.usage.unwrap().input, 7);
-    let written: Value = serde_json::from_slice(&write(&whole, &asked, "m", 7)).unwrap();
+    let written: Value = serde_json::from_slice(&write(&whole, &asked, "id", "m", 7)).unwrap();
     assert_eq!(written["data"][1]["embedding"], "AABAQAAAgEA=");
     assert_eq!(written["usage"], json!({"prompt_tokens": 7, "total_tokens": 7}));
     let uncounted = Made::joined(vec![made(&[&[1.0, 2.0]], Some(3)), made(&[&[3.0, 4.0]], None)], &asked).unwrap();

@@ -1,6 +1,7 @@
 //! Images: made from words, and from other images.
 
 pub mod answer;
+mod mask;
 pub mod picture;
 pub mod request;
 pub mod size;

@@ -1,5 +1,7 @@
 //! Each codec against its API's published shapes: what it sends, and what it makes of answers.
 
+mod masks;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use ringmain_core::{FaultClass, Shape};

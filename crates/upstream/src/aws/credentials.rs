@@ -5,7 +5,7 @@ use std::fmt;
 use ringmain_core::WallTime;
 use serde_json::Value;
 
-use super::date;
+use crate::date;
 use crate::kept::Ends;
 
 /// An AWS key pair.

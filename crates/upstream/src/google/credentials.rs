@@ -1,4 +1,5 @@
-//! A Google credentials file: a service account's key, or what `gcloud` keeps of a user who signed on.
+//! A Google credentials file: a service account's key, what `gcloud` keeps of a user who signed on, an identity elsewhere,
+//! or any of them in the name of a service account.
 
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use http::{HeaderValue, Method};
 use ringmain_core::WallTime;
 use serde_json::Value;
 
+use super::external::{External, TOKEN_URL};
+use super::impersonated::Impersonated;
 use super::jwt;
 use super::token::GoogleToken;
 use crate::Upstream;
@@ -16,11 +19,11 @@ use crate::ask::{Place, Question, Reply};
 use crate::kept::NoCredential;
 
 /// What a token is asked for.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Who gives tokens, where the file does not say.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 /// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Of what is said of a refusal, at most this many characters are told on.
 const MAX_REASON: usize = 200;
 
@@ -31,11 +34,13 @@ pub(super) struct Credentials {
     uri: String,
     who: Who,
     quota_project: Option<String>,
+    impersonated: Option<Impersonated>,
 }
 
 enum Who {
     Account { email: String, key: Box<KeyPair>, key_id: Option<String> },
     User { id: String, secret: String, refresh: String },
+    External(Box<External>),
 }
 
 impl Credentials {
@@ -45,6 +50,17 @@ impl Credentials {
     /// What is wrong with it, without anything secret of it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let file: Value = serde_json::from_str(text).map_err(|_| "they are not JSON".to_owned())?;
+        if file["type"] != "impersonated_service_account" {
+            return Self::of(&file);
+        }
+        let mut credentials = Self::of(&file["source_credentials"])?;
+        let impersonated = Impersonated::parse(&file)?;
+        credentials.impersonated = Some(impersonated.ok_or("they have no `service_account_impersonation_url`")?);
+        credentials.quota_project = file["quota_project_id"].as_str().map(str::to_owned).or(credentials.quota_project);
+        Ok(credentials)
+    }
+
+    fn of(file: &Value) -> Result<Self, String> {
         let get = |name: &str| file.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
         let need = |name: &str| get(name).map(str::to_owned).ok_or_else(|| format!("they have no `{name}`"));
         let who = match get("type") {
@@ -58,72 +74,95 @@ impl Credentials {
             Some("authorized_user") => {
                 Who::User { id: need("client_id")?, secret: need("client_secret")?, refresh: need("refresh_token")? }
             }
+            Some("external_account") => Who::External(Box::new(External::parse(file)?)),
             Some(other) if is_word(other) => return Err(format!("they are of the type `{other}`, which is not read")),
             _ => return Err("they have no `type`".to_owned()),
         };
-        let uri = get("token_uri").unwrap_or(TOKEN_URI).to_owned();
-        let place = Place::parse(&uri).ok_or("their `token_uri` cannot be used")?;
+        let (name, usual) = match who {
+            Who::External(_) => ("token_url", TOKEN_URL),
+            Who::Account { .. } | Who::User { .. } => ("token_uri", TOKEN_URI),
+        };
+        let uri = get(name).unwrap_or(usual).to_owned();
+        let place = Place::parse(&uri).ok_or_else(|| format!("their `{name}` cannot be used"))?;
         if !place.is_private() {
-            return Err("their `token_uri` is neither encrypted nor on this machine".to_owned());
+            return Err(format!("their `{name}` is neither encrypted nor on this machine"));
         }
-        Ok(Self { place, uri, who, quota_project: get("quota_project_id").map(str::to_owned) })
+        let impersonated = match who {
+            Who::External(_) => Impersonated::parse(file)?,
+            Who::Account { .. } | Who::User { .. } => None,
+        };
+        let quota_project = get("quota_project_id").map(str::to_owned);
+        Ok(Self { place, uri, who, quota_project, impersonated })
     }
 
     /// Asks for a token.
     pub(super) async fn token(&self, upstream: &Upstream, now: WallTime) -> Result<GoogleToken, NoCredential> {
-        let form = self.form(now).ok_or_else(|| NoCredential::refused("the service account's key cannot sign"))?;
-        let headers = [
+        let (form, shown) = self.form(upstream, now).await?;
+        let mut headers = vec![
             (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
             (ACCEPT, HeaderValue::from_static("application/json")),
         ];
+        if let Who::External(external) = &self.who {
+            headers.extend(external.client());
+        }
         let question = Question {
             method: Method::POST,
             origin: &self.place.origin,
             path: &self.place.path,
             headers: &headers,
-            body: Bytes::from(form),
+            body: Bytes::from(form.0),
             patience: PATIENCE,
         };
         let reply = question.ask(upstream).await;
         let reply = reply.ok_or_else(|| NoCredential::unreachable("the token endpoint does not answer"))?;
-        if reply.status.is_success() {
-            return token(&reply.body, self.quota_project.as_deref(), now)
-                .ok_or_else(|| NoCredential::unreachable("the token endpoint gave no token"));
+        if !reply.status.is_success() {
+            let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+            return Err(no_token("the token endpoint", &reply, &shown));
         }
-        Err(self.no_token(&reply))
+        let given = token(&reply.body, self.quota_project.as_deref(), now)
+            .ok_or_else(|| NoCredential::unreachable("the token endpoint gave no token"))?;
+        match &self.impersonated {
+            Some(account) => account.token(&given, self.quota_project.as_deref(), upstream).await,
+            None => Ok(given),
+        }
     }
 
-    fn form(&self, now: WallTime) -> Option<String> {
-        let mut pairs = form_urlencoded();
+    /// What is asked; and what of it is secret.
+    async fn form(&self, upstream: &Upstream, now: WallTime) -> Result<(Form, Vec<String>), NoCredential> {
+        let mut form = form_urlencoded();
         match &self.who {
             Who::Account { email, key, key_id } => {
-                let assertion = jwt::assertion(key, key_id.as_deref(), email, &self.uri, SCOPE, now)?;
-                pairs.add("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer").add("assertion", &assertion);
+                let assertion = jwt::assertion(key, key_id.as_deref(), email, &self.uri, SCOPE, now);
+                let assertion =
+                    assertion.ok_or_else(|| NoCredential::refused("the service account's key cannot sign"))?;
+                form.add("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer").add("assertion", &assertion);
+                Ok((form, vec!["eyJ".to_owned()]))
             }
             Who::User { id, secret, refresh } => {
-                pairs.add("grant_type", "refresh_token").add("client_id", id);
-                pairs.add("client_secret", secret).add("refresh_token", refresh);
+                form.add("grant_type", "refresh_token").add("client_id", id);
+                form.add("client_secret", secret).add("refresh_token", refresh);
+                Ok((form, vec![secret.clone(), refresh.clone()]))
             }
+            Who::External(external) => external.form(upstream).await.map(|(form, word)| (form, vec![word])),
         }
-        Some(pairs.0)
     }
+}
 
-    fn no_token(&self, reply: &Reply) -> NoCredential {
-        let status = reply.status.as_u16();
-        let said: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        let code = said.get("error").and_then(Value::as_str).filter(|code| is_word(code)).unwrap_or("no reason");
-        let why = said.get("error_description").and_then(Value::as_str).unwrap_or_default();
-        // Whatever it repeats of what it was shown stays here.
-        let repeats = match &self.who {
-            Who::User { secret, refresh, .. } => why.contains(secret.as_str()) || why.contains(refresh.as_str()),
-            Who::Account { .. } => why.contains("eyJ"),
-        };
-        let why: String = if repeats { String::new() } else { why.chars().take(MAX_REASON).collect() };
-        let why = format!("the token endpoint answered {status} ({code}) {why}");
-        match status {
-            408 | 429 | 500.. => NoCredential::unreachable(why.trim_end()),
-            _ => NoCredential::refused(why.trim_end()),
-        }
+/// Why an endpoint gave no token. Whatever it repeats of what it was `shown` stays here.
+pub(super) fn no_token(who: &str, reply: &Reply, shown: &[&str]) -> NoCredential {
+    let status = reply.status.as_u16();
+    let said: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    // Of OAuth, or of Google's other APIs.
+    let error = &said["error"];
+    let code = error.as_str().or_else(|| error["status"].as_str());
+    let code = code.filter(|code| is_word(code)).unwrap_or("no reason");
+    let why = said["error_description"].as_str().or_else(|| error["message"].as_str()).unwrap_or_default();
+    let repeats = shown.iter().any(|secret| why.contains(secret));
+    let why: String = if repeats { String::new() } else { why.chars().take(MAX_REASON).collect() };
+    let why = format!("{who} answered {status} ({code}) {why}");
+    match status {
+        408 | 429 | 500.. => NoCredential::unreachable(why.trim_end()),
+        _ => NoCredential::refused(why.trim_end()),
     }
 }
 
@@ -142,14 +181,14 @@ fn is_word(text: &str) -> bool {
 }
 
 /// A body of names and values.
-struct Form(String);
+pub(super) struct Form(pub(super) String);
 
-const fn form_urlencoded() -> Form {
+pub(super) const fn form_urlencoded() -> Form {
     Form(String::new())
 }
 
 impl Form {
-    fn add(&mut self, name: &str, value: &str) -> &mut Self {
+    pub(super) fn add(&mut self, name: &str, value: &str) -> &mut Self {
         use std::fmt::Write as _;
         if !self.0.is_empty() {
             self.0.push('&');

@@ -1,5 +1,7 @@
 //! Tokens against endpoints on loopback, and signatures against the public key.
 
+mod federated;
+
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -170,7 +172,10 @@ async fn what_is_wrong_with_a_file_is_said_without_what_is_in_it() {
     let table = [
         ("{", "not JSON"),
         (r#"{"client_email":"a"}"#, "no `type`"),
-        (r#"{"type":"external_account"}"#, "type `external_account`, which is not read"),
+        (
+            r#"{"type":"external_account_authorized_user"}"#,
+            "type `external_account_authorized_user`, which is not read",
+        ),
         (r#"{"type":"service_account"}"#, "no `client_email`"),
         (r#"{"type":"service_account","client_email":"a","private_key":"hidden"}"#, "no RSA key"),
         (r#"{"type":"authorized_user","client_id":"hidden","client_secret":"hidden"}"#, "no `refresh_token`"),

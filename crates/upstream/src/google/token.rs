@@ -48,6 +48,11 @@ impl GoogleToken {
         &self.text
     }
 
+    /// What shows it.
+    pub(super) fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
+    }
+
     /// Adds what lets a request in.
     pub fn authorize(&self, headers: &mut HeaderMap) {
         headers.insert(AUTHORIZATION, self.authorization.clone());

@@ -6,6 +6,7 @@ use ringmain_core::{Dialect, Fault, FaultClass};
 use ringmain_dialects::{Unsupported, registry};
 use serde_json::{Map, Value, json};
 
+use super::mask::{self, Changes};
 use super::{Carried, Codec, Image, Made, Plan, Request, Site, bytes_of, one_by_one, unsupported};
 use crate::fault;
 use crate::images::picture::{self, Format};
@@ -69,7 +70,8 @@ fn amazon(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         text.insert("negativeText".to_owned(), negative.as_str().into());
     }
     let mut config = Map::from_iter([("numberOfImages".to_owned(), Value::from(1))]);
-    if let Some((field, wanted)) = request.shape() {
+    // What is painted into an image has its size.
+    if let Some((field, wanted)) = request.shape().filter(|_| request.mask.is_none()) {
         let is_titan = site.model.contains("titan");
         let size = if is_titan { wanted.nearest(&TITAN_SIZES) } else { None };
         let area = (field == "aspect_ratio").then_some(1 << 20);
@@ -106,7 +108,15 @@ fn amazon(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
             carried.whole("image");
             ("IMAGE_VARIATION", "imageVariationParams")
         }
-        _ => return Err(unsupported("mask", "this provider's masks are painted the other way round")),
+        [input] => {
+            text.insert("image".to_owned(), picture::encode(&bytes_of(input, "image")?.0).into());
+            let mask = request.mask.as_ref().map(|mask| mask::painted(mask, Changes::Black)).transpose()?;
+            text.insert("maskImage".to_owned(), picture::encode(&mask.unwrap_or_default()).into());
+            carried.whole("image");
+            carried.whole("mask");
+            ("INPAINTING", "inPaintingParams")
+        }
+        _ => return Err(unsupported("image", "with a mask this model changes one image")),
     };
     let talks = (0..request.n.div_ceil(AMAZON_MAX)).map(|at| {
         let count = (request.n - at * AMAZON_MAX).min(AMAZON_MAX);
@@ -124,17 +134,30 @@ fn amazon(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
 
 fn stability(request: &Request, site: &Site<'_>, model: &str) -> Result<Plan, Unsupported> {
     let mut carried = Carried::of(request);
-    let begins = match request.inputs.as_slice() {
-        _ if request.mask.is_some() => {
-            return Err(unsupported("mask", "this provider's masks are painted the other way round"));
+    let inpaints = model.starts_with("stable-image-inpaint");
+    let mask = match &request.mask {
+        Some(_) if !inpaints => {
+            return Err(unsupported("mask", "this model takes none; `stability.stable-image-inpaint-v1:0` does"));
         }
+        None if inpaints => return Err(unsupported("mask", "is what this model begins with")),
+        mask => mask.as_ref().map(|mask| mask::painted(mask, Changes::White)).transpose()?,
+    };
+    carried.whole("mask");
+    let begins = match request.inputs.as_slice() {
+        [] if inpaints => return Err(unsupported("image", "is what this model begins with")),
         [] => None,
+        [input] if inpaints => Some(picture::encode(&bytes_of(input, "image")?.0)),
         [input] if model.starts_with("sd3") => Some(picture::encode(&bytes_of(input, "image")?.0)),
         _ => return Err(unsupported("image", "this model makes images from words alone")),
     };
     let mut body = Map::new();
     body.insert("prompt".to_owned(), request.prompt.as_str().into());
     match begins {
+        Some(image) if inpaints => {
+            carried.whole("image");
+            body.insert("image".to_owned(), image.into());
+            body.insert("mask".to_owned(), picture::encode(&mask.unwrap_or_default()).into());
+        }
         Some(image) => {
             carried.whole("image");
             carried.whole("strength");

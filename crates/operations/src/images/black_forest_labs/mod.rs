@@ -7,6 +7,7 @@ use ringmain_core::{Dialect, Fault};
 use ringmain_dialects::{Unsupported, registry};
 use serde_json::{Map, Value};
 
+use super::mask::{self, Changes};
 use super::{Carried, Codec, Image, Made, Plan, Request, Site, bytes_of, each, unsupported};
 use crate::fault;
 use crate::images::picture::{self, Format};
@@ -22,15 +23,32 @@ impl Codec for BlackForestLabs {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let mut carried = Carried::of(request);
         let mut body = Map::from_iter([("prompt".to_owned(), Value::from(request.prompt.as_str()))]);
-        if request.mask.is_some() {
-            return Err(unsupported("mask", "this model edits by words alone"));
+        let fills = site.model.contains("fill");
+        match (&request.mask, request.inputs.len()) {
+            (Some(mask), 1) if fills => {
+                carried.whole("mask");
+                body.insert("mask".to_owned(), picture::encode(&mask::painted(mask, Changes::White)?).into());
+            }
+            (Some(_), _) if fills => return Err(unsupported("image", "with a mask this model changes one image")),
+            (Some(_), _) => {
+                return Err(unsupported("mask", "this model edits by words alone; `flux-pro-1.0-fill` does not"));
+            }
+            (None, _) if fills => return Err(unsupported("mask", "is what this model begins with")),
+            (None, _) => {}
         }
         for (at, input) in request.inputs.iter().enumerate() {
-            let name = if at == 0 { "input_image".to_owned() } else { format!("input_image_{}", at + 1) };
+            let name = if fills {
+                "image".to_owned()
+            } else if at == 0 {
+                "input_image".to_owned()
+            } else {
+                format!("input_image_{}", at + 1)
+            };
             body.insert(name, picture::encode(&bytes_of(input, "image")?.0).into());
         }
         carried.whole("image");
-        if let Some((field, wanted)) = request.shape() {
+        // What is painted into an image has its size.
+        if let Some((field, wanted)) = request.shape().filter(|_| !fills) {
             // Some models are told a shape, the others a size.
             if site.model.contains("ultra") || site.model.contains("kontext") {
                 let divisor = gcd(wanted.width, wanted.height).max(1);

@@ -6,7 +6,8 @@ use ringmain_core::{Dialect, Fault, Usage};
 use ringmain_dialects::{Unsupported, registry};
 use serde_json::{Map, Value, json};
 
-use super::{Carried, Codec, Image, Input, Made, Plan, Request, Site, one_by_one, unsupported};
+use super::mask::{self, Changes};
+use super::{Carried, Codec, Image, Input, Made, Plan, Request, Site, bytes_of, one_by_one, unsupported};
 use crate::fault;
 use crate::images::picture::{self, Format};
 use crate::talk::{Call, Once, Reply, Talk};
@@ -16,16 +17,19 @@ pub(super) struct Gemini;
 
 const RATIOS: [&str; 10] = ["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"];
 const IMAGEN_RATIOS: [&str; 5] = ["1:1", "3:4", "4:3", "9:16", "16:9"];
+/// In the names of those of Imagen that change images, on Vertex AI.
+const EDITS: &str = "-capability-";
 /// The most images Imagen makes of one request.
 const IMAGEN_MAX: u32 = 4;
 
 impl Codec for Gemini {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let model = site.model.rsplit('/').next().unwrap_or(site.model);
-        if request.mask.is_some() {
-            return Err(unsupported("mask", "this provider edits by words alone"));
+        let is_imagen = model.starts_with("imagen");
+        if request.mask.is_some() && !model.contains(EDITS) {
+            return Err(unsupported("mask", "this model edits by words alone"));
         }
-        if model.starts_with("imagen") { imagen(request, site) } else { generate(request, site) }
+        if is_imagen { imagen(request, site, model.contains(EDITS)) } else { generate(request, site) }
     }
 
     fn decode_fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
@@ -68,13 +72,21 @@ fn generate(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
     Ok(Plan::of(one_by_one(request, call, read_generated), carried.losses()))
 }
 
-fn imagen(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
-    if !request.inputs.is_empty() {
-        return Err(unsupported("image", "this model makes images from words alone"));
+fn imagen(request: &Request, site: &Site<'_>, edits: bool) -> Result<Plan, Unsupported> {
+    if request.inputs.is_empty() == edits {
+        let why = if edits { "is what this model begins with" } else { "this model makes images from words alone" };
+        return Err(unsupported("image", why));
     }
     let mut carried = Carried::of(request);
     let mut parameters = Map::new();
-    if let Some(ratio) = carried.ratio(request, &IMAGEN_RATIOS) {
+    let mut instance = json!({"prompt": request.prompt});
+    if edits {
+        let (references, mode) = references(request)?;
+        carried.whole("image");
+        carried.whole("mask");
+        instance["referenceImages"] = references;
+        parameters.insert("editMode".to_owned(), mode.into());
+    } else if let Some(ratio) = carried.ratio(request, &IMAGEN_RATIOS) {
         parameters.insert("aspectRatio".to_owned(), ratio.into());
     }
     if let Some(format) = request.format.filter(|format| matches!(format, Format::Png | Format::Jpeg)) {
@@ -102,10 +114,27 @@ fn imagen(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
             parameters.insert("seed".to_owned(), (seed.saturating_add(u64::from(at)) % (1 << 31)).into());
         }
         parameters.insert("sampleCount".to_owned(), (request.n - at * IMAGEN_MAX).min(IMAGEN_MAX).into());
-        let body = json!({"instances": [{"prompt": request.prompt}], "parameters": parameters});
+        let body = json!({"instances": [instance], "parameters": parameters});
         Box::new(Once::new(Call::post(path.as_str(), &body), read_predicted)) as Box<dyn Talk<Made>>
     });
     Ok(Plan::of(talks.collect(), carried.losses()))
+}
+
+/// The image that is to change and the mask of where, and what that is called.
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api-edit>
+fn references(request: &Request) -> Result<(Value, &'static str), Unsupported> {
+    let [input] = request.inputs.as_slice() else {
+        return Err(unsupported("image", "this model changes one image"));
+    };
+    let image = json!({"bytesBase64Encoded": picture::encode(&bytes_of(input, "image")?.0)});
+    let raw = json!({"referenceType": "REFERENCE_TYPE_RAW", "referenceId": 1, "referenceImage": image});
+    let Some(mask) = &request.mask else { return Ok((json!([raw]), "EDIT_MODE_DEFAULT")) };
+    let mask = json!({"bytesBase64Encoded": picture::encode(&mask::painted(mask, Changes::White)?)});
+    let mask = json!({
+        "referenceType": "REFERENCE_TYPE_MASK", "referenceId": 2, "referenceImage": mask,
+        "maskImageConfig": {"maskMode": "MASK_MODE_USER_PROVIDED"},
+    });
+    Ok((json!([raw, mask]), "EDIT_MODE_INPAINT_INSERTION"))
 }
 
 fn read_generated(reply: &Reply) -> Result<Made, Fault> {

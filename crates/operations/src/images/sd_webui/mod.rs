@@ -6,7 +6,8 @@ use ringmain_core::{Dialect, Fault, FaultClass};
 use ringmain_dialects::{Unsupported, registry};
 use serde_json::{Map, Value, json};
 
-use super::{Carried, Codec, Image, Made, Plan, Request, Site, bytes_of, unsupported};
+use super::mask::{self, Changes};
+use super::{Carried, Codec, Image, Made, Plan, Request, Site, bytes_of};
 use crate::fault;
 use crate::images::picture::{self, Format};
 use crate::talk::{Call, Once, Reply};
@@ -50,8 +51,12 @@ impl Codec for SdWebui {
         }
         let mut path = site.path.to_owned();
         if !request.inputs.is_empty() {
-            if request.mask.is_some() {
-                return Err(unsupported("mask", "this server's masks are painted the other way round"));
+            if let Some(mask) = &request.mask {
+                carried.whole("mask");
+                set("mask", picture::encode(&mask::painted(mask, Changes::White)?).into());
+                set("inpainting_mask_invert", 0.into());
+                // What was there is what it begins with.
+                set("inpainting_fill", 1.into());
             }
             let images = request.inputs.iter().map(|input| bytes_of(input, "image"));
             let images = images.map(|bytes| bytes.map(|(data, _)| picture::encode(&data)));

@@ -7,6 +7,7 @@ use ringmain_dialects::Unsupported;
 use ringmain_wire::multipart::{Form, Part};
 use serde_json::Value;
 
+use super::mask::{self, Changes};
 use super::{Carried, Codec, Image, Made, Plan, Request, Site, bytes_of, one_by_one, unsupported};
 use crate::fault;
 use crate::images::picture::Format;
@@ -45,6 +46,8 @@ enum Service {
     Core,
     Ultra,
     Sd3,
+    /// An image, and a mask of where it changes.
+    Inpaint,
 }
 
 impl Service {
@@ -52,6 +55,7 @@ impl Service {
         match model {
             "stable-image-core" | "core" => Self::Core,
             "stable-image-ultra" | "ultra" => Self::Ultra,
+            "stable-image-inpaint" | "inpaint" => Self::Inpaint,
             _ => Self::Sd3,
         }
     }
@@ -61,7 +65,14 @@ impl Service {
             Self::Core => "core",
             Self::Ultra => "ultra",
             Self::Sd3 => "sd3",
+            Self::Inpaint => "inpaint",
         }
+    }
+
+    /// Beside the path of those that make images from words.
+    fn path(self, root: &str) -> String {
+        let root = if self == Self::Inpaint { root.replace("/generate", "/edit") } else { root.to_owned() };
+        format!("{root}/{}", self.as_str())
     }
 }
 
@@ -69,10 +80,18 @@ impl Codec for Stability {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let service = Service::of(site.model);
         let mut carried = Carried::of(request);
-        if request.mask.is_some() {
-            return Err(unsupported("mask", "this provider's masks are painted the other way round"));
-        }
+        let mask = match &request.mask {
+            Some(_) if service != Service::Inpaint => {
+                return Err(unsupported("mask", "this model takes none; `stable-image-inpaint` does"));
+            }
+            None if service == Service::Inpaint => return Err(unsupported("mask", "is what this model begins with")),
+            mask => mask.as_ref().map(|mask| mask::painted(mask, Changes::White)).transpose()?,
+        };
+        carried.whole("mask");
         let begins = match request.inputs.as_slice() {
+            [] if service == Service::Inpaint => {
+                return Err(unsupported("image", "is what this model begins with"));
+            }
             [] => None,
             [_] if service == Service::Core => {
                 return Err(unsupported("image", "this model makes images from words alone"));
@@ -81,14 +100,17 @@ impl Codec for Stability {
             _ => return Err(unsupported("image", "this provider begins with one image at most")),
         };
         let mut fields: Vec<(&str, String)> = Vec::new();
-        if begins.is_some() {
+        if begins.is_some() && service == Service::Inpaint {
+            carried.whole("image");
+        } else if begins.is_some() {
             carried.whole("image");
             let strength = request.strength.as_ref().map_or_else(|| STRENGTH.to_owned(), ToString::to_string);
             carried.whole("strength");
             fields.push(("strength", strength));
         }
         // The first image gives the next its shape; sd3 refuses to be told another.
-        let ratio = if begins.is_some() && service == Service::Sd3 { None } else { carried.ratio(request, &RATIOS) };
+        let keeps = begins.is_some() && matches!(service, Service::Sd3 | Service::Inpaint);
+        let ratio = if keeps { None } else { carried.ratio(request, &RATIOS) };
         fields.extend(ratio.map(|ratio| ("aspect_ratio", ratio.to_owned())));
         if service == Service::Sd3 {
             fields.push(("mode", if begins.is_some() { "image-to-image" } else { "text-to-image" }.to_owned()));
@@ -112,7 +134,7 @@ impl Codec for Stability {
         }
         fields.push(("output_format", format.as_str().to_owned()));
         carried.whole("seed");
-        let path = format!("{}/{}", site.path, service.as_str());
+        let path = service.path(site.path);
         let call = |one: &Request| {
             let mut parts = vec![Part::text("prompt", one.prompt.as_str())];
             parts.extend(fields.iter().map(|(name, value)| Part::text(*name, value.as_str())));
@@ -120,6 +142,9 @@ impl Codec for Stability {
             if let Some((data, format)) = &begins {
                 let name = format!("image.{}", format.as_str());
                 parts.push(Part::file("image", name, format.media_type(), data.clone()));
+            }
+            if let Some(mask) = &mask {
+                parts.push(Part::file("mask", "mask.png", Format::Png.media_type(), mask.clone()));
             }
             Call::form(path.as_str(), Form { parts })
         };

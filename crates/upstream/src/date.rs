@@ -1,11 +1,11 @@
-//! Dates as AWS writes them, all in UTC.
+//! Dates as clouds write them, all in UTC.
 
 use ringmain_core::WallTime;
 
 const DAY: u64 = 86_400;
 
 /// `20150830T123600Z`: the date of a signature. Its first eight characters are the day.
-pub(super) fn stamp(time: WallTime) -> String {
+pub(crate) fn stamp(time: WallTime) -> String {
     let seconds = time.0 / 1000;
     let (year, month, day) = civil(seconds / DAY);
     let rest = seconds % DAY;
@@ -14,7 +14,7 @@ pub(super) fn stamp(time: WallTime) -> String {
 }
 
 /// Reads `2015-08-30T12:36:00Z`, with or without fractions of a second.
-pub(super) fn parse(text: &str) -> Option<WallTime> {
+pub(crate) fn parse(text: &str) -> Option<WallTime> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let whole = time.split('.').next()?;
     let numbers = |text: &str, by: char| -> Option<[u64; 3]> {
