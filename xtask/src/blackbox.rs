@@ -52,7 +52,7 @@ pub(crate) struct Fleet {
     /// A release build, for figures; without, what the tests use
     #[arg(long)]
     release: bool,
-    /// What follows goes to it: --seconds N, --kills N, --only TEXT
+    /// What follows goes to it: --seconds N, --rate N, --rows N, --kills N, --only TEXT
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -115,7 +115,11 @@ pub(crate) fn crash_stage() -> Result<Ran> {
 /// # Errors
 /// As [`faults`].
 pub(crate) fn fleet(options: &Fleet) -> Result<bool> {
-    run(program("fleet", options.release)?, &options.rest)
+    let mut command = program("fleet", options.release)?;
+    if options.release {
+        command.arg("--release");
+    }
+    run(command, &options.rest)
 }
 
 /// The same as a stage of `cargo xtask test`, in a short form.
@@ -123,7 +127,7 @@ pub(crate) fn fleet(options: &Fleet) -> Result<bool> {
 /// # Errors
 /// As [`faults`].
 pub(crate) fn fleet_stage() -> Result<Ran> {
-    stage::run(program("fleet", false)?.args(["--seconds", "1", "--kills", "5"]))
+    stage::run(program("fleet", false)?.args(["--seconds", "1", "--kills", "5", "--rows", "10000"]))
 }
 
 fn run(mut command: Command, rest: &[OsString]) -> Result<bool> {

@@ -10,7 +10,7 @@ use ringmain_state::histogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::Ask;
-use crate::answer::{Answer, Problem, blocking};
+use crate::answer::{self, Answer, Problem};
 use crate::window::Query;
 
 const FILTERS: [&str; 7] = ["provider", "target", "model", "route", "key", "group", "tag"];
@@ -21,14 +21,17 @@ const KNOWN: [&str; 12] =
 pub(crate) async fn ask(ask: Ask<'_>) -> Result<Answer, Problem> {
     let query = Query::read(ask.query, &KNOWN)?;
     let question = question(&query, ask.admin.gateway.clock.now().wall)?;
+    let as_table = match query.get("format") {
+        None | Some("json") => false,
+        Some("csv") => true,
+        Some(_) => return Err(Problem::bad("`format` is json or csv")),
+    };
     let gateway = Arc::clone(&ask.admin.gateway);
-    let asked = question.clone();
-    let lines = blocking(move || gateway.records.ask(&asked)).await?;
-    match query.get("format") {
-        None | Some("json") => Ok(Answer::Json(told(&question, &lines))),
-        Some("csv") => Ok(Answer::Csv(csv(&lines))),
-        Some(_) => Err(Problem::bad("`format` is json or csv")),
-    }
+    answer::question(move || {
+        let lines = gateway.records.ask(&question)?;
+        Ok(if as_table { Answer::Csv(csv(&lines)) } else { Answer::Json(told(&question, &lines)) })
+    })
+    .await
 }
 
 fn question(query: &Query, now: ringmain_core::WallTime) -> Result<Question, Problem> {

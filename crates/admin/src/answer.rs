@@ -1,11 +1,14 @@
 //! Answers and problems, as they are sent.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 use ringmain_engine::ReplyBody;
 use ringmain_state::StateError;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 /// A good answer.
 pub(crate) enum Answer {
@@ -72,6 +75,7 @@ impl From<StateError> for Problem {
     fn from(error: StateError) -> Self {
         let status = match error {
             StateError::Refused(_) => StatusCode::CONFLICT,
+            StateError::TooMuch(_) => StatusCode::BAD_REQUEST,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
@@ -88,6 +92,30 @@ where
         Ok(result) => Ok(result?),
         Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the store could not be asked")),
     }
+}
+
+/// Questions that may take a while, at one time: what is asked beyond it waits.
+static QUESTIONS: Semaphore = Semaphore::const_new(2);
+/// How long it waits.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same for a question that may take a while, and its answer be long: both are made there.
+pub(crate) async fn question<F>(work: F) -> Result<Answer, Problem>
+where
+    F: FnOnce() -> Result<Answer, StateError> + Send + 'static,
+{
+    let turn = tokio::time::timeout(TURN_WITHIN, QUESTIONS.acquire()).await;
+    let Ok(Ok(turn)) = turn else {
+        let message = "other questions are being answered: ask again later, or one at a time";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message));
+    };
+    // Whoever asked may leave: the turn is over when the work is.
+    blocking(move || {
+        let answer = work();
+        drop(turn);
+        answer
+    })
+    .await
 }
 
 fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<ReplyBody> {

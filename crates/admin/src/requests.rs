@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ringmain_core::RequestId;
 use ringmain_routing::{Record, explain};
+use ringmain_state::StateError;
 use ringmain_state::analytics::Search;
 use serde_json::{Value, json};
 
 use crate::Ask;
-use crate::answer::{Answer, Problem, blocking};
+use crate::answer::{self, Answer, Problem, blocking};
 use crate::window::Query;
 
 /// How many requests a list holds, at most.
@@ -39,12 +40,13 @@ pub(crate) async fn list(ask: Ask<'_>) -> Result<Answer, Problem> {
         outcome: owned("outcome"),
         most,
     };
-    let records = blocking(move || {
+    answer::question(move || {
         let ids = gateway.records.search(&search)?;
-        ids.into_iter().filter_map(|id| gateway.records.get(id).transpose()).collect::<Result<Vec<_>, _>>()
-    });
-    let found: Vec<Value> = records.await?.iter().map(|record| brief(record)).collect();
-    Ok(Answer::Json(json!({ "requests": found })))
+        let records = ids.into_iter().filter_map(|id| gateway.records.get(id).transpose());
+        let found = records.map(|record| Ok(brief(&*record?))).collect::<Result<Vec<_>, StateError>>()?;
+        Ok(Answer::Json(json!({ "requests": found })))
+    })
+    .await
 }
 
 /// One request, whole.

@@ -221,6 +221,8 @@ pub struct State {
     pub keep: Duration,
     /// The URL of the Redis server that several processes hold limits in. `None`: each holds its own.
     pub shared: Option<SecretString>,
+    /// Certificates to trust at both servers, beside the usual ones.
+    pub ca_file: Option<CaFile>,
 }
 
 /// A configured provider.

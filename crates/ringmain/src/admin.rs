@@ -1,6 +1,7 @@
-//! The listener of the admin plane.
+//! The listener of the admin plane, on a thread that gives way to those of requests.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,33 @@ use tokio::net::TcpListener;
 
 use crate::server::{Drain, probe};
 
-/// Serves the admin plane for as long as the process lives.
-pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>, drain: Drain) {
+/// How much its threads give way: one that wants a processor gets a tenth of what a request's thread gets.
+const NICE: i32 = 10;
+/// Threads that wait for a store, at most.
+const WAITING_MAX: usize = 8;
+
+/// Serves the admin plane for as long as the process lives. A question about a year takes a processor for as long as
+/// hundreds of requests do, and its answer is as long: neither is to be noticed by them.
+pub(crate) fn start(listener: TcpListener, admin: Arc<Admin>, drain: Drain) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().thread_name("admin-store").max_blocking_threads(WAITING_MAX).build()?;
+    std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        // Threads that are started from this one inherit it.
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::debug!(%error, "the admin plane gives way to nobody");
+        }
+        runtime.block_on(async {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => serve(listener, admin, drain).await,
+                Err(error) => tracing::error!(%error, "the admin plane cannot be served"),
+            }
+        });
+    })?;
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, admin: Arc<Admin>, drain: Drain) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use ringmain_config::Database;
+use anyhow::{Context, anyhow, bail};
+use ringmain_config::{Database, State};
 use ringmain_engine::records::Store;
+use ringmain_state::tls::Trust;
 use ringmain_state::{AuditLog, KeyStore, RecordQuery, StateError, TokenStore, postgres, sqlite};
+use ringmain_upstream::Roots;
 use secrecy::ExposeSecret;
 
 /// A database that can be opened.
@@ -28,11 +30,16 @@ pub(crate) struct StoredKeys {
 }
 
 impl Base {
-    /// The database of a configuration. Opens nothing yet.
-    pub(crate) fn of(database: &Database) -> Result<Self, StateError> {
+    /// The database of a configuration, if it has one. Opens nothing yet.
+    pub(crate) fn of(state: &State) -> anyhow::Result<Option<Self>> {
+        let database = state.database.as_ref().map(|database| Self::at(database, &trust(state)?));
+        database.transpose().context("state.database")
+    }
+
+    fn at(database: &Database, trust: &Trust) -> anyhow::Result<Self> {
         Ok(match database {
             Database::Sqlite(file) => Self::Sqlite(file.clone()),
-            Database::Postgres(url) => Self::Postgres(postgres::Database::new(url.expose_secret())?),
+            Database::Postgres(url) => Self::Postgres(postgres::Database::new(url.expose_secret(), trust)?),
         })
     }
 
@@ -44,7 +51,7 @@ impl Base {
             None if text.contains("://") => bail!("this is no database: write a file, or `postgres://…`"),
             None => Database::Sqlite(text.into()),
         };
-        Self::of(&database).context("the database")
+        Self::at(&database, &Trust::default()).context("the database")
     }
 
     /// For people: without a password.
@@ -90,6 +97,14 @@ impl Base {
             Self::Postgres(database) => Arc::new(postgres::Records::read(database)),
         })
     }
+}
+
+/// Whom to trust at the servers that things are kept on.
+pub(crate) fn trust(state: &State) -> anyhow::Result<Trust> {
+    let Some(ca) = &state.ca_file else { return Ok(Trust::default()) };
+    let read =
+        Roots::from_pem(&ca.pem).map_err(|problem| anyhow!("state.ca_file: {} cannot be used: {problem}", ca.path));
+    Ok(Trust::beside(read?.certificates().to_vec()))
 }
 
 /// A folder that cannot be written to is no reason to keep nothing: the system's folder for passing files is there for all.

@@ -27,10 +27,12 @@ impl Sources for Machine {
 
 /// What the configuration's own checks cannot tell: certificates that no TLS library reads.
 pub(crate) fn unreadable_certificates(config: &Config) -> Option<String> {
-    config.providers.iter().find_map(|provider| {
-        let ca = provider.ca_file.as_ref()?;
+    let of_providers = config.providers.iter().map(|it| (format!("providers.{}", it.name), it.ca_file.as_ref()));
+    let mut all = of_providers.chain([("state".to_owned(), config.state.ca_file.as_ref())]);
+    all.find_map(|(whose, ca)| {
+        let ca = ca?;
         let problem = Roots::from_pem(&ca.pem).err()?;
-        Some(format!("providers.{}.ca_file: {} cannot be used: {problem}", provider.name, ca.path))
+        Some(format!("{whose}.ca_file: {} cannot be used: {problem}", ca.path))
     })
 }
 

@@ -1,17 +1,19 @@
 //! A year of sums in a file, as so many requests would leave them, and how long questions about it take.
 //!
-//! `cargo run --release -p ringmain-state --example year -- [REQUESTS] [FILE]`, by default ten million and a file of its own.
+//! `cargo run --release -p ringmain-state --example year -- [REQUESTS] [FILE | postgres://…]`, by default ten million and a
+//! file of its own.
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard streams")]
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ringmain_core::{Metered, Usage, WallTime};
 use ringmain_state::analytics::{By, Question};
 use ringmain_state::sums::{Grain, Of, Slice, Sums};
-use ringmain_state::{Analytics, sqlite};
+use ringmain_state::tls::Trust;
+use ringmain_state::{Analytics, StateError, postgres, sqlite};
 
 const TARGETS: u64 = 10;
 const KEYS: u64 = 20;
@@ -83,7 +85,49 @@ fn fill(rows: &mut Rows, chance: &mut Chance, at: u64, length: u64, requests: u6
     }
 }
 
-fn year(path: &Path, requests: u64) -> Result<usize, ringmain_state::StateError> {
+/// Where the sums are.
+enum Place {
+    File(PathBuf),
+    Server(postgres::Database),
+}
+
+impl Place {
+    fn of(text: &str) -> Result<Self, StateError> {
+        let is_server = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        Ok(if is_server {
+            Self::Server(postgres::Database::new(text, &Trust::default())?)
+        } else {
+            Self::File(text.into())
+        })
+    }
+
+    fn store(&self) -> Result<Box<dyn Analytics>, StateError> {
+        Ok(match self {
+            Self::File(path) => Box::new(sqlite::Records::read(path)?),
+            Self::Server(database) => Box::new(postgres::Records::read(database)),
+        })
+    }
+
+    fn add(&self, rows: Rows) -> Result<(), StateError> {
+        match self {
+            Self::File(path) => sqlite::add_sums(path, &mut rows.into_iter()),
+            Self::Server(database) => postgres::add_sums(database, &mut rows.into_iter()),
+        }
+    }
+
+    /// Are there any?
+    fn is_filled(&self) -> Result<bool, StateError> {
+        match self {
+            Self::File(path) => Ok(path.exists()),
+            Self::Server(_) => {
+                let (_, all) = questions().swap_remove(0);
+                Ok(!self.store()?.ask(&all)?.is_empty())
+            }
+        }
+    }
+}
+
+fn year(place: &Place, requests: u64) -> Result<usize, StateError> {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let mut written = 0;
     for day in (1..=365).rev() {
@@ -96,7 +140,7 @@ fn year(path: &Path, requests: u64) -> Result<usize, ringmain_state::StateError>
         };
         fill(&mut rows, &mut chance, begin, DAY, requests / 365, grains);
         written += rows.len();
-        sqlite::add_sums(path, &mut rows.into_iter())?;
+        place.add(rows)?;
     }
     Ok(written)
 }
@@ -145,9 +189,7 @@ fn questions() -> Vec<(&'static str, Question)> {
 }
 
 /// The median of a few, and the rows of the answer.
-fn time(
-    work: &mut dyn FnMut() -> Result<usize, ringmain_state::StateError>,
-) -> Result<(Duration, usize), ringmain_state::StateError> {
+fn time(work: &mut dyn FnMut() -> Result<usize, StateError>) -> Result<(Duration, usize), StateError> {
     let mut times = Vec::new();
     let mut rows = 0;
     for _ in 0..TIMES {
@@ -163,16 +205,16 @@ fn run() -> Result<bool, Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let requests: u64 = arguments.next().map_or(Ok(10_000_000), |text| text.parse())?;
     let folder = tempfile::tempdir()?;
-    let path = arguments.next().map_or_else(|| folder.path().join("year.db"), PathBuf::from);
-    if path.exists() {
-        println!("{} is there already, and is asked as it is", path.display());
+    let own = folder.path().join("year.db").display().to_string();
+    let place = Place::of(&arguments.next().unwrap_or(own))?;
+    if place.is_filled()? {
+        println!("there are sums already, and they are asked as they are\n");
     } else {
         let start = Instant::now();
-        let rows = year(&path, requests)?;
-        let size = std::fs::metadata(&path)?.len() >> 20;
-        println!("{requests} requests: {rows} sums, {size} MiB, written in {:.1} s\n", start.elapsed().as_secs_f64());
+        let rows = year(&place, requests)?;
+        println!("{requests} requests: {rows} sums, written in {:.1} s\n", start.elapsed().as_secs_f64());
     }
-    let store = sqlite::Records::read(&path)?;
+    let store = place.store()?;
     let mut slow = false;
     println!("| question | lines | ms |\n|---|---:|---:|");
     let mut tell = |name: &str, (took, lines): (Duration, usize)| {

@@ -128,6 +128,9 @@ impl Question {
 /// The most steps of one answer.
 pub const STEPS_MAX: u64 = 2000;
 
+/// The most lines of one answer: each takes some 3 KB while it is put together.
+pub const LINES_MAX: usize = 50_000;
+
 /// Puts stored sums of one slice together to an answer: of [`Question::slice`], or of the one that tells everything apart.
 /// Those of another grain, window or value are left out.
 #[derive(Debug)]
@@ -136,6 +139,7 @@ pub struct Fold<'q> {
     grain: Grain,
     begin: WallTime,
     lines: BTreeMap<WallTime, BTreeMap<String, Sums>>,
+    count: usize,
 }
 
 /// What a stored sum is of, as far as answers tell it apart.
@@ -157,7 +161,7 @@ impl<'q> Fold<'q> {
     pub fn new(question: &'q Question) -> Self {
         let grain = question.grain();
         let begin = grain.begin(question.from);
-        Self { question, grain, begin, lines: BTreeMap::new() }
+        Self { question, grain, begin, lines: BTreeMap::new(), count: 0 }
     }
 
     /// Adds a stored sum.
@@ -187,16 +191,25 @@ impl<'q> Fold<'q> {
         let line = self.lines.entry(at).or_default();
         let name = value_of(of, question.by);
         if !line.contains_key(name) {
+            self.count += 1;
+            if self.count > LINES_MAX {
+                return None;
+            }
             line.insert(name.to_owned(), Sums::default());
         }
         line.get_mut(name)
     }
 
     /// The answer.
-    #[must_use]
-    pub fn done(self) -> Vec<Line> {
+    ///
+    /// # Errors
+    /// It has more than [`LINES_MAX`] lines.
+    pub fn done(self) -> Result<Vec<Line>, StateError> {
+        if self.count > LINES_MAX {
+            return Err(StateError::TooMuch(LINES_MAX));
+        }
         let lines = self.lines.into_iter();
-        lines.flat_map(|(at, line)| line.into_iter().map(move |(name, sums)| Line { at, name, sums })).collect()
+        Ok(lines.flat_map(|(at, line)| line.into_iter().map(move |(name, sums)| Line { at, name, sums })).collect())
     }
 }
 

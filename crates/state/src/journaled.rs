@@ -37,8 +37,12 @@ const HELD_MAX: usize = 8192;
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// A store that takes longer for a batch is said to be out.
 const SLOW: Duration = Duration::from_secs(3);
-/// How often old rows are taken out, and for how long a process that starts waits for what an earlier one left.
-const SWEEP_EVERY: Duration = Duration::from_secs(20);
+/// How often it is looked for old rows. While there are more, they are taken out in small parts, each followed by a pause
+/// of so many times its length: whatever there is to take out, it gets a fifth of this thread and of the store.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+const SWEEP_PAUSE: u32 = 4;
+const SWEEP_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// For how long a process that starts waits for what an earlier one left.
 const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 
 /// A record, and its text.
@@ -56,8 +60,8 @@ pub(crate) trait Store: Send + 'static {
     /// After a refusal: a new connection.
     fn reopen(&mut self) -> Result<(), StateError>;
 
-    /// Takes out some of what is older than it is kept.
-    fn sweep(&mut self, newest: WallTime) -> Result<(), StateError>;
+    /// Takes out some of what is older than it is kept; true if there is more of it.
+    fn sweep(&mut self, newest: WallTime) -> Result<bool, StateError>;
 }
 
 /// What can be told of the way.
@@ -113,7 +117,7 @@ impl Journaled {
             shipped: Arc::clone(&shipped),
             held: VecDeque::new(),
             gauges: Arc::clone(&gauges),
-            swept: Instant::now(),
+            sweep_at: Instant::now() + SWEEP_EVERY,
             newest: WallTime::default(),
         };
         shipper.catch_up(Some(Instant::now() + CATCH_UP_MAX));
@@ -246,14 +250,16 @@ struct Shipper<S> {
     /// What is in neither.
     held: VecDeque<Line>,
     gauges: Arc<Gauges>,
-    swept: Instant,
+    sweep_at: Instant,
     newest: WallTime,
 }
 
 impl<S: Store> Shipper<S> {
     fn run(mut self, batches: &Receiver<Batch>) {
         loop {
-            match batches.recv_timeout(AFTER_REFUSAL) {
+            let is_down = self.gauges.down.load(Ordering::Relaxed);
+            let idle = if is_down { AFTER_REFUSAL } else { self.until_sweep().min(AFTER_REFUSAL) };
+            match batches.recv_timeout(idle) {
                 Ok(batch) => {
                     let (batch, next) = joined(batch, batches);
                     self.take(batch);
@@ -390,13 +396,23 @@ impl<S: Store> Shipper<S> {
         }
     }
 
+    fn until_sweep(&self) -> Duration {
+        self.sweep_at.saturating_duration_since(Instant::now())
+    }
+
     fn sweep(&mut self) {
-        if self.swept.elapsed() < SWEEP_EVERY || self.gauges.down.load(Ordering::Relaxed) {
+        if !self.until_sweep().is_zero() || self.gauges.down.load(Ordering::Relaxed) {
             return;
         }
-        self.swept = Instant::now();
-        if let Err(error) = self.store.sweep(self.newest) {
-            tracing::warn!(%error, "old records could not be taken out");
-        }
+        let began = Instant::now();
+        let pause = match self.store.sweep(self.newest) {
+            Ok(true) => (began.elapsed() * SWEEP_PAUSE).clamp(SWEEP_PAUSE_MIN, SWEEP_EVERY),
+            Ok(false) => SWEEP_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "old records could not be taken out");
+                SWEEP_EVERY
+            }
+        };
+        self.sweep_at = Instant::now() + pause;
     }
 }

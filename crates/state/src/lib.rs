@@ -17,6 +17,7 @@ pub mod redis;
 pub mod shared;
 pub mod sqlite;
 pub mod sums;
+pub mod tls;
 pub mod tokens;
 
 pub use analytics::Analytics;

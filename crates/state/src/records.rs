@@ -61,6 +61,9 @@ pub enum StateError {
     /// What was asked for cannot be, and why.
     #[error("{0}")]
     Refused(String),
+    /// An answer would have more lines than this.
+    #[error("the answer has more than {0} rows: ask for longer steps, a shorter window, or one value of what there is")]
+    TooMuch(usize),
     /// A thread could not be started, or a file made.
     #[error("{0}")]
     Io(#[from] std::io::Error),

@@ -35,6 +35,12 @@ impl Roots {
         }
         Ok(Self { certificates: certificates.into() })
     }
+
+    /// They, each as DER.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
 }
 
 impl fmt::Debug for Roots {

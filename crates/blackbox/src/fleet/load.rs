@@ -11,8 +11,21 @@ use tokio::time::Instant;
 
 use crate::client::{self, Got};
 
-/// Requests a second, over all gateways.
-pub(super) const RATE: u64 = 90;
+/// How much is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    /// Requests a second, over all gateways.
+    pub(super) rate: u64,
+    pub(super) time: Duration,
+}
+
+impl Load {
+    /// As much of it as makes connections and warms caches.
+    pub(super) const fn short(self) -> Self {
+        Self { rate: self.rate, time: Duration::from_secs(1) }
+    }
+}
+
 /// Nothing by then is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,8 +43,9 @@ impl Part {
         i64::try_from(self.times.len()).unwrap_or(i64::MAX)
     }
 
-    pub(super) fn p99(&self) -> Duration {
-        let at = (self.times.len() * 99 / 100).min(self.times.len().saturating_sub(1));
+    /// The time that so many of a hundred did not exceed.
+    pub(super) fn percentile(&self, of: usize) -> Duration {
+        let at = (self.times.len() * of / 100).min(self.times.len().saturating_sub(1));
         self.times.get(at).copied().unwrap_or_default()
     }
 
@@ -49,12 +63,13 @@ pub(super) async fn one(address: SocketAddr, key: &str) -> Result<Got> {
     client::ask_with(address, &ask, key, PATIENCE).await
 }
 
-/// Asks for so long.
-pub(super) async fn run(gateways: &[SocketAddr], key: &str, time: Duration) -> Part {
+/// Asks for so long, whether answers come or not.
+pub(super) async fn run(gateways: &[SocketAddr], key: &str, load: Load) -> Part {
     let (start, mut asked) = (Instant::now(), JoinSet::new());
-    let count = RATE * u64::try_from(time.as_millis()).unwrap_or_default() / 1000;
+    let rate = load.rate.max(1);
+    let count = rate * u64::try_from(load.time.as_millis()).unwrap_or_default() / 1000;
     for (number, address) in (0..count).zip(gateways.iter().copied().cycle()) {
-        tokio::time::sleep_until(start + Duration::from_micros(number * 1_000_000 / RATE)).await;
+        tokio::time::sleep_until(start + Duration::from_micros(number * 1_000_000 / rate)).await;
         let key = key.to_owned();
         asked.spawn(async move { one(address, &key).await });
     }

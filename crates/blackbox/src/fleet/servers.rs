@@ -9,9 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_postgres::NoTls;
+use tokio::task::JoinSet;
+use tokio_postgres::{Client, NoTls};
 
 use super::proxy::Proxy;
+use super::tls::Authority;
 use crate::gateway::{Program, free_address};
 
 /// What befalls a server.
@@ -47,6 +49,8 @@ pub(super) struct Server {
     kind: Kind,
     folder: tempfile::TempDir,
     address: SocketAddr,
+    /// Where Redis speaks TLS; PostgreSQL does on the same port.
+    secure: Option<SocketAddr>,
     program: Option<Program>,
     pub(super) proxy: Proxy,
 }
@@ -59,20 +63,44 @@ enum Kind {
 
 impl Server {
     pub(super) async fn redis() -> Result<Self> {
-        Self::start(Kind::Redis).await
+        Self::start(Kind::Redis, None).await
     }
 
     pub(super) async fn postgres() -> Result<Self> {
-        Self::start(Kind::Postgres).await
+        Self::start(Kind::Postgres, None).await
     }
 
-    async fn start(kind: Kind) -> Result<Self> {
+    /// One that speaks TLS to gateways, with a certificate of this authority.
+    pub(super) async fn secure_redis(authority: &Authority) -> Result<Self> {
+        Self::start(Kind::Redis, Some(authority)).await
+    }
+
+    /// The same.
+    pub(super) async fn secure_postgres(authority: &Authority) -> Result<Self> {
+        Self::start(Kind::Postgres, Some(authority)).await
+    }
+
+    async fn start(kind: Kind, authority: Option<&Authority>) -> Result<Self> {
         let (folder, address) = (tempfile::tempdir()?, free_address()?);
         if kind == Kind::Postgres {
             make_database(folder.path())?;
         }
-        let proxy = Proxy::start(address).await?;
-        let mut server = Self { kind, folder, address, program: None, proxy };
+        if let Some(authority) = authority {
+            authority.write(folder.path())?;
+            let key = folder.path().join("server.key");
+            // It takes no key that others could read.
+            Command::new("chmod").arg("600").arg(&key).status()?;
+            if kind == Kind::Postgres && is_root() {
+                Command::new("chown").arg("postgres").arg(&key).status()?;
+            }
+        }
+        let secure = match (authority, kind) {
+            (None, _) => None,
+            (Some(_), Kind::Redis) => Some(free_address()?),
+            (Some(_), Kind::Postgres) => Some(address),
+        };
+        let proxy = Proxy::start(secure.unwrap_or(address)).await?;
+        let mut server = Self { kind, folder, address, secure, program: None, proxy };
         server.run().await?;
         Ok(server)
     }
@@ -80,6 +108,7 @@ impl Server {
     /// What a gateway is told.
     pub(super) fn url(&self) -> String {
         match self.kind {
+            Kind::Redis if self.secure.is_some() => format!("rediss://{}", self.proxy.address),
             Kind::Redis => format!("redis://{}", self.proxy.address),
             Kind::Postgres => format!("postgres://ringmain:sesame@{}/postgres", self.proxy.address),
         }
@@ -103,6 +132,7 @@ impl Server {
                 command
             }
         };
+        self.speak_tls(&mut command);
         // Without it neither finds the programs that it calls.
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut program = Program::start_with(&mut command, self.folder.path(), "server.log", &[("PATH", path)])?;
@@ -114,6 +144,24 @@ impl Server {
         program.ready(is_up).await?;
         self.program = Some(program);
         Ok(())
+    }
+
+    fn speak_tls(&self, command: &mut Command) {
+        let Some(address) = self.secure else { return };
+        let file = |name: &str| self.folder.path().join(name).display().to_string();
+        match self.kind {
+            Kind::Redis => {
+                command.args(["--tls-port", &address.port().to_string(), "--tls-auth-clients", "no"]);
+                command.args(["--tls-cert-file", &file("server.pem"), "--tls-key-file", &file("server.key")]);
+                command.args(["--tls-ca-cert-file", &file("ca.pem")]);
+            }
+            Kind::Postgres => {
+                for (name, value) in [("cert_file", file("server.pem")), ("key_file", file("server.key"))] {
+                    command.arg("-c").arg(format!("ssl_{name}={value}"));
+                }
+                command.args(["-c", "ssl=on"]);
+            }
+        }
     }
 
     /// It befalls the server.
@@ -163,6 +211,18 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// A session at the database, for as long as what drives it is held.
+    pub(super) async fn client(&self) -> Result<(Client, JoinSet<()>)> {
+        let url = format!("postgres://ringmain:sesame@{}/postgres", self.address);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // What goes wrong with it is told to whoever asks.
+            let _ = connection.await;
+        });
+        Ok((client, driver))
     }
 
     /// One number from the database.

@@ -56,26 +56,31 @@ impl World {
 
     /// Waits until a metric has this value at every gateway.
     pub(super) async fn everywhere(&self, name: &str, value: i64) -> Result<()> {
-        let deadline = Instant::now() + RIGHT_WITHIN;
-        loop {
-            let mut values = Vec::new();
-            for gateway in &self.gateways {
-                values.push(metric(gateway.admin, name).await?);
-            }
-            if values.iter().all(|told| *told == value) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("{name} is {values:?}, and not {value} everywhere within {RIGHT_WITHIN:?}");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        settled(&self.gateways, name, value).await
     }
 
     /// What the first gateway says of the limit of [`KEY`]: what is used.
     pub(super) async fn used(&self) -> Result<i64> {
         let told: Value = serde_json::from_slice(&client::get(self.first()?, "/api/limits").await?.body)?;
         used_of(&told)
+    }
+}
+
+/// Waits until a metric has this value at each of them.
+pub(super) async fn settled(gateways: &[Gateway], name: &str, value: i64) -> Result<()> {
+    let deadline = Instant::now() + RIGHT_WITHIN;
+    loop {
+        let mut values = Vec::new();
+        for gateway in gateways {
+            values.push(metric(gateway.admin, name).await?);
+        }
+        if values.iter().all(|told| *told == value) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("{name} is {values:?}, and not {value} everywhere within {RIGHT_WITHIN:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -62,7 +62,7 @@ impl Resolver<'_> {
     }
 
     /// Reads the certificates. An error has been reported.
-    fn ca_file(&mut self, section: &Section) -> Result<Option<CaFile>, ()> {
+    pub(super) fn ca_file(&mut self, section: &Section) -> Result<Option<CaFile>, ()> {
         let Some(field) = section.get("ca_file") else { return Ok(None) };
         let Some(path) = field.text() else { return Err(()) };
         let problem = match self.sources.file(path) {

@@ -12,7 +12,9 @@ impl Resolver<'_> {
     pub(super) fn state(&mut self, section: &Section) -> State {
         let layers = Layers::new([section], STATE);
         let (keep, journal) = (layers.duration("keep"), layers.text("journal").unwrap_or_default().into());
-        State { database: self.database(section), journal, keep, shared: self.shared(section) }
+        // What is wrong with the file has been said.
+        let ca_file = self.ca_file(section).unwrap_or_default();
+        State { database: self.database(section), journal, keep, shared: self.shared(section), ca_file }
     }
 
     fn database(&mut self, section: &Section) -> Option<Database> {

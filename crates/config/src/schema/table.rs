@@ -410,6 +410,13 @@ pub(crate) static STATE: &[Setting] = &[
         "Where several processes hold limits together: `redis://host:6379`, or `rediss://…` for TLS (Redis or Valkey). `memory`: \
          each holds its own.",
     ),
+    now(
+        "ca_file",
+        Shape::Text,
+        "",
+        "A file of PEM certificates to trust at the servers of `database` and `shared`, beside the system's. It is read \
+         at the start.",
+    ),
     later(
         "analytics",
         Shape::Text,

@@ -225,6 +225,7 @@ const CASES: &[Case] = &[
         "state: { shared: 'memcached://:secret@cache' }",
         &["E RM0004 1:18 `state.shared` is neither `memory` nor a Redis server | write `redis://host:6379`"],
     ),
+    ("state: { ca_file: nowhere.pem }", &["E RM0006 1:19 the file `nowhere.pem` cannot be read: no such file"]),
     ("state: { database: 'sqlite:/var/lib/ringmain.db', keep: 7d }", &[]),
     ("state: { database: 'mysql://root:secret@db' }", &["E RM0004 1:20 `state.database` is no database"]),
     ("routes: [{ name: a, targets: [openai/gpt-4o] }, null]", &["E RM0004 1:49 `routes[1]` is empty"]),

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use ringmain_state::redis;
+use secrecy::ExposeSecret;
 
+use crate::base::Base;
 use crate::cli::Check;
 use crate::commands::{colour, say};
 use crate::rules_file;
@@ -24,6 +27,10 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     let Some(config) = loaded.config else { return Ok(ExitCode::FAILURE) };
     if let Some(problem) = rules_file::unreadable_certificates(&config) {
         bail!(problem);
+    }
+    Base::of(&config.state)?;
+    if let Some(url) = &config.state.shared {
+        redis::Quotas::check(url.expose_secret()).context("state.shared")?;
     }
     if !arguments.json {
         let written = config.routes.iter().filter(|route| !route.builtin).count();

@@ -132,7 +132,7 @@ fn open(database: &Database) -> anyhow::Result<Arc<dyn KeyStore>> {
 pub(crate) fn stored(database: &Database) -> anyhow::Result<StoredKeys> {
     let base = match (&database.database, &database.config) {
         (Some(named), _) => Base::named(named)?,
-        (None, Some(config)) => Base::of(&of_config(config)?).context("state.database")?,
+        (None, Some(config)) => of_config(config)?,
         (None, None) => bail!(
             "say where keys are kept: --config ringmain.yaml (with `state: {{ database: sqlite:ringmain.db }}` in it), or \
              --database ringmain.db"
@@ -141,14 +141,14 @@ pub(crate) fn stored(database: &Database) -> anyhow::Result<StoredKeys> {
     base.keys().with_context(|| format!("opening {}", base.name()))
 }
 
-fn of_config(config: &std::path::Path) -> anyhow::Result<ringmain_config::Database> {
+fn of_config(config: &std::path::Path) -> anyhow::Result<Base> {
     let catalog = rules_file::catalog(None)?;
     let text = rules_file::text(config)?;
     let sources = rules_file::Rehearsal::of(&text, &catalog);
     let Some(Rules { config: rules, .. }) = rules_file::rehearsed(config, &text, &sources, &catalog) else {
         bail!("{} cannot be used", config.display());
     };
-    rules.state.database.with_context(|| {
+    Base::of(&rules.state)?.with_context(|| {
         format!("{} keeps nothing: add `state: {{ database: sqlite:ringmain.db }}` to it", config.display())
     })
 }

@@ -28,13 +28,15 @@ pub(crate) fn run(arguments: &Replay) -> anyhow::Result<ExitCode> {
     let Some(Rules { config, .. }) = rules_file::rehearsed(&arguments.config, &text, &sources, &catalog) else {
         return Ok(ExitCode::FAILURE);
     };
-    let base = match (&arguments.records, &config.state.database) {
-        (Some(named), _) => Base::named(named)?,
-        (None, Some(database)) => Base::of(database).context("state.database")?,
-        (None, None) => bail!(
+    let base = match &arguments.records {
+        Some(named) => Some(Base::named(named)?),
+        None => Base::of(&config.state)?,
+    };
+    let Some(base) = base else {
+        bail!(
             "nothing is recorded: write `state: {{ database: sqlite:ringmain.db }}` into the file that `serve` runs with, \
              or name the database: --records ringmain.db"
-        ),
+        )
     };
     let records = base.read().with_context(|| format!("reading {}", base.name()))?;
     let gateway = Gateway::new(config, 0);

@@ -13,13 +13,13 @@ use ringmain_catalog::Catalog;
 use ringmain_config::{Config, State};
 use ringmain_engine::{Gateway, heartbeat};
 use ringmain_state::shared::Remote;
-use ringmain_state::{KeySet, KeyStore, MemoryAudit, redis};
+use ringmain_state::{KeySet, KeyStore, MemoryAudit, StateError, redis};
 use ringmain_telemetry::{ConfigReloaded, emit, log};
 use ringmain_upstream::{Dial, NetDialer, Proxies, Upstream};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::base::{Base, StoredKeys};
+use crate::base::{self, Base, StoredKeys};
 use crate::cli::{LogFormat, Serve};
 use crate::fetch::Documents;
 use crate::server::{Drain, Stage, Workers};
@@ -55,15 +55,15 @@ pub(crate) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         commands::complain(&format!("configuration:\n{}", shown.trim_end()));
     }
     let Some(config) = loaded.config else { bail!("the configuration has errors; nothing was started") };
-    let base = config.state.database.as_ref().map(Base::of).transpose().context("state.database")?;
+    if let Some(problem) = rules_file::unreadable_certificates(&config) {
+        bail!("{problem}; nothing was started");
+    }
+    let base = Base::of(&config.state)?;
     let stored = base.as_ref().map(stored_keys).unwrap_or_default();
     let has_keys = stored.set.as_ref().is_some_and(|set| !set.keys.is_empty());
     if let Some(refusal) = config.refusal(has_keys) {
         let help = refusal.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
         bail!("{}{help}", refusal.message);
-    }
-    if let Some(problem) = rules_file::unreadable_certificates(&config) {
-        bail!("{problem}; nothing was started");
     }
     let proxies = Proxies::from_variables(|name| std::env::var(name).ok())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -107,7 +107,7 @@ async fn serve(
     if let Some(base) = &base {
         keep_records(&gateway, base, &state);
     }
-    share_limits(&gateway, &state, seed).await;
+    share_limits(&gateway, &state, seed).await.context("state.shared")?;
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
     let oidc = gateway.rules().config.server.oidc.clone();
     let mut plane = Admin {
@@ -133,7 +133,7 @@ async fn serve(
     let (stage, drain) = Drain::new();
     let measured = otlp::start(&gateway, &telemetry, &dialer, &drain);
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
-    tokio::spawn(admin::serve(admin, Arc::new(plane), drain.clone()));
+    admin::start(admin, Arc::new(plane), drain.clone()).context("the admin plane")?;
     tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
     if let Some(file) = file {
         tokio::spawn(follow(file, Arc::clone(&gateway)));
@@ -181,10 +181,11 @@ async fn begin_with(gateway: &Arc<Gateway>, set: Option<KeySet>) {
 }
 
 /// Limits are held together with other processes, if there is a place for it. One that is not there yet stops nothing; but
-/// what is asked before it is there is counted here alone, so that it gets a moment.
-async fn share_limits(gateway: &Arc<Gateway>, state: &State, process: u64) {
-    let Some(url) = &state.shared else { return };
-    match redis::Quotas::start(url.expose_secret(), redis::Settings::default(), process).map(Arc::new) {
+/// what is asked before it is there is counted here alone, so that it gets a moment. One that never can be is refused.
+async fn share_limits(gateway: &Arc<Gateway>, state: &State, process: u64) -> anyhow::Result<()> {
+    let Some(url) = &state.shared else { return Ok(()) };
+    let trust = base::trust(state)?;
+    match redis::Quotas::start(url.expose_secret(), &trust, redis::Settings::default(), process).map(Arc::new) {
         Ok(shared) => {
             gateway.limits.share(Arc::clone(&shared) as _);
             gateway.fleet.share(Arc::clone(&shared) as _);
@@ -194,8 +195,10 @@ async fn share_limits(gateway: &Arc<Gateway>, state: &State, process: u64) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+        Err(StateError::Refused(why)) => bail!(why),
         Err(error) => tracing::error!(%error, "state.shared cannot be used: limits are this process's own"),
     }
+    Ok(())
 }
 
 /// Takes in what other processes find to be out.

@@ -26,7 +26,7 @@ impl Analytics for Records {
         for (of, sum) in sums.iter().filter(|(of, _)| slice.holds(&of.slice)) {
             fold.add(of, sum);
         }
-        Ok(fold.done())
+        fold.done()
     }
 
     fn search(&self, search: &Search) -> Result<Vec<RequestId>, StateError> {

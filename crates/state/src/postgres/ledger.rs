@@ -21,7 +21,10 @@ use crate::ledger::{AttemptRow, Entry};
 use crate::sums::{Batch, Grain, Of, Sums};
 
 /// How many old rows of a table are taken out at once.
-const SWEEP_MAX: i64 = 10_000;
+const SWEEP_MAX: u64 = 1000;
+
+/// Sums of another ledger that are added at once.
+const ADDED_AT_ONCE: usize = 2000;
 
 const PUT_RECORDS: &str = "INSERT INTO records SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[])
     ON CONFLICT (id) DO NOTHING RETURNING id";
@@ -29,6 +32,9 @@ const PUT_REQUESTS: &str = "INSERT INTO requests SELECT * FROM json_populate_rec
     ON CONFLICT (id) DO NOTHING";
 const PUT_ATTEMPTS: &str = "INSERT INTO attempts SELECT * FROM json_populate_recordset(NULL::attempts, $1::text::json)
     ON CONFLICT (request, number) DO NOTHING";
+/// A row that another process adds to meanwhile has another place then, and stays until the next time.
+const SWEEP_SUMS: &str =
+    "DELETE FROM sums WHERE ctid = ANY (ARRAY(SELECT ctid FROM sums WHERE grain = $1 AND at_ms < $2 LIMIT $3))";
 static ADD_SUMS: LazyLock<String> = LazyLock::new(|| {
     let added: Vec<String> =
         Sums::COUNTS.iter().map(|name| format!("{name} = sums.{name} + excluded.{name}")).collect();
@@ -64,7 +70,7 @@ impl Store for Writer {
         Ok(())
     }
 
-    fn sweep(&mut self, newest: WallTime) -> Result<(), StateError> {
+    fn sweep(&mut self, newest: WallTime) -> Result<bool, StateError> {
         let before = signed(newest.0.saturating_sub(self.keep_ms));
         self.session.run(move |client| Box::pin(sweep(client, newest, before)))
     }
@@ -102,20 +108,40 @@ async fn write(client: &mut Client, lines: Vec<Line>) -> Result<(), Error> {
     transaction.commit().await
 }
 
-/// Takes out what is older than it is kept, by the time of the newest; a part at a time.
-async fn sweep(client: &mut Client, newest: WallTime, before: i64) -> Result<(), Error> {
+/// Adds sums of another ledger to those of this database.
+///
+/// # Errors
+/// The database does not answer, or refuses them.
+pub fn add_sums(database: &Database, sums: &mut dyn Iterator<Item = (Of, Sums)>) -> Result<(), StateError> {
+    let session = database.session(WRITE_WITHIN);
+    loop {
+        let mut rows: Vec<(Of, Sums)> = sums.take(ADDED_AT_ONCE).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let rows: Value = rows.iter().map(|(of, sums)| row(of, &of.key_path, sums)).collect();
+        session.run(move |client| {
+            Box::pin(async move { client.query_typed(&ADD_SUMS, &[(&rows.to_string(), Type::TEXT)]).await })
+        })?;
+    }
+}
+
+/// Takes out what is older than it is kept, by the time of the newest; a part at a time. True if there is more.
+async fn sweep(client: &mut Client, newest: WallTime, before: i64) -> Result<bool, Error> {
+    let (most, mut is_more) = (i64::try_from(SWEEP_MAX).unwrap_or(i64::MAX), false);
     for table in ["records", "requests", "attempts"] {
         let sql = format!(
             "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE at_ms < $1 ORDER BY at_ms LIMIT $2))"
         );
-        client.execute(sql.as_str(), &[&before, &SWEEP_MAX]).await?;
+        is_more |= client.execute(sql.as_str(), &[&before, &most]).await? == SWEEP_MAX;
     }
     for grain in Grain::ALL {
         let Some(kept) = grain.kept() else { continue };
         let before = signed(newest.0.saturating_sub(kept));
-        client.execute("DELETE FROM sums WHERE grain = $1 AND at_ms < $2", &[&grain.number(), &before]).await?;
+        is_more |= client.execute(SWEEP_SUMS, &[&grain.number(), &before, &most]).await? == SWEEP_MAX;
     }
-    Ok(())
+    Ok(is_more)
 }
 
 pub(super) fn id_of(bytes: &[u8]) -> Option<RequestId> {

@@ -10,13 +10,16 @@ mod records;
 mod session;
 mod tls;
 mod tokens;
+mod url;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::StateError;
+use crate::tls::Trust;
 
 pub use keys::Keys;
+pub use ledger::add_sums;
 pub use records::Records;
 use session::{Driver, Session};
 
@@ -32,12 +35,18 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 pub struct Database(Arc<Driver>);
 
 impl Database {
-    /// The database of a URL such as `postgres://user:password@host/name`. Connects to nothing yet.
+    /// The database of a URL such as `postgres://user:password@host/name`; `trust` is for its certificate. Connects to
+    /// nothing yet.
     ///
     /// # Errors
-    /// It is no such URL, or no thread can be started. The URL is not repeated.
-    pub fn new(url: &str) -> Result<Self, StateError> {
-        Ok(Self(Arc::new(Driver::start(url)?)))
+    /// It is no such URL, asks for what there is not, or no thread can be started. The URL is not repeated.
+    pub fn new(url: &str, trust: &Trust) -> Result<Self, StateError> {
+        Ok(Self(Arc::new(Driver::start(url, trust)?)))
+    }
+
+    /// The same one, over a thread that gives way: what takes long there holds up nothing here.
+    fn aside(&self) -> Self {
+        self.0.aside().map_or_else(|_| self.clone(), |driver| Self(Arc::new(driver)))
     }
 
     fn session(&self, within: Duration) -> Session {

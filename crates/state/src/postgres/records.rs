@@ -43,7 +43,8 @@ impl Records {
     /// Only reads: what other processes write can be looked at.
     #[must_use]
     pub fn read(database: &Database) -> Self {
-        Self { journaled: None, quick: database.session(KEYS_WITHIN), reader: database.session(READ_WITHIN) }
+        let (quick, reader) = (database.session(KEYS_WITHIN), database.aside().session(READ_WITHIN));
+        Self { journaled: None, quick, reader }
     }
 }
 

@@ -16,10 +16,14 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Config, Error};
 
 use super::tls::Tls;
+use super::url;
 use crate::StateError;
+use crate::tls::{self, Trust};
 
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// How much the thread gives way that reads long answers: it gets a tenth of a processor that others want.
+const NICE: i32 = 10;
 /// The version of the tables.
 const VERSION: i32 = 1;
 
@@ -45,16 +49,28 @@ impl fmt::Debug for Driver {
 }
 
 impl Driver {
-    pub(super) fn start(url: &str) -> Result<Self, StateError> {
-        let config = config(url)?;
+    pub(super) fn start(url: &str, trust: &Trust) -> Result<Self, StateError> {
+        let config = url::read(url)?;
+        let tls = Tls::new(trust, &config);
+        Self::of(config, tls, 0)
+    }
+
+    /// Another for the same database, whose thread gives way to others.
+    pub(super) fn aside(&self) -> Result<Self, StateError> {
+        Self::of(self.config.clone(), self.tls.clone(), NICE)
+    }
+
+    fn of(config: Config, tls: Tls, nice: i32) -> Result<Self, StateError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(move || {
+            // Where it cannot give way, it does not.
+            let _ = rustix::process::nice(nice);
             let _ = runtime.block_on(stopped);
         })?;
         let prepared = AtomicBool::new(false);
-        Ok(Self { config, tls: Tls::new(), handle, prepared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { config, tls, handle, prepared, stop: Some(stop), thread: Some(thread) })
     }
 
     async fn connect(&self, within: Duration) -> Result<Live, StateError> {
@@ -73,6 +89,12 @@ impl Driver {
         );
         live.client.batch_execute(&session).await?;
         if !self.prepared.load(Ordering::Relaxed) {
+            if !self.tls.is_used() && url::goes_far(&self.config) {
+                tracing::warn!(
+                    "the connection to state.database is not encrypted, for the server has no TLS: `sslmode=require` \
+                     insists on it, `sslmode=disable` says that the network is to be trusted"
+                );
+            }
             prepare(&live.client).await?;
             self.prepared.store(true, Ordering::Relaxed);
         }
@@ -102,28 +124,6 @@ async fn prepare(client: &Client) -> Result<(), Error> {
         }
     }
     client.batch_execute(include_str!("schema.sql")).await
-}
-
-/// The connection's settings. What the library says of a URL may repeat a part of it, and so a password.
-fn config(url: &str) -> Result<Config, StateError> {
-    // Certificates are always checked; libpq's words for that mean no more than `require` does here.
-    let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-    let refused = || {
-        StateError::Refused(
-            "it is no URL of a Postgres database: write `postgres://user:password@host/name`, with every character of \
-             the password that is none of a URL written as %XX"
-                .to_owned(),
-        )
-    };
-    let mut config: Config = url.parse().map_err(|_| refused())?;
-    if config.get_hosts().is_empty() {
-        return Err(refused());
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("ringmain");
-    }
-    config.keepalives_idle(Duration::from_secs(30));
-    Ok(config)
 }
 
 fn late(what: &str, within: Duration) -> StateError {
@@ -208,20 +208,28 @@ async fn one<T>(
 impl From<Error> for StateError {
     /// In the server's words, without its hints and details, which may repeat values.
     fn from(error: Error) -> Self {
-        match error.as_db_error() {
-            Some(said) => Self::Postgres(format!("{} ({})", said.message(), said.code().code())),
-            None => {
-                let mut text = error.to_string();
-                let mut source = std::error::Error::source(&error);
-                while let Some(inner) = source {
-                    let inner_text = inner.to_string();
-                    if !text.contains(&inner_text) {
-                        text = format!("{text}: {inner_text}");
-                    }
-                    source = inner.source();
-                }
-                Self::Postgres(text)
-            }
+        if let Some(said) = error.as_db_error() {
+            return Self::Postgres(format!("{} ({})", said.message(), said.code().code()));
         }
+        if let Some(words) = tls::in_words(&error) {
+            return Self::Postgres(words);
+        }
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            let inner_text = inner.to_string();
+            if !text.contains(&inner_text) {
+                text = format!("{text}: {inner_text}");
+            }
+            source = inner.source();
+        }
+        // In the words of the library.
+        if text.contains("server does not support TLS") {
+            text =
+                "`sslmode` asks for TLS, and the server has none: set `ssl = on` there, or say with `sslmode=disable` \
+                    that the network in between is to be trusted"
+                    .to_owned();
+        }
+        Self::Postgres(text)
     }
 }

@@ -1,35 +1,39 @@
-//! TLS to the server, where its URL asks for it (`sslmode=require`) or the server offers it. Its certificate is always
-//! checked against the system's roots; `SSL_CERT_FILE` names others.
+//! TLS to the server, where its URL asks for it (`sslmode=require`) or the server offers it.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::Config;
+use tokio_postgres::config::SslNegotiation;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
-use tokio_rustls::TlsConnector;
 
-/// Makes connectors. The roots are read when the first one is made.
-#[derive(Clone, Default)]
-pub(super) struct Tls(Arc<OnceLock<Arc<ClientConfig>>>);
+use crate::tls::Trust;
+
+/// What a server wants to hear when TLS comes first, without being asked for.
+const DIRECT: &[u8] = b"postgresql";
+
+/// Makes connectors.
+#[derive(Clone)]
+pub(super) struct Tls {
+    trust: Trust,
+    direct: bool,
+    used: Arc<AtomicBool>,
+}
 
 impl Tls {
-    pub(super) fn new() -> Self {
-        Self::default()
+    pub(super) fn new(trust: &Trust, config: &Config) -> Self {
+        let direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+        Self { trust: trust.clone(), direct, used: Arc::default() }
     }
 
-    fn config(&self) -> Arc<ClientConfig> {
-        let make = || {
-            let mut roots = RootCertStore::empty();
-            // A root that cannot be read trusts nobody.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
-        };
-        Arc::clone(self.0.get_or_init(make))
+    /// Has any connection been encrypted?
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 }
 
@@ -39,15 +43,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for T
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, domain: &str) -> io::Result<Connector> {
-        // A socket's path is no name, and needs none.
-        Ok(Connector { tls: self.clone(), name: ServerName::try_from(domain.to_owned()).ok() })
+        Ok(Connector { tls: self.clone(), name: domain.to_owned() })
     }
 }
 
 /// Connects to one host.
 pub(super) struct Connector {
     tls: Tls,
-    name: Option<ServerName<'static>>,
+    name: String,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Connector {
@@ -57,9 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Conne
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
-            let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "the host has no name for a certificate");
-            let name = self.name.ok_or_else(no_name)?;
-            Ok(Stream(TlsConnector::from(self.tls.config()).connect(name, stream).await?))
+            let protocol = self.tls.direct.then_some(DIRECT);
+            let stream = self.tls.trust.connect(&self.name, stream, protocol).await?;
+            self.tls.used.store(true, Ordering::Relaxed);
+            Ok(Stream(stream))
         })
     }
 }

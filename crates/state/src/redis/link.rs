@@ -8,11 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Script};
+use redis::{AsyncConnectionConfig, Script};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::place::Place;
 use crate::StateError;
+use crate::tls::{self, Trust};
 
 /// How Redis is used.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +47,7 @@ const STALE_AFTER: Duration = Duration::from_secs(3);
 
 /// The way to Redis, for every thread.
 pub(super) struct Link {
-    client: Client,
+    place: Place,
     settings: Settings,
     process: u64,
     connection: Mutex<Option<MultiplexedConnection>>,
@@ -57,11 +59,9 @@ pub(super) struct Link {
 
 impl Link {
     /// For a URL; connects when [`Self::keep`] runs.
-    pub(super) fn new(url: &str, settings: Settings, process: u64) -> Result<Self, StateError> {
-        // What the library says of a URL may repeat it, and it may hold a password.
-        let client = Client::open(url).map_err(|_| StateError::Refused("it is no URL of a Redis server".to_owned()))?;
+    pub(super) fn new(url: &str, trust: &Trust, settings: Settings, process: u64) -> Result<Self, StateError> {
         Ok(Self {
-            client,
+            place: Place::of(url, trust)?,
             settings,
             process,
             connection: Mutex::default(),
@@ -171,9 +171,9 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(DIAL_WITHIN))
             .set_response_timeout(Some(DIAL_WITHIN));
-        let dialling = self.client.get_multiplexed_async_connection_with_config(&config);
-        match timeout(DIAL_WITHIN, dialling).await {
-            Ok(dialled) => dialled.map_err(|error| described(&error)),
+        match timeout(DIAL_WITHIN, self.place.dial(config)).await {
+            Ok(dialled) => dialled,
+            Err(_) if self.place.is_secure() => Err("no TLS in time: is it the server's port for TLS?".to_owned()),
             Err(_) => Err(LATE.to_owned()),
         }
     }
@@ -202,6 +202,9 @@ pub(super) const LATE: &str = "no answer in time";
 
 /// In words that hold neither the address nor what was asked.
 pub(super) fn described(error: &redis::RedisError) -> String {
+    if let Some(words) = tls::in_words(error) {
+        return words;
+    }
     match error.code() {
         Some(code) => format!("{} ({code})", error.category()),
         None => error.category().to_owned(),

@@ -3,6 +3,7 @@
 
 mod link;
 mod outages;
+mod place;
 mod quotas;
 
 pub use link::Settings;

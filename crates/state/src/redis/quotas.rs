@@ -17,9 +17,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::link::{LATE, Link, Settings, described};
 use super::outages::Outages;
+use super::place::Place;
 use crate::StateError;
 use crate::quota::{Exhausted, LimitId, Standing, bucket_at, returns};
 use crate::shared::{Asking, Gauges, HealthShare, Heard, Known, Outage, Question, Remote, Settlement, Ticket};
+use crate::tls::Trust;
 
 /// Settlements that wait for Redis, at most; beyond it they are lost, and counted.
 const WAITING_MAX: usize = 100_000;
@@ -66,12 +68,13 @@ impl fmt::Debug for Quotas {
 }
 
 impl Quotas {
-    /// Begins to connect, on a thread of its own; whether Redis is there or not. `process` tells this one from others.
+    /// Begins to connect, on a thread of its own; whether Redis is there or not. `trust` is for its certificate, `process`
+    /// tells this one from others.
     ///
     /// # Errors
-    /// The URL is none, or there is no thread.
-    pub fn start(url: &str, settings: Settings, process: u64) -> Result<Self, StateError> {
-        let link = Arc::new(Link::new(url, settings, process)?);
+    /// The URL is none, or asks for what there is not; or there is no thread.
+    pub fn start(url: &str, trust: &Trust, settings: Settings, process: u64) -> Result<Self, StateError> {
+        let link = Arc::new(Link::new(url, trust, settings, process)?);
         let (settle, settlements) = channel(WAITING_MAX);
         let untold = Arc::new(Untold::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -97,6 +100,14 @@ impl Quotas {
             tickets: AtomicU64::new(0),
             thread: Some(thread),
         })
+    }
+
+    /// Is it a URL that [`Self::start`] takes?
+    ///
+    /// # Errors
+    /// It is not, and why. The URL is not repeated.
+    pub fn check(url: &str) -> Result<(), StateError> {
+        Place::of(url, &Trust::default()).map(drop)
     }
 
     async fn ask(&self, question: Question<'_>) -> Heard {

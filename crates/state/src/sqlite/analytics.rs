@@ -52,7 +52,7 @@ pub(super) fn ask(connection: &Connection, question: &Question) -> Result<Vec<Li
             times(row, place)?;
         }
     }
-    Ok(fold.done())
+    fold.done()
 }
 
 pub(super) fn used(

@@ -15,8 +15,8 @@ use crate::sums::{Batch, Grain, Of, Sums};
 use super::open;
 use super::upgrade::upgrade;
 
-/// How many old rows are taken out at once, so that a sweep never holds the writer for long.
-const SWEEP_MAX: i64 = 2000;
+/// How many old rows of a table are taken out at once, so that a sweep holds the writer for some ten milliseconds.
+const SWEEP_MAX: u32 = 500;
 
 /// The writing side of a file.
 pub(super) struct Writer {
@@ -60,40 +60,48 @@ impl Store for Writer {
         Ok(())
     }
 
-    /// Takes out what is older than it is kept, by the time of the newest.
-    fn sweep(&mut self, newest: WallTime) -> Result<(), StateError> {
+    /// By the time of the newest.
+    fn sweep(&mut self, newest: WallTime) -> Result<bool, StateError> {
         let before = signed(newest.0.saturating_sub(self.keep_ms));
+        let mut is_more = false;
         for (table, key) in [("records", "id"), ("requests", "id"), ("attempts", "rowid")] {
             let sql = format!(
                 "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)"
             );
-            self.connection.prepare_cached(&sql)?.execute(params![before, SWEEP_MAX])?;
+            is_more |= count(self.connection.prepare_cached(&sql)?.execute(params![before, SWEEP_MAX])?) == SWEEP_MAX;
         }
         for grain in Grain::ALL {
             let Some(kept) = grain.kept() else { continue };
-            self.sweep_sums(grain, signed(newest.0.saturating_sub(kept)))?;
+            is_more |= self.sweep_sums(grain, signed(newest.0.saturating_sub(kept)))?;
         }
-        Ok(())
+        Ok(is_more)
     }
 }
 
 impl Writer {
-    /// Takes out sums of a grain that begin before then, some of each slice. From one slice to the next by the key, for
+    /// Takes out sums of a grain that begin before then; true if there are more. From one slice to the next by the key, for
     /// rows lie in order of it: what is kept is not read.
-    fn sweep_sums(&self, grain: Grain, before: i64) -> Result<(), StateError> {
+    fn sweep_sums(&self, grain: Grain, before: i64) -> Result<bool, StateError> {
         let mut next =
             self.connection.prepare_cached("SELECT min(slice) FROM rollups WHERE grain = ?1 AND slice > ?2")?;
         let mut delete = self.connection.prepare_cached(
             "DELETE FROM rollups WHERE grain = ?1 AND slice = ?2 AND (at_ms, route, target, key_id) IN (SELECT at_ms, route,
              target, key_id FROM rollups WHERE grain = ?1 AND slice = ?2 AND at_ms < ?3 ORDER BY at_ms LIMIT ?4)",
         )?;
-        let mut slice = Some(String::new());
+        let (mut slice, mut left) = (Some(String::new()), SWEEP_MAX);
         while let Some(name) = slice {
-            delete.execute(params![grain.number(), name, before, SWEEP_MAX])?;
+            left -= count(delete.execute(params![grain.number(), name, before, left])?).min(left);
+            if left == 0 {
+                return Ok(true);
+            }
             slice = next.query_row(params![grain.number(), name], |row| row.get(0))?;
         }
-        Ok(())
+        Ok(false)
     }
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
 fn insert_record(to: &Transaction<'_>, line: &Line) -> Result<bool, StateError> {

@@ -19,6 +19,8 @@ use crate::{RecordQuery, RecordSink, StateError};
 #[derive(Debug)]
 pub struct Records {
     journaled: Option<Journaled>,
+    /// For one row or a few.
+    quick: Mutex<Connection>,
     reader: Mutex<Connection>,
 }
 
@@ -31,9 +33,9 @@ impl Records {
     pub fn open(path: &Path, keep: Duration) -> Result<Self, StateError> {
         let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
         let writer = Writer::open(path, keep_ms)?;
-        let reader = Mutex::new(open(path)?);
+        let (quick, reader) = (Mutex::new(open(path)?), Mutex::new(open(path)?));
         let journaled = Journaled::start(&journal_of(path), writer)?;
-        Ok(Self { journaled: Some(journaled), reader })
+        Ok(Self { journaled: Some(journaled), quick, reader })
     }
 
     /// Opens the file to read it: what another process writes can be looked at.
@@ -42,7 +44,11 @@ impl Records {
     /// It is not there, or is not a database of ours.
     pub fn read(path: &Path) -> Result<Self, StateError> {
         std::fs::metadata(path)?;
-        Ok(Self { journaled: None, reader: Mutex::new(open(path)?) })
+        Ok(Self { journaled: None, quick: Mutex::new(open(path)?), reader: Mutex::new(open(path)?) })
+    }
+
+    fn quick(&self) -> MutexGuard<'_, Connection> {
+        self.quick.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
@@ -79,14 +85,14 @@ impl RecordSink for Records {
 
 impl RecordQuery for Records {
     fn get(&self, id: RequestId) -> Result<Option<Arc<Record>>, StateError> {
-        let reader = self.reader();
+        let reader = self.quick();
         let mut found = reader.prepare_cached("SELECT doc FROM records WHERE id = ?1")?;
         let doc: Option<String> = found.query_row([id.0.to_be_bytes()], |row| row.get(0)).optional()?;
         Ok(doc.map(|doc| serde_json::from_str(&doc)).transpose()?.map(Arc::new))
     }
 
     fn latest(&self, most: usize) -> Result<Vec<Arc<Record>>, StateError> {
-        let reader = self.reader();
+        let reader = self.quick();
         let mut rows = reader.prepare_cached("SELECT doc FROM records ORDER BY at_ms DESC LIMIT ?1")?;
         let docs = rows.query_map([i64::try_from(most).unwrap_or(i64::MAX)], |row| row.get::<_, String>(0))?;
         docs.map(|doc| Ok(Arc::new(serde_json::from_str(&doc?)?))).collect()
@@ -121,6 +127,6 @@ impl Analytics for Records {
         since: WallTime,
         now: WallTime,
     ) -> Result<Vec<(WallTime, u64)>, StateError> {
-        analytics::used(&self.reader(), scope, of, since, now)
+        analytics::used(&self.quick(), scope, of, since, now)
     }
 }

@@ -215,8 +215,8 @@ impl Store for Fake {
         Ok(())
     }
 
-    fn sweep(&mut self, _: WallTime) -> Result<(), StateError> {
-        Ok(())
+    fn sweep(&mut self, _: WallTime) -> Result<bool, StateError> {
+        Ok(false)
     }
 }
 

@@ -8,5 +8,6 @@ mod records;
 mod redis;
 mod servers;
 mod shared;
+mod tls;
 mod tokens;
 mod upgrade;

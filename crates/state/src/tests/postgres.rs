@@ -9,6 +9,7 @@ use super::records::record;
 use super::servers::{Postgres, until};
 use crate::analytics::{By, Question};
 use crate::postgres::{Database, Keys, Records};
+use crate::tls::Trust;
 use crate::{Analytics, AuditEntry, AuditLog, KeyStore, RecordQuery, RecordSink};
 
 const KEEP: Duration = Duration::from_secs(3600);
@@ -71,14 +72,14 @@ fn a_frozen_database_is_given_up_and_gets_everything_afterwards() {
 
 #[test]
 fn a_database_that_is_not_there_yet_stops_nothing() {
-    let database = Database::new("postgres://ringmain:sesame@127.0.0.1:1/nowhere").unwrap();
+    let database = Database::new("postgres://ringmain:sesame@127.0.0.1:1/nowhere", &Trust::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let records = Records::open(&database, folder.path(), KEEP).unwrap();
     records.record(&record(1, 1));
     let said = Keys::new(&database).revision().unwrap_err();
     assert!(!format!("{said} {said:?} {database:?}").contains("sesame"), "{said}");
     for url in ["postgres://u:sesame@host/x?nonsense=1", "postgres://u:sesame@host:port/x", "mysql://sesame"] {
-        let said = Database::new(url).unwrap_err();
+        let said = Database::new(url, &Trust::default()).unwrap_err();
         assert!(!format!("{said} {said:?}").contains("sesame"), "{said}");
     }
 }

@@ -28,7 +28,7 @@ struct InRedis {
 impl InRedis {
     fn of(server: Redis) -> Self {
         let settings = redis::Settings { patience: Duration::from_secs(5), ..redis::Settings::default() };
-        let quotas = redis::Quotas::start(&server.url(), settings, 1).unwrap();
+        let quotas = redis::Quotas::start(&server.url(), &crate::tls::Trust::default(), settings, 1).unwrap();
         until("Redis answers", || !quotas.gauges().down);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { quotas, runtime, _server: server }

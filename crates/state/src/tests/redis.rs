@@ -9,9 +9,10 @@ use super::servers::{Redis, until};
 use crate::quota::{Amounts, Exhausted, Grant, LimitId};
 use crate::redis::{Quotas, Settings};
 use crate::shared::{HealthShare, Limits, Outage, Remote};
+use crate::tls::Trust;
 
 fn connect(url: &str, process: u64, settings: Settings) -> (Arc<Quotas>, Limits) {
-    let quotas = Arc::new(Quotas::start(url, settings, process).unwrap());
+    let quotas = Arc::new(Quotas::start(url, &Trust::default(), settings, process).unwrap());
     until("Redis answers", || !quotas.gauges().down);
     let limits = Limits::default();
     limits.share(Arc::clone(&quotas) as _);
@@ -158,7 +159,7 @@ fn a_store_that_lost_its_memory_is_told_what_was_known() {
 
 #[test]
 fn an_address_is_never_repeated() {
-    let refused = Quotas::start("redis://:secret@[nowhere", Settings::default(), 1).unwrap_err();
+    let refused = Quotas::start("redis://:secret@[nowhere", &Trust::default(), Settings::default(), 1).unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains("secret"));
 }
 

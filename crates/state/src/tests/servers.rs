@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::tls::Trust;
+
 /// A program that ends with the test.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -141,7 +143,7 @@ impl Postgres {
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=50"]);
         let program = Program::start(&mut command, folder).unwrap();
         let server = Self { program, port };
-        let database = crate::postgres::Database::new(&server.url()).unwrap();
+        let database = crate::postgres::Database::new(&server.url(), &Trust::default()).unwrap();
         let keys = crate::postgres::Keys::new(&database);
         until("PostgreSQL answers", || crate::KeyStore::revision(&keys).is_ok());
         Some(server)
@@ -161,6 +163,6 @@ impl Postgres {
     }
 
     pub(super) fn database(&self) -> crate::postgres::Database {
-        crate::postgres::Database::new(&self.url()).unwrap()
+        crate::postgres::Database::new(&self.url(), &Trust::default()).unwrap()
     }
 }
