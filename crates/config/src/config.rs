@@ -95,6 +95,8 @@ pub struct Server {
     pub admin: SocketAddr,
     /// The largest request body, in bytes.
     pub max_body: u64,
+    /// The request bodies of more than 1 MiB that are held at once, in bytes.
+    pub max_held: u64,
     /// Threads. `None`: one for each core.
     pub workers: Option<usize>,
     /// How long streams may go on after SIGTERM.

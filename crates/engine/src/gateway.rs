@@ -23,6 +23,7 @@ use crate::kept::Kept;
 use crate::keys::{Caller, Held, Keys};
 use crate::pins::Pins;
 use crate::records::Records;
+use crate::room::Room;
 use crate::route::{Chosen, Route};
 use crate::rules::Rules;
 
@@ -121,6 +122,12 @@ impl Gateway {
     #[must_use]
     pub fn max_body(&self) -> u64 {
         self.rules.load().config.server.max_body
+    }
+
+    /// Room for the request bodies that are held.
+    #[must_use]
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.rules.load().room)
     }
 
     /// The store holds these keys and groups from now on.

@@ -35,6 +35,7 @@ pub mod relay;
 pub mod render;
 pub mod reply;
 pub mod resume;
+pub mod room;
 pub mod route;
 pub mod rules;
 pub mod secret;

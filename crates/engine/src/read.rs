@@ -9,24 +9,34 @@ use http_body::Body;
 use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use ringmain_wire::coding::{Coding, CodingError, Decoder, KNOWN, codings};
 
+use crate::room::{Room, SMALL};
+
 /// Silence inside a request body before the caller is given up.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
-/// Reads a request body of at most `max` bytes; the limit holds for what came and for what it says.
+/// Reads a request body of at most `max` bytes; the limit holds for what came and for what it says. A large one takes
+/// `room` for as long as a piece of it is kept.
 ///
 /// # Errors
-/// 413 naming the setting, 408 for a caller that fell silent, 400 for one that broke off or is not what its encoding says,
+/// 503 where there is no room, 413 naming the setting, 408 for a caller that fell silent, 400 for one that broke off or is not what its encoding says,
 /// 415 for an encoding nobody knows.
-pub async fn read<B>(body: B, headers: &HeaderMap, max: u64) -> Result<Bytes, Fault>
+pub async fn read<B>(body: B, headers: &HeaderMap, max: u64, room: &Room) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Some(encodings) = headers.get(CONTENT_ENCODING) else { return collect(body, max).await };
+    let Some(encodings) = headers.get(CONTENT_ENCODING) else {
+        return collect(body, max, room).await;
+    };
     let encodings = encodings.to_str().unwrap_or("?");
     let codings =
         codings(encodings).map_err(|unknown| refused(415, &format!("{unknown}; the gateway reads {KNOWN}")))?;
-    let bytes = collect(body, max).await?;
-    if codings.is_empty() { Ok(bytes) } else { decoded(bytes, &codings, max) }
+    let bytes = collect(body, max, room).await?;
+    if codings.is_empty() {
+        return Ok(bytes);
+    }
+    // What came has given its room back: to wait with it for more could be to wait for each other.
+    let said = decoded(bytes, &codings, max)?;
+    if said.len() as u64 > SMALL { Ok(room.take(said.len() as u64).await?.hold(said)) } else { Ok(said) }
 }
 
 /// Stops at the limit: a few kilobytes can say gigabytes.
@@ -46,7 +56,7 @@ fn decoded(bytes: Bytes, codings: &[Coding], max: u64) -> Result<Bytes, Fault> {
 }
 
 /// The body as it comes, up to the limit.
-pub(crate) async fn collect<B>(body: B, max: u64) -> Result<Bytes, Fault>
+pub(crate) async fn collect<B>(body: B, max: u64, room: &Room) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -55,6 +65,10 @@ where
     if hint.lower() > max {
         return Err(too_large(max));
     }
+    let mut taken = match hint.exact() {
+        Some(length) if length > SMALL => Some(room.take(length).await?),
+        _ => None,
+    };
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     loop {
@@ -72,6 +86,9 @@ where
         if length as u64 > max {
             return Err(too_large(max));
         }
+        if taken.is_none() && length as u64 > SMALL {
+            taken = Some(room.take(max).await?);
+        }
         match &first {
             None => first = Some(data),
             Some(_) => {
@@ -85,7 +102,11 @@ where
             }
         }
     }
-    Ok(if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() })
+    let body = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
+    Ok(match taken {
+        Some(taken) => taken.hold(body),
+        None => body,
+    })
 }
 
 /// All announced bytes have come: what is left to read is only the end.
@@ -114,7 +135,9 @@ mod tests {
     async fn sent(encoding: &str, body: &'static [u8], max: u64) -> Result<Bytes, Option<u16>> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
-        read(Full::new(Bytes::from_static(body)), &headers, max).await.map_err(|fault| fault.status)
+        read(Full::new(Bytes::from_static(body)), &headers, max, &Room::new(1 << 20))
+            .await
+            .map_err(|fault| fault.status)
     }
 
     /// `{}` as gzip writes it.

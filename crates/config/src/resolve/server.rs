@@ -16,6 +16,7 @@ impl Resolver<'_> {
             listen: layers.address("listen").unwrap_or(nowhere),
             admin: layers.address("admin").unwrap_or(nowhere),
             max_body: layers.whole("max_body").unwrap_or_default(),
+            max_held: layers.whole("max_held").unwrap_or_default(),
             workers: layers.whole("workers").and_then(|workers| usize::try_from(workers).ok()),
             drain: layers.duration("drain"),
             admin_secret: section.secret("admin_secret").cloned(),

@@ -50,6 +50,12 @@ pub(crate) static SERVER: &[Setting] = &[
     now("listen", Shape::Address, "127.0.0.1:8080", "The address applications talk to."),
     now("admin", Shape::Address, "127.0.0.1:8081", "The address of the dashboard, the admin API and `/metrics`."),
     now("max_body", Shape::Size, "64MiB", "The largest request body; over it, 413 in the caller's dialect."),
+    now(
+        "max_held",
+        Shape::Size,
+        "1GiB",
+        "What request bodies over 1 MiB may take together. Who comes then waits, for 60 s at most; after that, 503.",
+    ),
     now("workers", Shape::WholeOrAuto { max: 1024 }, "auto", "Threads; `auto` is one for each core."),
     now("drain", Shape::Duration, "30s", "How long answers may go on flowing after SIGTERM."),
     now(

@@ -132,7 +132,7 @@ where
         let fault = Fault::new(FaultClass::Auth, Origin::Caller, Phase::Before, message).with_status(403);
         return Err(refuse(fault));
     }
-    let body = carried(body, target.as_deref(), gateway.max_body()).await.map_err(refuse)?;
+    let body = carried(body, target.as_deref(), gateway).await.map_err(refuse)?;
     let facts = facts(caller, dialect, &place, &head.headers).map_err(refuse)?;
     let asked: String = place.path.split('?').next().unwrap_or_default().chars().take(SHOWN).collect();
     let why = format!("{}: {} {asked}", chosen.why, head.method).into();
@@ -165,7 +165,7 @@ fn facts(caller: &Caller, dialect: Dialect, place: &Place, headers: &HeaderMap) 
 }
 
 /// The body, held where it is short or a signature must cover it.
-async fn carried<B>(body: B, target: Option<&Target>, max_body: u64) -> Result<Carried, Fault>
+async fn carried<B>(body: B, target: Option<&Target>, gateway: &Gateway) -> Result<Carried, Fault>
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Broken>,
@@ -174,8 +174,8 @@ where
     let is_signed = target.is_some_and(|target| target.provider.keys.iter().any(signs));
     let length = body.size_hint().exact();
     if is_signed || body.is_end_stream() || length.is_some_and(|length| length <= HELD_MAX) {
-        let max = if is_signed { max_body } else { HELD_MAX };
-        return collect(body, max).await.map(Carried::Held);
+        let max = if is_signed { gateway.max_body() } else { HELD_MAX };
+        return collect(body, max, &gateway.room()).await.map(Carried::Held);
     }
     Ok(Carried::Flowing { upload: Upload::new(body), length })
 }
