@@ -14,7 +14,7 @@ pub(crate) const SMALL: u64 = 1024 * 1024;
 /// What is counted.
 const UNIT: u64 = 1024;
 /// The longest that a caller waits for room.
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(60);
 /// When one that waited in vain may come again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,7 @@ impl Room {
     /// Takes so many bytes, in the order in which they are asked for. A body that is larger than all of it has it alone.
     ///
     /// # Errors
-    /// 503 after half a minute without.
+    /// 503 after a minute without.
     pub(crate) async fn take(&self, bytes: u64) -> Result<Taken, Fault> {
         let wanted = units(bytes).min(self.units);
         let taken = tokio::time::timeout(WAIT, Arc::clone(&self.free).acquire_many_owned(wanted)).await;

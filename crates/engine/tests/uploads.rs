@@ -1,5 +1,7 @@
 //! Recordings that many callers send at once: what is held of them together has a limit, and all are served.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 mod pipes;
 
 use std::pin::Pin;

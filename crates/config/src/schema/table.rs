@@ -54,7 +54,7 @@ pub(crate) static SERVER: &[Setting] = &[
         "max_held",
         Shape::Size,
         "1GiB",
-        "What request bodies over 1 MiB may take together. Who comes then waits, for 30 s at most; after that, 503.",
+        "What request bodies over 1 MiB may take together. Who comes then waits, for 60 s at most; after that, 503.",
     ),
     now("workers", Shape::WholeOrAuto { max: 1024 }, "auto", "Threads; `auto` is one for each core."),
     now("drain", Shape::Duration, "30s", "How long answers may go on flowing after SIGTERM."),

@@ -7,7 +7,7 @@ use crate::images::mask::tests::{png_of, reds};
 use crate::images::picture::{decode, encode};
 
 /// Three pixels, of which the second is to change.
-fn masked(more: Value) -> Request {
+fn masked(more: &Value) -> Request {
     let mask = encode(&png_of(ColorType::Rgba, &[0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 255]));
     let mut body = json!({"prompt": "a cat", "image": DOT, "mask": mask});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -24,7 +24,7 @@ fn painted(value: &Value) -> Vec<u8> {
 
 #[test]
 fn each_api_gets_its_own() {
-    let asked = masked(json!({"size": "1024x1024", "strength": 0.5}));
+    let asked = masked(&json!({"size": "1024x1024", "strength": 0.5}));
     let planned = plan(Shape::Stability, "stable-image-inpaint", "/v2beta/stable-image/generate", &asked);
     assert_eq!(path(&planned.calls[0]), "/v2beta/stable-image/edit/inpaint");
     let form = form(&planned.calls[0]);
@@ -83,7 +83,7 @@ fn who_has_none_is_not_asked() {
         refused.err().map(|unsupported| unsupported.field)
     };
     for (shape, model) in none {
-        assert_eq!(refused(shape, model, &masked(json!({}))).as_deref(), Some("mask"), "{shape} {model}");
+        assert_eq!(refused(shape, model, &masked(&json!({}))).as_deref(), Some("mask"), "{shape} {model}");
     }
     // And who begins with one is not asked without.
     let plain = request(&json!({"prompt": "a cat", "image": DOT}));
@@ -93,9 +93,9 @@ fn who_has_none_is_not_asked() {
         (Shape::BlackForestLabs, "flux-pro-1.0-fill"),
     ] {
         assert_eq!(refused(shape, model, &plain).as_deref(), Some("mask"), "{shape} {model}");
-        let alone = Request { inputs: Vec::new(), ..masked(json!({})) };
+        let alone = Request { inputs: Vec::new(), ..masked(&json!({})) };
         assert_eq!(refused(shape, model, &alone).as_deref(), Some("image"), "{shape} {model}");
     }
-    let two = masked(json!({"image": [DOT, DOT]}));
+    let two = masked(&json!({"image": [DOT, DOT]}));
     assert_eq!(refused(Shape::Bedrock, "amazon.titan-image-generator-v2:0", &two).as_deref(), Some("image"));
 }

@@ -94,11 +94,14 @@ async fn an_accounts_token_by_a_users_own() {
     assert!(asked[0].contains("grant_type=refresh_token") && asked[1].contains(r#""delegates":["d"]"#), "{asked:?}");
 }
 
+/// What is answered, how often, whether that is final, and what is said of it.
+type Case = (&'static [(&'static str, &'static str)], usize, bool, &'static str);
+
 #[tokio::test]
 async fn what_goes_wrong_on_the_way_is_told_without_the_word() {
     let long: &'static str = Box::leak("x".repeat(65 * 1024).into_boxed_str());
     let denied = r#"403{"error":{"status":"PERMISSION_DENIED","message":"no iam.serviceAccounts.getAccessToken"}}"#;
-    let table: [(&'static [(&str, &str)], usize, bool, &str); 7] = [
+    let table: [Case; 7] = [
         (&[("GET /word", "503")], 1, false, "gave none"),
         (Box::leak(Box::new([("GET /word", long)])), 1, false, "gave none"),
         (&[("GET /word", r#"{"other":"the-word"}"#)], 1, false, "not where the file says"),
