@@ -18,6 +18,7 @@ pub mod shared;
 pub mod sqlite;
 pub mod sums;
 pub mod tokens;
+mod waiting;
 
 pub use analytics::Analytics;
 pub use audit::{AuditEntry, AuditLog, MemoryAudit};
