@@ -21,6 +21,7 @@ use ringmain_routing::Record;
 
 use crate::StateError;
 use crate::journal::{Journal, Position, Reader};
+use crate::waiting::Waiting;
 
 /// Records that wait for the journal, at most; beyond it they are lost and counted.
 const WAITING_MAX: usize = 8192;
@@ -97,7 +98,7 @@ struct Batch {
 /// The way in. Dropped, it waits until the store has everything, or refuses.
 #[derive(Debug)]
 pub(crate) struct Journaled {
-    queue: Option<SyncSender<Arc<Record>>>,
+    queue: Arc<Waiting<Arc<Record>>>,
     threads: Vec<JoinHandle<()>>,
     pub(crate) gauges: Arc<Gauges>,
 }
@@ -121,7 +122,8 @@ impl Journaled {
             newest: WallTime::default(),
         };
         shipper.catch_up(Some(Instant::now() + CATCH_UP_MAX));
-        let (queue, records) = sync_channel(WAITING_MAX);
+        let queue = Arc::new(Waiting::new(WAITING_MAX, BATCH_MAX));
+        let records = Arc::clone(&queue);
         let (ahead, batches) = sync_channel(AHEAD_MAX);
         let writer = Writer { journal, end, shipped, gauges: Arc::clone(&gauges) };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
@@ -129,18 +131,18 @@ impl Journaled {
             thread("journal").spawn(move || writer.run(&records, &ahead))?,
             thread("ledger").spawn(move || shipper.run(&batches))?,
         ];
-        Ok(Self { queue: Some(queue), threads, gauges })
+        Ok(Self { queue, threads, gauges })
     }
 
     pub(crate) fn record(&self, record: &Arc<Record>) {
-        let kept = self.queue.as_ref().is_some_and(|queue| queue.try_send(Arc::clone(record)).is_ok());
+        let kept = self.queue.put(Arc::clone(record));
         if kept { &self.gauges.behind } else { &self.gauges.lost }.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Journaled {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread that wrote records had panicked");
@@ -162,19 +164,30 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, records: &Receiver<Arc<Record>>, ahead: &SyncSender<Batch>) {
-        while let Ok(first) = records.recv() {
-            let gathered = gather(first, records);
-            let batch = self.journal(&gathered);
-            let count = batch.lines.len() as u64;
-            match ahead.try_send(batch) {
-                Ok(()) => {}
-                // It is in the journal, and is read from there.
-                Err(TrySendError::Full(Batch { place: Some(_), .. })) => {}
-                Err(_) => {
-                    self.gauges.lost.fetch_add(count, Ordering::Relaxed);
-                    self.gauges.behind.fetch_sub(count, Ordering::Relaxed);
-                }
+    fn run(mut self, records: &Waiting<Arc<Record>>, ahead: &SyncSender<Batch>) {
+        let mut taken = Vec::new();
+        loop {
+            records.take(&mut taken, JOURNAL_AGE);
+            if taken.is_empty() {
+                return;
+            }
+            for records in taken.chunks(BATCH_MAX) {
+                let batch = self.journal(records);
+                self.hand_on(batch, ahead);
+            }
+            taken.clear();
+        }
+    }
+
+    fn hand_on(&self, batch: Batch, ahead: &SyncSender<Batch>) {
+        let count = batch.lines.len() as u64;
+        match ahead.try_send(batch) {
+            Ok(()) => {}
+            // It is in the journal, and is read from there.
+            Err(TrySendError::Full(Batch { place: Some(_), .. })) => {}
+            Err(_) => {
+                self.gauges.lost.fetch_add(count, Ordering::Relaxed);
+                self.gauges.behind.fetch_sub(count, Ordering::Relaxed);
             }
         }
     }
@@ -210,19 +223,6 @@ impl Writer {
         };
         Batch { lines, place }
     }
-}
-
-/// What is there, up to a batch.
-fn gather(first: Arc<Record>, records: &Receiver<Arc<Record>>) -> Vec<Arc<Record>> {
-    let mut batch = vec![first];
-    let until = Instant::now() + JOURNAL_AGE;
-    while batch.len() < BATCH_MAX {
-        match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(record) => batch.push(record),
-            Err(_) => break,
-        }
-    }
-    batch
 }
 
 /// The batch with those that follow it soon, as one; and one that came and does not follow.

@@ -19,6 +19,7 @@ pub mod sqlite;
 pub mod sums;
 pub mod tls;
 pub mod tokens;
+mod waiting;
 
 pub use analytics::Analytics;
 pub use audit::{AuditEntry, AuditLog, MemoryAudit};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use ringmain_core::{Money, Units, Usage, WallTime};
+use ringmain_core::{KeyName, Money, Units, Usage, WallTime};
 use ringmain_routing::Record;
 
 use crate::histogram::Histogram;
@@ -123,20 +123,6 @@ pub struct Of {
 }
 
 impl Of {
-    /// Where a request counts, or an attempt of it, when everything is told apart.
-    fn each(record: &Record, target: &str, grain: Grain) -> Self {
-        let key = record.facts.key.as_ref();
-        Self {
-            grain,
-            at: grain.begin(record.at),
-            slice: Slice::Each.name().to_owned(),
-            route: record.route.to_string(),
-            target: target.to_owned(),
-            key: key.map(|key| key.id.to_string()).unwrap_or_default(),
-            key_path: key.map(ToString::to_string).unwrap_or_default(),
-        }
-    }
-
     /// Where the same counts in another slice.
     #[must_use]
     pub fn narrowed(&self, slice: Slice) -> Self {
@@ -322,16 +308,25 @@ impl Sums {
     }
 }
 
-/// Sums of a batch, to be added to those that are stored.
+/// Sums of a batch, to be added to those that are stored. Requests are summed where nothing tells them apart; by grain,
+/// slice and tag only at the end, once for all that are alike.
 #[derive(Debug, Default)]
-pub struct Batch(HashMap<Of, Sums>);
+pub struct Batch<'r>(HashMap<Alike<'r>, Sums>);
 
-impl Batch {
-    /// Adds a request.
-    pub fn add(&mut self, record: &Record, entry: &Entry) {
-        let whole = Sums::of_request(record, entry);
-        let target = entry.target.clone().unwrap_or_default();
-        let mut parts = vec![(target, whole)];
+/// What requests are alike in, or attempts of them: wherever one counts, the others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Alike<'r> {
+    minute: WallTime,
+    route: &'r str,
+    target: &'r str,
+    key: Option<&'r KeyName>,
+    tags: &'r [(String, String)],
+}
+
+impl<'r> Batch<'r> {
+    /// Adds a request; `entry` is what the ledger says of it.
+    pub fn add(&mut self, record: &'r Record, entry: &'r Entry) {
+        self.count(record, entry.target.as_deref().unwrap_or_default(), &Sums::of_request(record, entry));
         for row in &entry.attempts {
             let part = Sums {
                 attempts: 1,
@@ -342,27 +337,50 @@ impl Batch {
                 saved_nanos: row.saved.map_or(0, Money::nanos),
                 ..Sums::default()
             };
-            parts.push((row.target.clone(), part));
+            self.count(record, &row.target, &part);
         }
-        for (target, part) in &mut parts {
+    }
+
+    fn count(&mut self, record: &'r Record, target: &'r str, part: &Sums) {
+        let (minute, facts) = (Grain::Minute.begin(record.at), &record.facts);
+        let alike = Alike { minute, route: &record.route, target, key: facts.key.as_ref(), tags: &facts.tags };
+        self.0.entry(alike).or_default().merge(part);
+    }
+
+    /// Every sum, in no order.
+    #[must_use]
+    pub fn sums(self) -> HashMap<Of, Sums> {
+        let mut all: HashMap<Of, Sums> = HashMap::new();
+        for (alike, mut part) in self.0 {
             // Sizes cannot be summed; what was billed is in the money, and cached audio in what was cached.
             let units = Units::of_counts(part.usage.units.counts());
             part.usage = Usage { billed: None, cache_read_audio: 0, units, ..part.usage };
             for grain in Grain::ALL {
-                let each = Of::each(record, target, grain);
+                let each = alike.each(grain);
                 for slice in Slice::ALL {
-                    self.0.entry(each.narrowed(slice)).or_default().merge(part);
+                    all.entry(each.narrowed(slice)).or_default().merge(&part);
                 }
-                for (name, value) in &record.facts.tags {
+                for (name, value) in alike.tags {
                     let of = Of { slice: format!("{name}={value}"), ..each.narrowed(Slice::Whole) };
-                    self.0.entry(of).or_default().merge(part);
+                    all.entry(of).or_default().merge(&part);
                 }
             }
         }
+        all
     }
+}
 
-    /// Every sum, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Of, &Sums)> {
-        self.0.iter()
+impl Alike<'_> {
+    /// Where they count when everything is told apart. A minute is in one hour, and an hour in one day.
+    fn each(&self, grain: Grain) -> Of {
+        Of {
+            grain,
+            at: grain.begin(self.minute),
+            slice: Slice::Each.name().to_owned(),
+            route: self.route.to_owned(),
+            target: self.target.to_owned(),
+            key: self.key.map(|key| key.id.to_string()).unwrap_or_default(),
+            key_path: self.key.map(ToString::to_string).unwrap_or_default(),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Questions about the latest records: summed when asked. What stores with sums of their own are compared with.
 
+use std::collections::HashMap;
+
 use ringmain_core::{Metered, RequestId, WallTime};
 use ringmain_routing::Record;
 
@@ -7,15 +9,15 @@ use super::Records;
 use crate::StateError;
 use crate::analytics::{Analytics, Fold, Line, Question, Search, amount, grain_since, is_in_scope};
 use crate::ledger::Entry;
-use crate::sums::{Batch, Slice};
+use crate::sums::{Batch, Of, Slice, Sums};
 
 impl Records {
-    fn sums(&self) -> Batch {
+    fn sums(&self) -> HashMap<Of, Sums> {
+        let records = self.all();
+        let entries: Vec<Entry> = records.iter().map(|record| Entry::of(record)).collect();
         let mut batch = Batch::default();
-        for record in self.all() {
-            batch.add(&record, &Entry::of(&record));
-        }
-        batch
+        records.iter().zip(&entries).for_each(|(record, entry)| batch.add(record, entry));
+        batch.sums()
     }
 }
 

@@ -4,7 +4,7 @@
 //! apart by the columns of the table. Sums are written in their order, so that processes that add to the same ones wait for each other, and never
 //! in a circle.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use ringmain_core::{Money, RequestId, WallTime};
@@ -88,16 +88,17 @@ async fn write(client: &mut Client, lines: Vec<Line>) -> Result<(), Error> {
         [(&ids, Type::BYTEA_ARRAY), (&times, Type::INT8_ARRAY), (&routes, Type::TEXT_ARRAY), (&docs, Type::TEXT_ARRAY)];
     let put = transaction.query_typed(PUT_RECORDS, &columns).await?;
     let mut fresh: HashSet<RequestId> = put.iter().filter_map(|row| id_of(row.get(0))).collect();
-    let (mut requests, mut attempts, mut sums) = (Vec::new(), Vec::new(), Batch::default());
     // A record that is there already was summed with its rows; one that comes twice is summed once.
-    for line in lines.iter().filter(|line| fresh.remove(&line.record.id)) {
-        let (record, entry) = (&line.record, Entry::of(&line.record));
-        requests.push(request(record, &entry));
+    let lines = lines.iter().filter(|line| fresh.remove(&line.record.id));
+    let entries: Vec<(&Record, Entry)> = lines.map(|line| (&*line.record, Entry::of(&line.record))).collect();
+    let (mut requests, mut attempts, mut sums) = (Vec::new(), Vec::new(), Batch::default());
+    for (record, entry) in &entries {
+        requests.push(request(record, entry));
         attempts.extend(entry.attempts.iter().enumerate().map(|(number, row)| attempt(record, number, row)));
-        sums.add(record, &entry);
+        sums.add(record, entry);
     }
     if !requests.is_empty() {
-        let texts = [Value::Array(requests), Value::Array(attempts), rows(&sums)].map(|rows| rows.to_string());
+        let texts = [Value::Array(requests), Value::Array(attempts), rows(sums.sums())].map(|rows| rows.to_string());
         let [requests, attempts, sums] = texts.each_ref().map(|text| [(text as &(dyn ToSql + Sync), Type::TEXT)]);
         tokio::try_join!(
             transaction.query_typed(PUT_REQUESTS, &requests),
@@ -238,9 +239,9 @@ fn attempt(record: &Record, number: usize, row: &AttemptRow) -> Value {
 
 /// The rows of a batch's sums, in the order of their key, none of which comes twice: a key may have been moved to another
 /// group within a batch.
-fn rows(batch: &Batch) -> Value {
+fn rows(sums: HashMap<Of, Sums>) -> Value {
     let mut rows: BTreeMap<Of, (String, Sums)> = BTreeMap::new();
-    for (of, sums) in batch.iter() {
+    for (of, sums) in sums {
         let key = Of {
             grain: of.grain,
             at: of.at,
@@ -252,7 +253,7 @@ fn rows(batch: &Batch) -> Value {
         };
         let (path, all) = rows.entry(key).or_default();
         *path = plain(&of.key_path);
-        all.merge(sums);
+        all.merge(&sums);
     }
     rows.iter().map(|(of, (path, sums))| row(of, path, sums)).collect()
 }

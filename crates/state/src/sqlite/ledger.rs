@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use ringmain_core::{Money, Usage, WallTime};
 use ringmain_routing::Record;
-use rusqlite::{Connection, ToSql, Transaction, params};
+use rusqlite::{Connection, Statement, ToSql, Transaction, params};
 
 use crate::StateError;
 use crate::histogram::Histogram;
@@ -36,20 +36,11 @@ impl Writer {
 impl Store for Writer {
     fn write(&mut self, lines: &[Line]) -> Result<(), StateError> {
         let transaction = self.connection.transaction()?;
+        let fresh = insert(&transaction, lines)?;
         let mut sums = Batch::default();
-        for line in lines {
-            // A record that is there already was summed with its rows.
-            if insert_record(&transaction, line)? {
-                let entry = Entry::of(&line.record);
-                insert_request(&transaction, &line.record, &entry)?;
-                for (number, row) in entry.attempts.iter().enumerate() {
-                    insert_attempt(&transaction, &line.record, number, row)?;
-                }
-                sums.add(&line.record, &entry);
-            }
-        }
-        for (of, sum) in sums.iter() {
-            add(&transaction, of, sum)?;
+        fresh.iter().for_each(|(record, entry)| sums.add(record, entry));
+        for (of, sum) in sums.sums() {
+            add(&transaction, &of, &sum)?;
         }
         transaction.commit()?;
         Ok(())
@@ -104,22 +95,36 @@ fn count(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
-fn insert_record(to: &Transaction<'_>, line: &Line) -> Result<bool, StateError> {
-    let mut insert =
+/// Puts in what is not there yet: a record that is was summed with its rows.
+fn insert<'l>(to: &Transaction<'_>, lines: &'l [Line]) -> Result<Vec<(&'l Record, Entry)>, StateError> {
+    let mut records =
         to.prepare_cached("INSERT OR IGNORE INTO records (id, at_ms, route, doc) VALUES (?1, ?2, ?3, ?4)")?;
-    let (record, doc) = (&line.record, &line.doc);
-    Ok(insert.execute(params![record.id.0.to_be_bytes(), signed(record.at.0), &*record.route, doc])? > 0)
+    let mut requests = to.prepare_cached(INSERT_REQUEST)?;
+    let mut attempts = to.prepare_cached(INSERT_ATTEMPT)?;
+    let mut fresh = Vec::with_capacity(lines.len());
+    for Line { record, doc } in lines {
+        let row = params![record.id.0.to_be_bytes(), signed(record.at.0), &*record.route, doc];
+        if records.execute(row)? == 0 {
+            continue;
+        }
+        let entry = Entry::of(record);
+        insert_request(&mut requests, record, &entry)?;
+        for (number, row) in entry.attempts.iter().enumerate() {
+            insert_attempt(&mut attempts, record, number, row)?;
+        }
+        fresh.push((&**record, entry));
+    }
+    Ok(fresh)
 }
 
-fn insert_request(to: &Transaction<'_>, record: &Record, entry: &Entry) -> Result<(), StateError> {
-    let mut insert = to.prepare_cached(
-        "INSERT OR REPLACE INTO requests (id, at_ms, route, why, operation, dialect, model, stream, key_id, key_path, tags,
-         target, fault, attempts, failovers, first_token_us, per_token_us, total_us, input, cache_read, cache_write,
-         cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, unpriced, image_input, image_output,
-         images, audio_ms, characters, searches)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-         ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
-    )?;
+const INSERT_REQUEST: &str = "INSERT OR REPLACE INTO requests (id, at_ms, route, why, operation, dialect, model, stream,
+    key_id, key_path, tags, target, fault, attempts, failovers, first_token_us, per_token_us, total_us, input, cache_read,
+    cache_write, cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, unpriced, image_input,
+    image_output, images, audio_ms, characters, searches)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
+
+fn insert_request(insert: &mut Statement<'_>, record: &Record, entry: &Entry) -> Result<(), StateError> {
     let (facts, usage) = (&record.facts, &entry.usage);
     let [images, audio_ms, characters, searches] = usage.units.counts();
     let key = facts.key.as_ref();
@@ -166,14 +171,18 @@ fn insert_request(to: &Transaction<'_>, record: &Record, entry: &Entry) -> Resul
     Ok(())
 }
 
-fn insert_attempt(to: &Transaction<'_>, record: &Record, number: usize, row: &AttemptRow) -> Result<(), StateError> {
-    let mut insert = to.prepare_cached(
-        "INSERT INTO attempts (request, number, at_ms, target, credential, hedge, served, fault, first_token_us, total_us,
-         input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, price,
-         image_input, image_output, images, audio_ms, characters, searches)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-         ?24, ?25, ?26)",
-    )?;
+const INSERT_ATTEMPT: &str = "INSERT INTO attempts (request, number, at_ms, target, credential, hedge, served, fault,
+    first_token_us, total_us, input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_input, audio_output,
+    cost_nano, price, image_input, image_output, images, audio_ms, characters, searches)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+    ?25, ?26)";
+
+fn insert_attempt(
+    insert: &mut Statement<'_>,
+    record: &Record,
+    number: usize,
+    row: &AttemptRow,
+) -> Result<(), StateError> {
     // A use that nobody told is null, and so is the price where none was known.
     let used = |of: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| signed(of(usage)));
     insert.execute(params![

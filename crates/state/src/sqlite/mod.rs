@@ -22,10 +22,15 @@ pub use records::Records;
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// Bytes of a page: a few records fit one, and each page written costs about the same, whatever its size.
+const PAGE: u32 = 8192;
+
 /// Opens the database, made if it is not there, with every table.
 pub(crate) fn open(path: &Path) -> Result<Connection, StateError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    // Of a file that is made now; one that is there keeps its own.
+    connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A power cut may cost the last moments, never the file.
     connection.pragma_update(None, "synchronous", "normal")?;

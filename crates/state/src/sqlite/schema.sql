@@ -1,10 +1,11 @@
--- One row for each request that had a route; `doc` is the record as JSON, of the version it names.
+-- One row for each request that had a route; `doc` is the record as JSON, of the version it names. A table by row number,
+-- for in one by id a row of some KB has pages of its own.
 CREATE TABLE IF NOT EXISTS records (
-    id    BLOB PRIMARY KEY,
+    id    BLOB NOT NULL UNIQUE,
     at_ms INTEGER NOT NULL,
     route TEXT NOT NULL,
     doc   TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS records_by_time ON records (at_ms);
 
 -- Virtual keys. A key's text is nowhere; `grants` is what it may do, as JSON.
