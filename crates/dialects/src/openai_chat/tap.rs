@@ -1,5 +1,6 @@
 //! Reads a copy of a relayed answer.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memchr2;
@@ -31,6 +32,8 @@ pub(super) struct Reader {
     counted: bool,
     done: bool,
     so_far: SoFar,
+    /// How the last chunk was written that brought text and nothing else.
+    usual: Usual,
     /// What the chunks say of themselves: the same in each.
     id: String,
     model: String,
@@ -60,8 +63,9 @@ fn is_more_of_the_same(data: &[u8]) -> bool {
         && borrowed::<IgnoredAny>(data).is_ok()
 }
 
-/// The text of such a chunk, as JSON writes it, and whether it is thinking; `None` where it may hold something else too.
-fn only_text(data: &[u8]) -> Option<(&[u8], bool)> {
+/// Where the text of such a chunk is, as JSON writes it, and whether it is thinking; `None` where it may hold something else
+/// too.
+fn only_text(data: &[u8]) -> Option<(Range<usize>, bool)> {
     let delta = DELTA.find(data)? + DELTA.needle().len();
     let rest = data.get(delta..)?.strip_prefix(b":{")?;
     let rest = rest.strip_prefix(br#""role":"assistant","#).unwrap_or(rest);
@@ -74,7 +78,35 @@ fn only_text(data: &[u8]) -> Option<(&[u8], bool)> {
         end += memchr2(b'"', b'\\', rest.get(end..)?)?;
         end += if rest.get(end) == Some(&b'\\') { 2 } else { 0 };
     }
-    (rest.get(end + 1) == Some(&b'}')).then_some((&rest[..end], thinks))
+    let start = data.len() - rest.len();
+    (rest.get(end + 1) == Some(&b'}')).then_some((start..start + end, thinks))
+}
+
+/// A chunk of text without its text: the next one is nearly always written alike, byte for byte, and need not be read then.
+#[derive(Debug, Default)]
+struct Usual {
+    before: Vec<u8>,
+    after: Vec<u8>,
+    thinks: bool,
+}
+
+impl Usual {
+    /// Remembers what stands before and after a text.
+    fn learn(&mut self, before: &[u8], after: &[u8], thinks: bool) {
+        before.clone_into(&mut self.before);
+        after.clone_into(&mut self.after);
+        self.thinks = thinks;
+    }
+
+    /// The text of a chunk that is written alike; `None` also where the text is more than plain characters.
+    fn text<'d>(&self, data: &'d [u8]) -> Option<&'d str> {
+        if self.after.is_empty() {
+            return None;
+        }
+        let text = data.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
+        let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
+        if text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
+    }
 }
 
 impl Reader {
@@ -127,6 +159,30 @@ impl Reader {
             self.so_far.bar(Barrier::NotText);
         }
         Ok(())
+    }
+
+    /// Takes a chunk that is a little more text. False: it may be something else, and is to be read.
+    fn more_text(&mut self, data: &[u8]) -> bool {
+        if let Some(text) = self.usual.text(data) {
+            if self.usual.thinks {
+                self.so_far.thought(text);
+            } else {
+                self.so_far.text(text);
+            }
+            return true;
+        }
+        if !is_more_of_the_same(data) {
+            return false;
+        }
+        let Some((at, thinks)) = only_text(data) else { return false };
+        let (before, text, after) = (&data[..at.start], &data[at.clone()], &data[at.end..]);
+        self.usual.learn(before, after, thinks);
+        if thinks {
+            self.so_far.json_thought(text);
+        } else {
+            self.so_far.json_text(text);
+        }
+        true
     }
 
     fn choices(&mut self, chunk: &Chunk<'_>, whole: bool, glance: &mut Glance) {
@@ -195,17 +251,7 @@ impl Tap for Reader {
         if data.is_empty() {
             return Glance::default();
         }
-        if self.useful
-            && self.begun == 1
-            && name.is_none()
-            && is_more_of_the_same(data)
-            && let Some((text, thinks)) = only_text(data)
-        {
-            if thinks {
-                self.so_far.json_thought(text);
-            } else {
-                self.so_far.json_text(text);
-            }
+        if self.useful && self.begun == 1 && name.is_none() && self.more_text(data) {
             return Glance { useful: true, ..Glance::default() };
         }
         self.read(name, data, false)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::codec::{Codec, Cut, StreamStart};
+use crate::continuation::Said;
 use crate::ir::grammar::Checker;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
 use crate::openai_chat::OpenAiChat;
@@ -194,4 +195,32 @@ fn what_a_caller_reads() {
     let mut ping = Vec::new();
     OpenAiChat.stream_encoder(&start(true)).keep_alive(&mut ping);
     assert_eq!(ping, b": ping\n\n");
+}
+
+#[test]
+fn chunks_that_are_written_alike_are_told_from_others() {
+    let around = |delta: &str| {
+        format!(r#"{{"id":"r","choices":[{{"index":0,"delta":{{{delta}}},"finish_reason":null}}],"created":7}}"#)
+    };
+    let says = |text: &str| around(&format!(r#""content":"{text}""#));
+    let mut tap = OpenAiChat.tap();
+    tap.so_far().keep();
+    let mut glance = |data: &[u8]| tap.event(None, data);
+    for text in ["Caf", "é ", "漢", r"\n", r#"\"so\""#, r"\u00e9", "", " it is"] {
+        let glance = glance(says(text).as_bytes());
+        assert!(!glance.malformed && glance.error.is_none(), "{text}");
+    }
+    // The same around it, and no text that JSON could hold between.
+    let [mut latin, torn] = [says("?").into_bytes(), says("\n").into_bytes()];
+    let at = latin.iter().position(|byte| *byte == b'?').unwrap();
+    latin[at] = 0xE9;
+    for (what, data) in [("latin", latin), ("a line break", torn), ("a quote", says("a\"b").into_bytes())] {
+        assert!(glance(&data).malformed, "{what}");
+    }
+    // And what only begins or ends alike.
+    assert!(!glance(around(r#""reasoning_content":"hm""#).as_bytes()).malformed);
+    assert!(!glance(says("!").as_bytes()).malformed);
+    let last = glance(says(".").replace("null", r#""stop""#).as_bytes());
+    assert!(last.finished && last.useful);
+    assert_eq!(tap.so_far().said(), Ok(Said::Text("Café 漢\n\"so\"é it is!.")));
 }
