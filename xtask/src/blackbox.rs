@@ -127,7 +127,7 @@ pub(crate) fn fleet(options: &Fleet) -> Result<bool> {
 /// # Errors
 /// As [`faults`].
 pub(crate) fn fleet_stage() -> Result<Ran> {
-    stage::run(program("fleet", false)?.args(["--seconds", "1", "--kills", "5", "--rows", "10000"]))
+    stage::run(program("fleet", false)?.args(["--seconds", "1", "--kills", "5"]))
 }
 
 fn run(mut command: Command, rest: &[OsString]) -> Result<bool> {

@@ -25,7 +25,9 @@ impl Ledger {
     }
 
     pub(super) async fn postgres() -> Result<Self> {
-        Ok(Self::Server(Server::postgres().await?))
+        let server = Server::postgres().await?;
+        server.give_way()?;
+        Ok(Self::Server(server))
     }
 
     /// What a gateway is told.

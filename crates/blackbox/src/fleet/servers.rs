@@ -164,6 +164,13 @@ impl Server {
         }
     }
 
+    /// From now on its sessions give way to everything else: elsewhere it has a machine of its own.
+    pub(super) fn give_way(&self) -> Result<()> {
+        let program = self.program.as_ref().context("it does not run")?;
+        let given = Command::new("renice").args(["-n", "19", "-p", &program.id().to_string()]).output();
+        if given.is_ok_and(|output| output.status.success()) { Ok(()) } else { bail!("`renice` does not work here") }
+    }
+
     /// It befalls the server.
     pub(super) async fn befall(&mut self, fault: Fault) -> Result<()> {
         match fault {
