@@ -95,10 +95,11 @@ impl Attempts {
             request: Arc::clone(request),
             guard,
             plan: None,
-            tried: Vec::new(),
-            replies: Vec::new(),
+            // One attempt is what nearly every request makes; a list that grows by itself begins with room for four.
+            tried: Vec::with_capacity(1),
+            replies: Vec::with_capacity(1),
             unfit: Vec::new(),
-            running: Vec::new(),
+            running: Vec::with_capacity(1),
             rest: None,
         }
     }

@@ -47,6 +47,13 @@ struct Head<'a> {
     kind: Option<Cow<'a, str>>,
 }
 
+/// The role of an item that begins with it, as nearly all do: the rest of it need not be read.
+fn first_role(item: &str) -> Option<&str> {
+    let rest = item.strip_prefix('{')?.trim_start().strip_prefix("\"role\"")?;
+    let (role, _) = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split_once('"')?;
+    (!role.contains('\\')).then_some(role)
+}
+
 fn of_prompt(turns: &Turns, object: &Object<'_>) -> Marks {
     let mut hasher = FixedState::default().build_hasher();
     for before in turns.before {
@@ -59,6 +66,9 @@ fn of_prompt(turns: &Turns, object: &Object<'_>) -> Marks {
         return Marks { earlier: Vec::new(), own: Some(hasher.finish()) };
     };
     let by_model = |item: &RawValue| {
+        if let Some(role) = first_role(item.get()) {
+            return turns.by_model.contains(&role);
+        }
         let Ok(head) = serde_json::from_str::<Head<'_>>(item.get()) else { return false };
         let says = |word: &Option<Cow<'_, str>>| word.as_deref().is_some_and(|word| turns.by_model.contains(&word));
         says(&head.role) || (head.role.is_none() && says(&head.kind))
@@ -109,6 +119,27 @@ mod tests {
             r#"{"system":"be kind","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"yes?"},{"role":"user","content":"how"},{"type":"function_call","name":"f"},{"role":"assistant","content":""},{"role":"tool","content":"5"}]}"#,
         );
         assert_eq!(third.earlier, [second.own.unwrap(), first.own.unwrap()], "an answer of two items is one answer");
+    }
+
+    #[test]
+    fn a_role_is_found_wherever_it_stands() {
+        let second = |answer: &str| {
+            let first = r#"{"role":"user","content":"hi"}"#;
+            marked(&format!(r#"{{"messages":[{first},{answer},{first}]}}"#)).earlier.len()
+        };
+        for answer in [
+            r#"{"role":"assistant","content":"yes"}"#,
+            r#"{ "role" : "assistant" , "content": "yes" }"#,
+            r#"{"content":"yes","role":"assistant"}"#,
+            r#"{"role":"assi\u0073tant","content":"yes"}"#,
+        ] {
+            assert_eq!(second(answer), 1, "{answer}");
+        }
+        for other in
+            [r#"{"role":"user","content":"\"role\":\"assistant\""}"#, r#"{"role":7}"#, r#"{"role":"tool"}"#, "{}"]
+        {
+            assert_eq!(second(other), 0, "{other}");
+        }
     }
 
     #[test]

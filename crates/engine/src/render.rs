@@ -130,7 +130,7 @@ fn of_model(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     }
     let named = !endpoint.omit.iter().any(|pointer| pointer.as_str() == "/model");
     if relayed && request.model_in_body && named && facts.model != target.name.model {
-        edits.push(Edit::set("/model", json_text(&target.name.model)));
+        edits.push(Edit::set("/model", target.model_in_json.clone()));
     }
     if relayed && facts.operation == Operation::CountTokens {
         edits.extend(model_inside(&base, &target.name.model));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
 use ringmain_core::{Billed, Capabilities, Dialect, Money, Operation, TargetName, Usage};
@@ -24,6 +25,8 @@ pub struct Target {
     pub name: TargetName,
     /// The same, as the value of `x-ringmain-target`.
     pub header: HeaderValue,
+    /// The model's name as JSON, to be put in place of the caller's.
+    pub model_in_json: Bytes,
     /// What the catalog knows of the model.
     pub model: Option<Model>,
     /// What it costs, in words, to be written down with what was used.
@@ -219,6 +222,7 @@ impl Target {
         Self {
             ix,
             header: HeaderValue::try_from(text.as_str()).unwrap_or_else(|_| HeaderValue::from_static("?")),
+            model_in_json: serde_json::Value::from(name.model.as_str()).to_string().into(),
             ends_without_done: provider.kind.quirks_for(model.as_ref()).ends_without_done(),
             departures: Departures::of(&provider.kind, model.as_ref()),
             meter: metrics.target(&text),

@@ -15,12 +15,19 @@ use crate::route::Route;
 /// Failures that a reply header tells; the record tells all.
 const TOLD: usize = 4;
 
-/// The beginnings of a record.
-#[derive(Debug, Default)]
+/// The beginnings of a record. Nearly every request makes one decision and one attempt, and thousands of records are kept:
+/// the lists begin with room for one.
+#[derive(Debug)]
 pub struct Trace {
     decisions: Vec<Decision>,
     attempts: Vec<Attempt>,
     lost: Lost,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { decisions: Vec::with_capacity(1), attempts: Vec::with_capacity(1), lost: Lost::default() }
+    }
 }
 
 /// How an attempt ended, as its guard knows it.
