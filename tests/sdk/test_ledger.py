@@ -116,6 +116,15 @@ def test_budgets_outlive_the_process(start_ringmain, sim, tmp_path):
     assert used > 0 and api(again, "/api/limits").json()["limits"][0]["used"] == pytest.approx(used, abs=1e-9)
 
 
+def test_who_ends_has_written_down_everything(start_ringmain, sim, tmp_path):
+    gateway = start_ringmain(config(sim, tmp_path / "ledger.db"))
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(lambda _: ask(gateway).status, range(40)))
+    gateway.stop()
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        assert database.execute("SELECT count(*) FROM requests").fetchone() == (statuses.count(200),) == (40,)
+
+
 def test_a_locked_database_holds_nobody_up(start_ringmain, sim, tmp_path):
     gateway = start_ringmain(config(sim, tmp_path / "ledger.db"))
     ask(gateway)

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::Request;
@@ -12,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ringmain_admin::Admin;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::server::{Drain, probe};
 
@@ -19,26 +21,50 @@ use crate::server::{Drain, probe};
 const NICE: i32 = 10;
 /// Threads that wait for a store, at most.
 const WAITING_MAX: usize = 8;
+/// How long a question that is being answered may keep the process from ending.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Serves the admin plane for as long as the process lives. A question about a year takes a processor for as long as
-/// hundreds of requests do, and its answer is as long: neither is to be noticed by them.
-pub(crate) fn start(listener: TcpListener, admin: Arc<Admin>, drain: Drain) -> io::Result<()> {
-    let listener = listener.into_std()?;
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().thread_name("admin-store").max_blocking_threads(WAITING_MAX).build()?;
-    std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
-        // Threads that are started from this one inherit it.
-        if let Err(error) = rustix::process::nice(NICE) {
-            tracing::debug!(%error, "the admin plane gives way to nobody");
-        }
-        runtime.block_on(async {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => serve(listener, admin, drain).await,
-                Err(error) => tracing::error!(%error, "the admin plane cannot be served"),
+/// The running admin plane.
+pub(crate) struct Plane {
+    /// Dropped, it is told to end.
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Plane {
+    /// Begins to serve. A question about a year takes a processor for as long as hundreds of requests do, and its answer is
+    /// as long: neither is to be noticed by them.
+    pub(crate) fn start(listener: TcpListener, admin: Arc<Admin>, drain: Drain) -> io::Result<Self> {
+        let listener = listener.into_std()?;
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().thread_name("admin-store").max_blocking_threads(WAITING_MAX).build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            // Threads that are started from this one inherit it.
+            if let Err(error) = rustix::process::nice(NICE) {
+                tracing::debug!(%error, "the admin plane gives way to nobody");
             }
-        });
-    })?;
-    Ok(())
+            runtime.block_on(async {
+                match TcpListener::from_std(listener) {
+                    Ok(listener) => tokio::select! {
+                        () = serve(listener, admin, drain) => {}
+                        _ = stopped => {}
+                    },
+                    Err(error) => tracing::error!(%error, "the admin plane cannot be served"),
+                }
+            });
+            runtime.shutdown_timeout(ANSWERED_WITHIN);
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends it, and waits: what it held of the gateway's is let go.
+    pub(crate) fn end(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the admin plane's thread had panicked");
+        }
+    }
 }
 
 async fn serve(listener: TcpListener, admin: Arc<Admin>, drain: Drain) {

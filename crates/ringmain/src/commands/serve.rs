@@ -19,11 +19,12 @@ use ringmain_upstream::{Dial, NetDialer, Proxies, Upstream};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::Plane;
 use crate::base::{self, Base, StoredKeys};
 use crate::cli::{LogFormat, Serve};
 use crate::fetch::Documents;
 use crate::server::{Drain, Stage, Workers};
-use crate::{admin, commands, otlp, rules_file, server};
+use crate::{commands, otlp, rules_file, server};
 
 /// How often the configuration file is looked at. Kubernetes swaps a link: only the content tells.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -133,7 +134,7 @@ async fn serve(
     let (stage, drain) = Drain::new();
     let measured = otlp::start(&gateway, &telemetry, &dialer, &drain);
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
-    admin::start(admin, Arc::new(plane), drain.clone()).context("the admin plane")?;
+    let plane = Plane::start(admin, Arc::new(plane), drain.clone()).context("the admin plane")?;
     tokio::spawn(heartbeats(Arc::clone(&gateway), Upstream::new(Arc::clone(&dialer)), drain.clone()));
     if let Some(file) = file {
         tokio::spawn(follow(file, Arc::clone(&gateway)));
@@ -153,6 +154,8 @@ async fn serve(
     let _ = stage.send(Stage::Ending);
     tokio::task::spawn_blocking(move || workers.join()).await?;
     otlp::finish(measured).await;
+    // The gateway goes with the last that holds it, and with it what was not written down yet is.
+    tokio::task::spawn_blocking(move || plane.end()).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
