@@ -126,11 +126,7 @@ async fn serve(
         gateway.keys.are_unread();
     }
     begin_with(&gateway, stored.set).await;
-    match (stored.keys, base) {
-        (Some(stored), _) => drop(tokio::spawn(follow_keys(stored.keys, Arc::clone(&gateway)))),
-        (None, Some(base)) => drop(tokio::spawn(wait_for_keys(base, Arc::clone(&gateway)))),
-        (None, None) => {}
-    }
+    keep_up_with_keys(&gateway, stored.keys, base);
     let (stage, drain) = Drain::new();
     let measured = otlp::start(&gateway, &telemetry, &dialer, &drain);
     let workers = Workers::start(threads.unwrap_or(1), &gateway, &dialer, &drain)?;
@@ -180,6 +176,15 @@ async fn begin_with(gateway: &Arc<Gateway>, set: Option<KeySet>) {
     });
     if tokio::time::timeout(USE_WITHIN, learned).await.is_err() {
         tracing::error!("what keys have used is not known yet: limits begin anew until it is");
+    }
+}
+
+/// Takes in changes of the stored keys from now on; where they cannot be read yet, as soon as they can.
+fn keep_up_with_keys(gateway: &Arc<Gateway>, keys: Option<StoredKeys>, base: Option<Base>) {
+    match (keys, base) {
+        (Some(stored), _) => drop(tokio::spawn(follow_keys(stored.keys, Arc::clone(gateway)))),
+        (None, Some(base)) => drop(tokio::spawn(wait_for_keys(base, Arc::clone(gateway)))),
+        (None, None) => {}
     }
 }
 
