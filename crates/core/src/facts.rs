@@ -124,9 +124,10 @@ pub struct RequestFacts {
     /// Estimated input tokens; an estimate is never billed from.
     pub input_tokens: u64,
     /// The caller's cap on output tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
     /// `x-ringmain-timeout`: the caller's cap on the whole request.
-    #[serde(with = "crate::time::nanos", default)]
+    #[serde(with = "crate::time::nanos", default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// `x-ringmain-tag`: the caller's labels, for route matching and analytics.
     pub tags: Vec<(String, String)>,

@@ -16,6 +16,7 @@ pub mod scope;
 pub mod seed;
 pub mod shape;
 pub mod space;
+pub mod sparse;
 pub mod time;
 pub mod usage;
 

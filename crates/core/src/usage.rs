@@ -4,7 +4,7 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Money;
+use crate::{Money, sparse};
 
 /// Tokens by kind. The totals include their parts: `input` counts cached tokens too, `output` counts reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -12,27 +12,33 @@ pub struct Usage {
     /// All input tokens, cached ones included.
     pub input: u64,
     /// Of the input: read from the provider's prompt cache.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub cache_read: u64,
     /// Of the input: written to the prompt cache (Anthropic's 5-minute kind, or unspecified).
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub cache_write: u64,
     /// Of the input: written to the 1-hour prompt cache (Anthropic).
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub cache_write_1h: u64,
     /// All output tokens, reasoning included.
     pub output: u64,
     /// Of the output: reasoning.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub reasoning: u64,
     /// Of the input: audio.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub audio_input: u64,
     /// Of the output: audio.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub audio_output: u64,
     /// Of the input: audio that was read from the cache, where the provider counts it apart.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub cache_read_audio: u64,
     /// Of the input: images, where the provider counts them apart.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub image_input: u64,
     /// Of the output: images, where the provider counts them apart.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub image_output: u64,
     /// What the provider says it bills, where that is not these counts at its list price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,11 +46,6 @@ pub struct Usage {
     /// What is billed otherwise than by the token.
     #[serde(default, skip_serializing_if = "Units::is_none")]
     pub units: Units,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// What a provider says it bills.

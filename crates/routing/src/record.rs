@@ -9,7 +9,7 @@ mod replay;
 
 use std::sync::Arc;
 
-use ringmain_core::{Fault, Loss, Money, Now, RequestFacts, RequestId, Seed, Tick, Usage, WallTime};
+use ringmain_core::{Fault, Loss, Money, Now, RequestFacts, RequestId, Seed, Tick, Usage, WallTime, sparse};
 use serde::{Deserialize, Serialize};
 
 use crate::{Candidate, HostIx, KeyIx, Plan, Step, TargetIx, Tried, View};
@@ -38,6 +38,7 @@ pub struct Record {
     /// What was known of the request.
     pub facts: RequestFacts,
     /// The caller's headers that rules ask for, in lower case; no others are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
     /// Who could have served it, in the order of the route.
     pub candidates: Arc<[Known]>,
@@ -139,7 +140,7 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
     /// Nobody said what it used: it is an estimate.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub estimated: bool,
     /// The price that was used, in words; `None` where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,11 +163,6 @@ pub struct Resumes {
     pub after: u64,
     /// How it was asked to: `prefill`, `instruction`, or `anew` where nothing had been said.
     pub form: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl Attempt {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use self::choose::Request;
 pub use self::hedge::late_after;
-use ringmain_core::{Fault, Now, Seed, Tick};
+use ringmain_core::{Fault, Now, Seed, Tick, sparse};
 use serde::{Deserialize, Serialize};
 
 use crate::health::quota::Need;
@@ -37,8 +37,10 @@ pub struct Try {
     /// The credential to use.
     pub key: KeyIx,
     /// Whether the target, its host or the key is back is unknown, and this attempt finds out.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub probe: bool,
     /// It continues a conversation where its prompt is warm; such an attempt is no turn of the route.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub warm: bool,
     /// Tokens set aside for it of the limits of its key and target, until it ends.
     pub tokens: u64,
@@ -46,7 +48,7 @@ pub struct Try {
     #[serde(default)]
     pub input: u64,
     /// It is made beside one that is slower than usual, paid for by the budget of `hedge`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub hedge: bool,
 }
 
@@ -64,13 +66,14 @@ pub struct Tried {
     /// The credential used.
     pub key: KeyIx,
     /// How it failed; `None` while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Fault>,
     /// When it began.
     pub started: Tick,
     /// When it ended; `None` while it runs.
     pub ended: Option<Tick>,
     /// It was made beside one that was slower than usual: as [`Try::hedge`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub hedge: bool,
 }
 

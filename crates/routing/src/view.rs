@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringmain_core::{Now, RequestFacts, Tick};
+use ringmain_core::{Now, RequestFacts, Tick, sparse};
 use serde::{Deserialize, Serialize};
 
 use crate::balance::peers;
@@ -23,27 +23,36 @@ pub struct View {
     pub(crate) offset: u64,
     pub(crate) budget: f64,
     /// Where this conversation is warm.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) warm: Option<TargetIx>,
     /// Hedges this route may still make now.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) hedges: f64,
 }
 
-/// One candidate.
+/// One candidate. What is as usual is not written down: records are kept by the million.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Target, host and keys together.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub standing: Standing,
     /// The target and its host alone.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub place: Standing,
     /// Failing enough that a retry sent here may only add to its load.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub suspect: bool,
     /// Below 1 while it returns from an outage.
+    #[serde(default = "sparse::all", skip_serializing_if = "sparse::is_all")]
     pub ramp: f64,
     /// Attempts running now, of all routes.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub in_flight: u32,
     /// How it answers, as far as that is known.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub pace: Pace,
     /// What `shift` leaves of its weight: 1 is all.
+    #[serde(default = "sparse::all", skip_serializing_if = "sparse::is_all")]
     pub shifted: f64,
     /// What `shift` measures of it; `None` on a route without, or before its first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,17 +61,18 @@ pub struct Row {
     #[serde(with = "ringmain_core::time::nanos", default, skip_serializing_if = "Option::is_none")]
     pub late: Option<Duration>,
     /// What a comparison with the others of its tier leaves of its weight.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub peers: Peers,
     /// Tokens that this request is expected to use there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) need: Need,
     /// For an even pace under its caps, not before.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) paced: Option<Tick>,
     /// It may be sent, but is larger than what the caps ever allow: where nothing else is left.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) strained: bool,
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) first_key: usize,
     pub(crate) end_key: usize,
 }
@@ -72,26 +82,37 @@ pub struct Row {
 #[serde(default)]
 pub struct Pace {
     /// Expected seconds to the first useful token; jumps up at once, comes down slowly.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub first_token: Option<f64>,
     /// Mean seconds to the first useful token over the last minute, failures aside.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub recent: Option<f64>,
     /// The same over the last half hour: what is normal for it.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub normal: Option<f64>,
     /// Expected seconds for each output token after the first.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub per_token: Option<f64>,
     /// Expected output tokens of an answer.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub output: Option<f64>,
     /// Expected share of the input that is read from the provider's prompt cache.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub cached: Option<f64>,
     /// Expected share of attempts that fail.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub failing: f64,
     /// Failures since its last answer.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub in_a_row: u32,
     /// Answers it is judged from, recent ones counting more.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub answers: f64,
     /// The most attempts that ran beside one whose first token came, recent ones counting more.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub beside: f64,
     /// Seconds since something was last learned of its first token.
+    #[serde(skip_serializing_if = "sparse::is_usual")]
     pub idle: Option<f64>,
 }
 
@@ -116,24 +137,28 @@ pub struct KeyRow {
     /// The credential.
     pub key: KeyIx,
     /// Its share, relative to the others'.
+    #[serde(default = "sparse::all", skip_serializing_if = "sparse::is_all")]
     pub weight: f64,
     /// Can it be used for this candidate?
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub standing: Standing,
     /// The scarcest of its limits: what is left of it, from 0 to 1. 1 where none is known.
+    #[serde(default = "sparse::all", skip_serializing_if = "sparse::is_all")]
     pub left: f64,
     /// For an even pace, not before.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) paced: Option<Tick>,
     /// It does not fit, but only by an estimate: where nothing else is left.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub(crate) strained: bool,
 }
 
 /// Can it be used?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Yes.
+    #[default]
     Ready,
     /// By one request, to find out.
     Probe,

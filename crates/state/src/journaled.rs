@@ -125,7 +125,7 @@ impl Journaled {
         let queue = Arc::new(Waiting::new(WAITING_MAX, BATCH_MAX));
         let records = Arc::clone(&queue);
         let (ahead, batches) = sync_channel(AHEAD_MAX);
-        let writer = Writer { journal, end, shipped, gauges: Arc::clone(&gauges) };
+        let writer = Writer { journal, end, shipped, gauges: Arc::clone(&gauges), text: Vec::new() };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = vec![
             thread("journal").spawn(move || writer.run(&records, &ahead))?,
@@ -161,6 +161,8 @@ struct Writer {
     end: Arc<Mutex<Position>>,
     shipped: Arc<Mutex<Position>>,
     gauges: Arc<Gauges>,
+    /// Of one batch after the other, so that it has grown to its size.
+    text: Vec<u8>,
 }
 
 impl Writer {
@@ -194,15 +196,17 @@ impl Writer {
 
     fn journal(&mut self, records: &[Arc<Record>]) -> Batch {
         let mut lines = Vec::with_capacity(records.len());
-        let mut bytes = Vec::new();
+        self.text.clear();
         for record in records {
-            match serde_json::to_string(&**record) {
-                Ok(doc) => {
-                    bytes.extend_from_slice(doc.as_bytes());
-                    bytes.push(b'\n');
+            let begin = self.text.len();
+            match serde_json::to_writer(&mut self.text, &**record) {
+                Ok(()) => {
+                    let doc = str::from_utf8(&self.text[begin..]).unwrap_or_default().to_owned();
+                    self.text.push(b'\n');
                     lines.push(Line { record: Arc::clone(record), doc });
                 }
                 Err(error) => {
+                    self.text.truncate(begin);
                     tracing::error!(%error, "a record cannot be written down");
                     self.gauges.lost.fetch_add(1, Ordering::Relaxed);
                     self.gauges.behind.fetch_sub(1, Ordering::Relaxed);
@@ -210,10 +214,10 @@ impl Writer {
             }
         }
         let shipped = *lock(&self.shipped);
-        let place = match self.journal.append(&bytes, shipped) {
+        let place = match self.journal.append(&self.text, shipped) {
             Ok(end) => {
                 *lock(&self.end) = end;
-                let begin = Position { offset: end.offset - bytes.len() as u64, ..end };
+                let begin = Position { offset: end.offset - self.text.len() as u64, ..end };
                 Some((begin, end))
             }
             Err(error) => {

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use ringmain_core::{KeyName, Money, Units, Usage, WallTime};
 use ringmain_routing::Record;
 
 use crate::histogram::Histogram;
-use crate::ledger::Entry;
+use crate::ledger::{AttemptRow, Entry};
 
 /// How long the time is that a sum is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -287,31 +288,37 @@ impl Sums {
         self.total.merge(&other.total);
     }
 
-    /// The request as a whole: all but what its attempts used.
-    fn of_request(record: &Record, entry: &Entry) -> Self {
+    /// Adds a request as a whole: all but what its attempts used.
+    fn add_request(&mut self, record: &Record, entry: &Entry) {
         let is = |class: &str| u64::from(entry.fault == Some(class));
-        let mut sums = Self {
-            requests: 1,
-            served: u64::from(entry.fault.is_none()),
-            limited: if entry.attempts.is_empty() { is("rate-limit") } else { 0 },
-            cancelled: is("cancelled"),
-            failovers: u64::from(entry.failovers > 0),
-            ..Self::default()
-        };
+        self.requests += 1;
+        self.served += u64::from(entry.fault.is_none());
+        self.limited += if entry.attempts.is_empty() { is("rate-limit") } else { 0 };
+        self.cancelled += is("cancelled");
+        self.failovers += u64::from(entry.failovers > 0);
         if entry.fault.is_none() {
             // Of a plain answer the first token comes with the last.
-            entry.first_token.filter(|_| record.facts.stream).inspect(|time| sums.first_token.add(*time));
-            entry.per_token.filter(|_| record.facts.stream).inspect(|time| sums.per_token.add(*time));
-            entry.total.inspect(|time| sums.total.add(*time));
+            entry.first_token.filter(|_| record.facts.stream).inspect(|time| self.first_token.add(*time));
+            entry.per_token.filter(|_| record.facts.stream).inspect(|time| self.per_token.add(*time));
+            entry.total.inspect(|time| self.total.add(*time));
         }
-        sums
+    }
+
+    /// Adds what one attempt used.
+    fn add_attempt(&mut self, row: &AttemptRow) {
+        self.attempts += 1;
+        self.attempts_failed += u64::from(row.fault.is_some());
+        self.usage += row.usage.unwrap_or_default();
+        self.nanos += row.cost.map_or(0, Money::nanos);
+        self.unpriced += u64::from(row.is_unpriced());
+        self.saved_nanos += row.saved.map_or(0, Money::nanos);
     }
 }
 
 /// Sums of a batch, to be added to those that are stored. Requests are summed where nothing tells them apart; by grain,
 /// slice and tag only at the end, once for all that are alike.
 #[derive(Debug, Default)]
-pub struct Batch<'r>(HashMap<Alike<'r>, Sums>);
+pub struct Batch<'r>(HashMap<Alike<'r>, Sums, RandomState>);
 
 /// What requests are alike in, or attempts of them: wherever one counts, the others do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -326,25 +333,16 @@ struct Alike<'r> {
 impl<'r> Batch<'r> {
     /// Adds a request; `entry` is what the ledger says of it.
     pub fn add(&mut self, record: &'r Record, entry: &'r Entry) {
-        self.count(record, entry.target.as_deref().unwrap_or_default(), &Sums::of_request(record, entry));
+        self.at(record, entry.target.as_deref().unwrap_or_default()).add_request(record, entry);
         for row in &entry.attempts {
-            let part = Sums {
-                attempts: 1,
-                attempts_failed: u64::from(row.fault.is_some()),
-                usage: row.usage.unwrap_or_default(),
-                nanos: row.cost.map_or(0, Money::nanos),
-                unpriced: u64::from(row.is_unpriced()),
-                saved_nanos: row.saved.map_or(0, Money::nanos),
-                ..Sums::default()
-            };
-            self.count(record, &row.target, &part);
+            self.at(record, &row.target).add_attempt(row);
         }
     }
 
-    fn count(&mut self, record: &'r Record, target: &'r str, part: &Sums) {
+    fn at(&mut self, record: &'r Record, target: &'r str) -> &mut Sums {
         let (minute, facts) = (Grain::Minute.begin(record.at), &record.facts);
         let alike = Alike { minute, route: &record.route, target, key: facts.key.as_ref(), tags: &facts.tags };
-        self.0.entry(alike).or_default().merge(part);
+        self.0.entry(alike).or_default()
     }
 
     /// Every sum, in no order.

@@ -53,14 +53,7 @@ impl Store for Writer {
 
     /// By the time of the newest.
     fn sweep(&mut self, newest: WallTime) -> Result<bool, StateError> {
-        let before = signed(newest.0.saturating_sub(self.keep_ms));
-        let mut is_more = false;
-        for (table, key) in [("records", "id"), ("requests", "id"), ("attempts", "rowid")] {
-            let sql = format!(
-                "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)"
-            );
-            is_more |= count(self.connection.prepare_cached(&sql)?.execute(params![before, SWEEP_MAX])?) == SWEEP_MAX;
-        }
+        let mut is_more = self.sweep_requests(signed(newest.0.saturating_sub(self.keep_ms)))?;
         for grain in Grain::ALL {
             let Some(kept) = grain.kept() else { continue };
             is_more |= self.sweep_sums(grain, signed(newest.0.saturating_sub(kept)))?;
@@ -70,6 +63,21 @@ impl Store for Writer {
 }
 
 impl Writer {
+    /// Takes out requests that began before then, with what belongs to them; true if there are more.
+    fn sweep_requests(&mut self, before: i64) -> Result<bool, StateError> {
+        let transaction = self.connection.transaction()?;
+        let mut taken = 0;
+        // Requests last, for the others are found through them.
+        for (table, request) in [("records", "id"), ("attempts", "request"), ("requests", "id")] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE {request} IN (SELECT id FROM requests WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)"
+            );
+            taken = count(transaction.prepare_cached(&sql)?.execute(params![before, SWEEP_MAX])?);
+        }
+        transaction.commit()?;
+        Ok(taken == SWEEP_MAX)
+    }
+
     /// Takes out sums of a grain that begin before then; true if there are more. From one slice to the next by the key, for
     /// rows lie in order of it: what is kept is not read.
     fn sweep_sums(&self, grain: Grain, before: i64) -> Result<bool, StateError> {
@@ -282,4 +290,34 @@ pub(super) fn signed(number: u64) -> i64 {
 
 fn micros(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::records::record;
+
+    #[test]
+    fn what_is_old_goes_in_parts_and_all_that_belongs_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(&folder.path().join("ledger.db"), 1000).unwrap();
+        let old = u64::from(SWEEP_MAX) + 1;
+        let lines: Vec<Line> =
+            (0..old + 2).map(|id| Line { record: record(id.into(), id), doc: "{}".to_owned() }).collect();
+        writer.write(&lines).unwrap();
+        writer
+            .connection
+            .execute_batch(
+                "INSERT INTO attempts SELECT id, 0, at_ms, '', '', 0, 1, NULL, NULL, NULL, NULL, NULL,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM requests",
+            )
+            .unwrap();
+        let newest = WallTime(old + 1000);
+        assert!(writer.sweep(newest).unwrap(), "there are more");
+        assert!(!writer.sweep(newest).unwrap());
+        for table in ["records", "attempts", "requests"] {
+            let left = format!("SELECT count(*) FROM {table}");
+            assert_eq!(writer.connection.query_row(&left, [], |row| row.get::<_, u32>(0)).unwrap(), 2, "{table}");
+        }
+    }
 }

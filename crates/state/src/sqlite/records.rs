@@ -15,6 +15,11 @@ use crate::analytics::{Analytics, Line, Question, Search};
 use crate::journaled::Journaled;
 use crate::{RecordQuery, RecordSink, StateError};
 
+// The ledger's rows are those with an index by time; a cross join is not turned round.
+const LATEST: &str = "SELECT doc FROM requests CROSS JOIN records USING (id) ORDER BY requests.at_ms DESC LIMIT ?1";
+const SINCE: &str =
+    "SELECT doc FROM requests CROSS JOIN records USING (id) WHERE requests.at_ms >= ?1 ORDER BY requests.at_ms";
+
 /// Records, the ledger and its sums in a file.
 #[derive(Debug)]
 pub struct Records {
@@ -93,14 +98,14 @@ impl RecordQuery for Records {
 
     fn latest(&self, most: usize) -> Result<Vec<Arc<Record>>, StateError> {
         let reader = self.quick();
-        let mut rows = reader.prepare_cached("SELECT doc FROM records ORDER BY at_ms DESC LIMIT ?1")?;
+        let mut rows = reader.prepare_cached(LATEST)?;
         let docs = rows.query_map([i64::try_from(most).unwrap_or(i64::MAX)], |row| row.get::<_, String>(0))?;
         docs.map(|doc| Ok(Arc::new(serde_json::from_str(&doc?)?))).collect()
     }
 
     fn since(&self, since: WallTime, each: &mut dyn FnMut(Arc<Record>) -> bool) -> Result<(), StateError> {
         let reader = self.reader();
-        let mut rows = reader.prepare_cached("SELECT doc FROM records WHERE at_ms >= ?1 ORDER BY at_ms")?;
+        let mut rows = reader.prepare_cached(SINCE)?;
         let docs = rows.query_map([i64::try_from(since.0).unwrap_or(i64::MAX)], |row| row.get::<_, String>(0))?;
         for doc in docs {
             if !each(Arc::new(serde_json::from_str(&doc?)?)) {

@@ -1,12 +1,11 @@
 -- One row for each request that had a route; `doc` is the record as JSON, of the version it names. A table by row number,
--- for in one by id a row of some KB has pages of its own.
+-- for in one by id a row of some KB has pages of its own. By time it is found through `requests`: each index is a write more.
 CREATE TABLE IF NOT EXISTS records (
     id    BLOB NOT NULL UNIQUE,
     at_ms INTEGER NOT NULL,
     route TEXT NOT NULL,
     doc   TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS records_by_time ON records (at_ms);
 
 -- Virtual keys. A key's text is nowhere; `grants` is what it may do, as JSON.
 CREATE TABLE IF NOT EXISTS keys (
@@ -111,7 +110,6 @@ CREATE TABLE IF NOT EXISTS attempts (
     price          TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS attempts_by_request ON attempts (request, number);
-CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (at_ms);
 
 -- Sums over the ledger. `grain` is 0 for minutes, 1 for hours, 2 for days. `slice` says what they tell apart: `*` nothing,
 -- `*route`, `*target` or `*key` one thing, empty all three; or it is a tag whose requests alone are summed. Requests count at

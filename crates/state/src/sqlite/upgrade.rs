@@ -1,4 +1,4 @@
-//! What an older version's file lacks: columns that came later, and sums by one thing each.
+//! What an older version's file lacks: columns that came later, and sums by one thing each; and what it has too much of.
 
 use ringmain_core::WallTime;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
@@ -43,14 +43,23 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), StateError> {
             }
         }
     }
-    let old = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
-    if transaction.query_row(old, [OLD], |row| row.get::<_, i64>(0))? > 0 {
+    if has(&transaction, "table", OLD)? {
         tracing::info!("sums of an older version are written anew");
         take_over(&transaction)?;
         transaction.execute_batch(&format!("DROP TABLE {OLD}"))?;
     }
+    if has(&transaction, "index", "records_by_time")? {
+        // Of before there was a ledger: nothing would find them any more, nor take them out.
+        transaction.execute_batch("DELETE FROM records WHERE id NOT IN (SELECT id FROM requests)")?;
+        transaction.execute_batch("DROP INDEX records_by_time; DROP INDEX IF EXISTS attempts_by_time")?;
+    }
     transaction.commit()?;
     Ok(())
+}
+
+fn has(transaction: &Transaction<'_>, kind: &str, name: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_master WHERE type = ?1 AND name = ?2";
+    transaction.query_row(sql, [kind, name], |row| Ok(row.get::<_, i64>(0)? > 0))
 }
 
 fn take_over(transaction: &Transaction<'_>) -> Result<(), StateError> {

@@ -4,7 +4,7 @@ mod analytics;
 mod keys;
 mod postgres;
 mod quotas;
-mod records;
+pub(crate) mod records;
 mod redis;
 mod servers;
 mod shared;

@@ -8,7 +8,7 @@ use ringmain_routing::Record;
 use super::servers::Postgres;
 use crate::{RecordQuery, RecordSink, memory, postgres, sqlite};
 
-pub(super) fn record(id: u128, at: u64) -> Arc<Record> {
+pub(crate) fn record(id: u128, at: u64) -> Arc<Record> {
     Arc::new(Record {
         version: ringmain_routing::record::VERSION,
         id: RequestId(id),

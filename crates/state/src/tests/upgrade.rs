@@ -5,10 +5,11 @@ use std::time::Duration;
 use ringmain_core::WallTime;
 use rusqlite::{Connection, params};
 
+use super::records::record;
 use crate::analytics::{By, Question};
 use crate::histogram::Histogram;
 use crate::sums::Grain;
-use crate::{Analytics, sqlite};
+use crate::{Analytics, RecordQuery, RecordSink, sqlite};
 
 const OLD: &str = "CREATE TABLE sums (grain INTEGER NOT NULL, at_ms INTEGER NOT NULL, slice TEXT NOT NULL,
     route TEXT NOT NULL, target TEXT NOT NULL, key_id TEXT NOT NULL, key_path TEXT NOT NULL, requests INTEGER NOT NULL,
@@ -20,6 +21,30 @@ const OLD: &str = "CREATE TABLE sums (grain INTEGER NOT NULL, at_ms INTEGER NOT 
     PRIMARY KEY (grain, at_ms, slice, route, target, key_id)) WITHOUT ROWID;
     CREATE TABLE attempts (request BLOB NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL, price TEXT);
     CREATE TABLE requests (id BLOB PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;";
+
+#[test]
+fn its_records_are_found_through_the_ledger_and_those_of_before_it_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    let store = sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap();
+    (1..=2_u64).for_each(|id| store.record(&record(u128::from(id), id)));
+    drop(store);
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(
+        "CREATE INDEX records_by_time ON records (at_ms); CREATE INDEX attempts_by_time ON attempts (at_ms);
+         INSERT INTO records VALUES (x'00', 7, 'text', 'of before the ledger')",
+    )
+    .unwrap();
+    drop(old);
+    drop(sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap());
+    let latest = sqlite::Records::read(&file).unwrap().latest(10).unwrap();
+    assert_eq!(latest.iter().map(|record| record.at.0).collect::<Vec<_>>(), [2, 1]);
+    let found =
+        "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM sqlite_master WHERE name LIKE '%s_by_time')";
+    let new = Connection::open(&file).unwrap();
+    let count: (u32, u32) = new.query_row(found, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(count, (2, 1), "the index of requests alone");
+}
 
 #[test]
 fn its_sums_are_told_as_before_by_whatever_they_are_asked() {
