@@ -1,6 +1,5 @@
 //! `GET /api/analytics`: series and breakdowns.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ringmain_core::usage::UNIT_KINDS;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Ask;
 use crate::answer::{self, Answer, Problem};
+use crate::csv::{self, Table, cell};
 use crate::window::Query;
 
 const FILTERS: [&str; 7] = ["provider", "target", "model", "route", "key", "group", "tag"];
@@ -21,15 +21,11 @@ const KNOWN: [&str; 12] =
 pub(crate) async fn ask(ask: Ask<'_>) -> Result<Answer, Problem> {
     let query = Query::read(ask.query, &KNOWN)?;
     let question = question(&query, ask.admin.gateway.clock.now().wall)?;
-    let as_table = match query.get("format") {
-        None | Some("json") => false,
-        Some("csv") => true,
-        Some(_) => return Err(Problem::bad("`format` is json or csv")),
-    };
+    let as_table = csv::is_asked(&query)?;
     let gateway = Arc::clone(&ask.admin.gateway);
     answer::question(move || {
         let lines = gateway.records.ask(&question)?;
-        Ok(if as_table { Answer::Csv(csv(&lines)) } else { Answer::Json(told(&question, &lines)) })
+        Ok(if as_table { Answer::Csv(table(&lines)) } else { Answer::Json(told(&question, &lines)) })
     })
     .await
 }
@@ -131,13 +127,37 @@ fn dollars(nanos: i64) -> f64 {
     Money::from_nanos(nanos).as_dollars()
 }
 
+/// What a line of the table holds; after it come the units, by kind.
+const COLUMNS: [&str; 24] = [
+    "at",
+    "name",
+    "requests",
+    "served",
+    "limited",
+    "cancelled",
+    "failed",
+    "failovers",
+    "attempts",
+    "attempts_failed",
+    "first_token_p50_ms",
+    "first_token_p95_ms",
+    "per_token_p50_ms",
+    "total_p50_ms",
+    "total_p95_ms",
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "cost_usd",
+    "unpriced_attempts",
+    "cache_saved_usd",
+];
+
 /// The same as a table, for spreadsheets.
-fn csv(lines: &[Line]) -> String {
-    let mut out = "at,name,requests,served,limited,cancelled,failed,failovers,attempts,attempts_failed,\
-                   first_token_p50_ms,first_token_p95_ms,per_token_p50_ms,total_p50_ms,total_p95_ms,input,cache_read,\
-                   cache_write,cache_write_1h,output,reasoning,cost_usd,unpriced_attempts,cache_saved_usd"
-        .to_owned();
-    let _ = writeln!(out, ",{}", UNIT_KINDS.join(","));
+fn table(lines: &[Line]) -> String {
+    let mut table = Table::new(COLUMNS.into_iter().chain(UNIT_KINDS));
     for line in lines {
         let (sums, usage) = (&line.sums, &line.sums.usage);
         let time = |times: &Histogram, share| {
@@ -170,13 +190,7 @@ fn csv(lines: &[Line]) -> String {
             format!("{:.9}", dollars(sums.saved_nanos)),
         ];
         cells.extend(usage.units.counts().map(|count| count.to_string()));
-        let _ = writeln!(out, "{}", cells.join(","));
+        table.line(cells.iter().map(String::as_str));
     }
-    out
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn cell(text: &str) -> String {
-    let safe = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
-    if safe.contains([',', '"', '\n', '\r']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
+    table.text()
 }

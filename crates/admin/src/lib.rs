@@ -8,6 +8,7 @@
 mod access;
 mod analytics;
 mod answer;
+mod csv;
 mod groups;
 mod health;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringmain_core::RequestId;
+use ringmain_core::{RequestId, WallTime};
 use ringmain_routing::{Record, explain};
 use ringmain_state::StateError;
 use ringmain_state::analytics::Search;
@@ -10,20 +10,25 @@ use serde_json::{Value, json};
 
 use crate::Ask;
 use crate::answer::{self, Answer, Problem, blocking};
+use crate::csv::{self, Table, cell};
 use crate::window::Query;
 
-/// How many requests a list holds, at most.
+/// How many requests a list holds: at most, and where nobody says.
 const LISTED_MAX: usize = 500;
 const LISTED: usize = 50;
-const KNOWN: [&str; 9] = ["from", "to", "limit", "route", "target", "model", "key", "tag", "outcome"];
+/// And a table, at most and where nobody says: a short line for each.
+const TABLED_MAX: usize = 10_000;
+const KNOWN: [&str; 10] = ["from", "to", "limit", "format", "route", "target", "model", "key", "tag", "outcome"];
 
 /// The latest requests, or those that fit.
 pub(crate) async fn list(ask: Ask<'_>) -> Result<Answer, Problem> {
     let query = Query::read(ask.query, &KNOWN)?;
-    let most = query.count("limit", LISTED, LISTED_MAX)?;
+    let as_table = csv::is_asked(&query)?;
+    let (usual, most) = if as_table { (TABLED_MAX, TABLED_MAX) } else { (LISTED, LISTED_MAX) };
+    let most = query.count("limit", usual, most)?;
     let gateway = Arc::clone(&ask.admin.gateway);
-    // What is in memory is there at once; a store is up to 100 ms behind.
-    if KNOWN.iter().all(|name| *name == "limit" || query.get(name).is_none()) {
+    // What is in memory is there at once; a store is up to 100 ms behind, and has all of a table.
+    if !as_table && KNOWN.iter().all(|name| ["limit", "format"].contains(name) || query.get(name).is_none()) {
         let found: Vec<Value> = gateway.records.latest(most).iter().map(|record| brief(record)).collect();
         return Ok(Answer::Json(json!({ "requests": found })));
     }
@@ -43,6 +48,13 @@ pub(crate) async fn list(ask: Ask<'_>) -> Result<Answer, Problem> {
     answer::question(move || {
         let ids = gateway.records.search(&search)?;
         let records = ids.into_iter().filter_map(|id| gateway.records.get(id).transpose());
+        if as_table {
+            let mut table = Table::new(COLUMNS);
+            for record in records {
+                table.line(cells(&brief(&*record?)).iter().map(String::as_str));
+            }
+            return Ok(Answer::Csv(table.text()));
+        }
         let found = records.map(|record| Ok(brief(&*record?))).collect::<Result<Vec<_>, StateError>>()?;
         Ok(Answer::Json(json!({ "requests": found })))
     })
@@ -83,6 +95,44 @@ fn brief(record: &Record) -> Value {
         "output_tokens": record.usage().map(|usage| usage.output),
         "cost_usd": record.cost().map(ringmain_core::Money::as_dollars),
     })
+}
+
+/// What a line of a table holds: the same, in cells.
+const COLUMNS: [&str; 18] = [
+    "at",
+    "id",
+    "route",
+    "operation",
+    "dialect",
+    "model",
+    "stream",
+    "key",
+    "target",
+    "attempts",
+    "fault",
+    "message",
+    "total_ms",
+    "first_token_ms",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "at_ms",
+];
+
+fn cells(brief: &Value) -> Vec<String> {
+    let told = |name: &str| match name {
+        "at" => Value::from(WallTime(brief["at_ms"].as_u64().unwrap_or_default()).to_string()),
+        "fault" => brief["fault"]["class"].clone(),
+        "message" => brief["fault"]["message"].clone(),
+        "cost_usd" => brief[name].as_f64().map_or(Value::Null, |cost| Value::from(format!("{cost:.9}"))),
+        name => brief[name].clone(),
+    };
+    let written = |value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => cell(&text),
+        other => other.to_string(),
+    };
+    COLUMNS.into_iter().map(told).map(written).collect()
 }
 
 /// All of it: in words, and as it can be decided again.

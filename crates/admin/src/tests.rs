@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use ringmain_catalog::Catalog;
 use ringmain_config::Sources;
+use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick, WallTime};
 use ringmain_engine::Gateway;
+use ringmain_routing::Record;
+use ringmain_routing::record::{Lost, VERSION};
 use ringmain_state::{MemoryAudit, memory};
 use serde_json::{Value, json};
 
@@ -42,6 +46,11 @@ fn admin() -> Arc<Admin> {
 }
 
 async fn ask(admin: &Arc<Admin>, secret: &str, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+    let (head, body) = answered(admin, secret, method, path, body).await;
+    (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+async fn answered(admin: &Arc<Admin>, secret: &str, method: &str, path: &str, body: Value) -> (Parts, Bytes) {
     let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:8081");
     if !secret.is_empty() {
         request = request.header("authorization", format!("Bearer {secret}"));
@@ -53,8 +62,7 @@ async fn ask(admin: &Arc<Admin>, secret: &str, method: &str, path: &str, body: V
         Bytes::from(body.to_string())
     };
     let (head, body) = answer(admin, request.body(Full::new(body)).unwrap()).await.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    (head, body.collect().await.unwrap().to_bytes())
 }
 
 async fn token(admin: &Arc<Admin>, by: &str, name: &str, scopes: &[&str]) -> (StatusCode, String) {
@@ -94,6 +102,70 @@ async fn a_token_may_ask_what_its_scopes_say_and_nothing_else() {
         [entry("token ci", 201), entry("token grafana", 403), entry("admin secret", 201), entry("admin secret", 201)];
     assert_eq!(told, expected, "newest first, refused changes too");
     assert!(!audit.to_string().contains(&reads), "no secret is in it");
+}
+
+/// A request that failed before anybody was tried, of a model that the caller named so.
+fn failed(id: u128, model: &str) -> Record {
+    Record {
+        version: VERSION,
+        id: RequestId(id),
+        at: WallTime(1_795_000_000_000),
+        started: Tick(1_000_000),
+        route: "text".into(),
+        why: "the route `text`".into(),
+        facts: RequestFacts {
+            operation: Operation::Chat,
+            dialect: Dialect::OpenAiChat,
+            model: model.to_owned(),
+            stream: false,
+            needs: Capabilities::default(),
+            input_tokens: 12,
+            max_output_tokens: None,
+            timeout: None,
+            tags: Vec::new(),
+            marks: Marks::default(),
+            key: None,
+        },
+        headers: Vec::new(),
+        candidates: Arc::from([]),
+        seed: Seed(1),
+        deadline: Tick(u64::MAX),
+        decisions: Vec::new(),
+        attempts: Vec::new(),
+        lost: Lost::default(),
+        ended: Some(Tick(3_000_000)),
+        fault: None,
+    }
+}
+
+#[tokio::test]
+async fn requests_that_fit_are_a_table_too() {
+    let admin = admin();
+    for (id, model) in [(1, "gpt-4o"), (2, "=cmd|' /C calc'!A0, \"x\""), (3, "gpt-4o")] {
+        admin.gateway.records.record(&Arc::new(failed(id, model)));
+    }
+    let table = async |query: &str| {
+        let path = format!("/api/requests?format=csv&from=1970-01-01{query}");
+        let (head, body) = answered(&admin, SECRET, "GET", &path, Value::Null).await;
+        assert!(head.status.is_success() && head.headers["content-type"] == "text/csv; charset=utf-8", "{head:?}");
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    let all = table("").await;
+    let lines: Vec<_> = all.lines().collect();
+    assert!(lines[0].starts_with("at,id,route,operation,dialect,model,stream,key,target,attempts,fault,message,"));
+    assert_eq!(lines.len(), 4);
+    let width = lines[0].split(',').count();
+    let last = lines[1].split(',').collect::<Vec<_>>();
+    assert_eq!((last.len(), last[1], last[5], last[12]), (width, &*format!("{:032x}", 3), "gpt-4o", "2"));
+    assert!(last[0].starts_with("2026-11-1") && last[7..9] == ["", ""], "what is not known is empty: {last:?}");
+    assert!(lines[2].contains(r#","'=cmd|' /C calc'!A0, ""x""","#), "no formula: {}", lines[2]);
+    assert_eq!(table("&model=gpt-4o&limit=1").await.lines().count(), 2);
+    for (format, status) in [("json", StatusCode::OK), ("xml", StatusCode::BAD_REQUEST)] {
+        let path = format!("/api/requests?format={format}");
+        assert_eq!(ask(&admin, SECRET, "GET", &path, Value::Null).await.0, status);
+    }
+    let (_, latest) = ask(&admin, SECRET, "GET", "/api/requests?format=json&limit=2", Value::Null).await;
+    assert_eq!(latest["requests"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

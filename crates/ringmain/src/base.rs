@@ -51,7 +51,7 @@ impl Base {
             None if text.contains("://") => bail!("this is no database: write a file, or `postgres://…`"),
             None => Database::Sqlite(text.into()),
         };
-        Self::at(&database, &Trust::default()).context("the database")
+        Self::at(&database, &trusted_beside(None)).context("the database")
     }
 
     /// For people: without a password.
@@ -101,10 +101,15 @@ impl Base {
 
 /// Whom to trust at the servers that things are kept on.
 pub(crate) fn trust(state: &State) -> anyhow::Result<Trust> {
-    let Some(ca) = &state.ca_file else { return Ok(Trust::default()) };
+    let Some(ca) = &state.ca_file else { return Ok(trusted_beside(None)) };
     let read =
         Roots::from_pem(&ca.pem).map_err(|problem| anyhow!("state.ca_file: {} cannot be used: {problem}", ca.path));
-    Ok(Trust::beside(read?.certificates().to_vec()))
+    Ok(trusted_beside(Some(read?)))
+}
+
+/// Those that providers are trusted by, and these.
+fn trusted_beside(roots: Option<Roots>) -> Trust {
+    Trust::of(move || ringmain_upstream::root_store(roots.as_ref()))
 }
 
 /// A folder that cannot be written to is no reason to keep nothing: the system's folder for passing files is there for all.

@@ -3,6 +3,7 @@
 //! Nothing here may make a request wait: writing is handing over, and what cannot be kept is counted, not waited for.
 
 pub mod analytics;
+mod aside;
 pub mod audit;
 pub mod histogram;
 mod journal;

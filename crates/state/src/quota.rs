@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ringmain_core::{Limit, Metered, Period, WallTime};
 
+use crate::aside::Aside;
+
 /// A limit, and whose use counts towards it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LimitId {
@@ -44,6 +46,8 @@ pub struct Grant {
     pub(crate) reserved: Amounts,
     /// What a store that is shared with other processes knows it by. `None`: it was not asked.
     pub(crate) ticket: Option<crate::shared::Held>,
+    /// It was reserved here, and that store may not know of it.
+    pub(crate) aside: Option<Aside>,
 }
 
 /// Buckets of a rolling period, about.
@@ -113,6 +117,13 @@ pub struct Standing {
     pub used: u64,
     /// Reserved by requests that run.
     pub reserved: u64,
+}
+
+impl Standing {
+    /// All that there is no room for.
+    pub(crate) const fn sum(self) -> u64 {
+        self.used.saturating_add(self.reserved)
+    }
 }
 
 /// Counts what is used.

@@ -1,18 +1,22 @@
 //! Limits as a request meets them: counted in this process, and together with others where there is a store for that.
 //!
 //! The store is asked, for milliseconds at most. While it does not answer, a process may use its part of what was left when
-//! it last did: the rest, divided by the processes there were. So all of them together stay within a limit of which all
-//! knew the standing; who had not asked for it for a while may take its part of an older rest.
+//! it last did: the rest, divided by the processes there were, beside what it had been granted. So all of them together stay
+//! within a limit of which all knew the standing; who had not asked for it for a while may take its part of an older rest,
+//! and the store may give away the whole rest to those that it still answers. So what goes beyond the limit is at most the
+//! sum of the parts of those that are alone: less than the limit once more, where each of them knew how many they are.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ringmain_core::{Metered, WallTime};
 
+use crate::aside::{Aside, Untold};
 use crate::memory;
 use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
 
@@ -47,8 +51,8 @@ impl From<Held> for Ticket {
 pub enum Heard {
     /// It is reserved; how each limit stands with it.
     Granted(Vec<Standing>),
-    /// A limit has no room.
-    Full(Exhausted),
+    /// A limit has no room; how it stands.
+    Full(Exhausted, Standing),
     /// No answer in time: nobody knows whether it heard.
     Unsure,
 }
@@ -81,6 +85,9 @@ pub struct Settlement {
     pub used: Amounts,
     /// When.
     pub now: WallTime,
+    /// Counted as unknown to the store for as long as this is held.
+    #[expect(dead_code, reason = "it is held, and not read")]
+    pub(crate) aside: Option<Arc<Aside>>,
 }
 
 /// What a request asks of a shared store.
@@ -159,9 +166,21 @@ pub struct Gauges {
 /// How a limit stood when the shared store last said so.
 #[derive(Debug, Clone, Copy)]
 struct LastHeard {
+    /// Of which question that was the answer.
+    number: u64,
     at: WallTime,
     all: Standing,
+    /// What was used here, with or without its knowledge.
     own: Standing,
+    /// What of that it did not know.
+    untold: u64,
+}
+
+impl LastHeard {
+    /// It was in a period that still counts.
+    fn counts(&self, limit: &LimitId, now: WallTime) -> bool {
+        limit.limit.per.is_none_or(|period| self.at >= period.begin(now))
+    }
 }
 
 /// The limits of a process.
@@ -170,6 +189,8 @@ pub struct Limits {
     own: memory::Quotas,
     remote: OnceLock<Arc<dyn Remote>>,
     heard: Mutex<HashMap<LimitId, LastHeard>>,
+    questions: AtomicU64,
+    untold: Arc<Untold>,
 }
 
 impl Limits {
@@ -195,33 +216,53 @@ impl Limits {
         force: bool,
         now: WallTime,
     ) -> Result<Grant, Exhausted> {
-        let Some(remote) = self.remote.get() else { return self.alone(limits, &[], ask, force, now) };
+        let Some(remote) = self.remote.get() else { return self.within(limits, &[], ask, force, now) };
         let Some(ticket) = remote.ticket() else {
-            return self.alone(limits, &self.caps(limits, remote.processes(), now), ask, force, now);
+            return self.alone(limits, remote.processes(), ask, force, now);
         };
         let seeds: Vec<u64> = limits.iter().map(|id| self.standing(id, now).used).collect();
+        let number = self.questions.fetch_add(1, Ordering::Relaxed);
         let asked = Asked { remote, ticket: Some(ticket.clone()), limits, ask, now };
         match remote.reserve(Question { ticket: &ticket, limits, ask, seeds: &seeds, force, now }).await {
             Heard::Granted(standings) => {
-                let mut grant = self.own.force(limits, ask, now);
+                let mut grant = self.granted(number, limits, &standings, ask, now);
                 grant.ticket = asked.taken(false);
-                self.heard(limits, &standings, now);
                 Ok(grant)
             }
-            Heard::Full(full) => {
+            Heard::Full(full, standing) => {
                 asked.taken(false);
+                // Who is alone afterwards has nothing of it to use.
+                if let Some(id) = limits.get(full.at) {
+                    self.take_in(&mut self.last_heard(), number, id, standing, None, now);
+                }
                 Err(full)
             }
             Heard::Unsure => {
-                let caps = self.caps(limits, remote.processes(), now);
-                let mut grant = self.alone(limits, &caps, ask, force, now)?;
+                let mut grant = self.alone(limits, remote.processes(), ask, force, now)?;
                 grant.ticket = asked.taken(true);
                 Ok(grant)
             }
         }
     }
 
+    /// Reserves here what the store may not know of.
     fn alone(
+        &self,
+        limits: &[LimitId],
+        processes: u64,
+        ask: Amounts,
+        force: bool,
+        now: WallTime,
+    ) -> Result<Grant, Exhausted> {
+        let caps = self.caps(limits, processes, now);
+        // Put aside first: whoever hears of a limit meanwhile takes too little of it for known, and never too much.
+        let aside = Aside::new(&self.untold, limits, ask);
+        let mut grant = self.within(limits, &caps, ask, force, now)?;
+        grant.aside = Some(aside);
+        Ok(grant)
+    }
+
+    fn within(
         &self,
         limits: &[LimitId],
         caps: &[u64],
@@ -243,7 +284,8 @@ impl Limits {
             };
             let (limits, reserved) = (grant.limits.clone(), grant.reserved);
             let ticket = held.map(|held| held.ticket);
-            remote.settle(Settlement { ticket, known, limits, reserved, used, now });
+            let aside = grant.aside.take().map(|aside| Arc::new(aside.settled(used)));
+            remote.settle(Settlement { ticket, known, limits, reserved, used, now, aside });
         }
         self.own.settle(grant, used, now);
     }
@@ -260,7 +302,8 @@ impl Limits {
         }
         self.own.seed(limit, &before, now);
         let own = self.own.standing(limit, now);
-        self.last_heard().insert(limit.clone(), LastHeard { at: now, all: own, own });
+        let number = self.questions.load(Ordering::Relaxed);
+        self.last_heard().insert(limit.clone(), LastHeard { number, at: now, all: own, own, untold: 0 });
     }
 
     /// How a limit stands: by what the others were last known to use, and what this process has used since.
@@ -286,24 +329,52 @@ impl Limits {
             if id.limit.of == Metered::Concurrency {
                 return (most / processes).max(1);
             }
-            let Some(LastHeard { all, own, .. }) = self.last_of(id, now) else { return most.div_ceil(processes) };
-            let rest = most.saturating_sub(all.used.saturating_add(all.reserved));
-            own.used.saturating_add(own.reserved).saturating_add(rest.div_ceil(processes))
+            let Some(LastHeard { all, own, untold, .. }) = self.last_of(id, now) else {
+                return most.div_ceil(processes);
+            };
+            let rest = most.saturating_sub(all.sum());
+            own.sum().saturating_sub(untold).saturating_add(rest.div_ceil(processes))
         };
         limits.iter().map(cap).collect()
     }
 
-    fn heard(&self, limits: &[LimitId], standings: &[Standing], now: WallTime) {
+    /// Counts what the store has reserved.
+    fn granted(&self, number: u64, limits: &[LimitId], standings: &[Standing], ask: Amounts, now: WallTime) -> Grant {
+        let mut heard = self.last_heard();
+        let grant = self.own.force(limits, ask, now);
         for (id, all) in limits.iter().zip(standings) {
-            let own = self.own.standing(id, now);
-            self.last_heard().insert(id.clone(), LastHeard { at: now, all: *all, own });
+            self.take_in(&mut heard, number, id, *all, Some(ask), now);
+        }
+        grant
+    }
+
+    /// Keeps the latest that was said of a limit. Answers are taken in by many threads, in any order.
+    fn take_in(
+        &self,
+        heard: &mut HashMap<LimitId, LastHeard>,
+        number: u64,
+        id: &LimitId,
+        all: Standing,
+        granted: Option<Amounts>,
+        now: WallTime,
+    ) {
+        match heard.get_mut(id).filter(|last| last.number > number && last.counts(id, now)) {
+            // It was said when this had been granted already.
+            Some(LastHeard { own, .. }) => {
+                let place = if id.limit.of == Metered::Requests { &mut own.used } else { &mut own.reserved };
+                *place = place.saturating_add(granted.map_or(0, |granted| granted.of(id.limit.of)));
+            }
+            None => {
+                let own = self.own.standing(id, now);
+                let untold = self.untold.of(id);
+                heard.insert(id.clone(), LastHeard { number, at: now, all, own, untold });
+            }
         }
     }
 
     /// What was last heard of a limit, if that still counts.
     fn last_of(&self, limit: &LimitId, now: WallTime) -> Option<LastHeard> {
-        let begin = limit.limit.per.map_or(WallTime(0), |period| period.begin(now));
-        self.last_heard().get(limit).copied().filter(|last| last.at >= begin)
+        self.last_heard().get(limit).copied().filter(|last| last.counts(limit, now))
     }
 
     fn last_heard(&self) -> MutexGuard<'_, HashMap<LimitId, LastHeard>> {
@@ -337,6 +408,7 @@ impl Drop for Asked<'_> {
                 reserved: self.ask,
                 used: Amounts::default(),
                 now: self.now,
+                aside: None,
             });
         }
     }

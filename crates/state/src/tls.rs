@@ -5,45 +5,43 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Whose certificates are trusted: the system's roots, or those of `SSL_CERT_FILE`, Mozilla's where there are none, and
-/// some beside them. They are read when the first connection is made.
-#[derive(Clone, Default)]
+/// Whose certificates are trusted: nobody's, unless it is said whose.
+#[derive(Clone)]
 pub struct Trust(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
-    beside: Vec<CertificateDer<'static>>,
+    roots: Box<dyn Fn() -> RootCertStore + Send + Sync>,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Trust({} beside the system's)", self.0.beside.len())
+        f.debug_struct("Trust").finish_non_exhaustive()
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::of(RootCertStore::empty)
     }
 }
 
 impl Trust {
-    /// The system's, and these.
+    /// Those of the authorities that `roots` gives: it is asked once, when the first connection is made.
     #[must_use]
-    pub fn beside(certificates: Vec<CertificateDer<'static>>) -> Self {
-        Self(Arc::new(Inner { beside: certificates, config: OnceLock::new() }))
+    pub fn of(roots: impl Fn() -> RootCertStore + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { roots: Box::new(roots), config: OnceLock::new() }))
     }
 
     fn config(&self) -> Arc<ClientConfig> {
         let make = || {
-            let mut roots = RootCertStore::empty();
-            // A root that cannot be read trusts nobody.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            }
-            roots.add_parsable_certificates(self.0.beside.iter().cloned());
+            let roots = (self.0.roots)();
             Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
         };
         Arc::clone(self.0.config.get_or_init(make))

@@ -39,7 +39,7 @@ pub use grpc::{Called, Grpc};
 pub use kept::{Ends, Kept, NoCredential, Source};
 pub use origin::{BadOrigin, Origin};
 pub use proxy::{BadProxy, Proxies};
-pub use tls::Roots;
+pub use tls::{Roots, root_store};
 
 #[cfg(test)]
 mod testing;

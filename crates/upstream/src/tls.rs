@@ -35,12 +35,6 @@ impl Roots {
         }
         Ok(Self { certificates: certificates.into() })
     }
-
-    /// They, each as DER.
-    #[must_use]
-    pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.certificates
-    }
 }
 
 impl fmt::Debug for Roots {
@@ -84,17 +78,24 @@ impl Trust {
     }
 }
 
-/// HTTP/1.1 only: one slow stream never holds up another on the same connection.
-fn client_config(roots: Option<&Roots>) -> Arc<ClientConfig> {
+/// Whom to trust: the system's roots, or those of `SSL_CERT_FILE`, Mozilla's where there are none, and these beside them.
+/// A root that cannot be read trusts nobody. Reads from a disk.
+#[must_use]
+pub fn root_store(beside: Option<&Roots>) -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    if let Some(roots) = roots {
+    if let Some(roots) = beside {
         store.add_parsable_certificates(roots.certificates.iter().cloned());
     }
-    let mut config = ClientConfig::builder().with_root_certificates(store).with_no_client_auth();
+    store
+}
+
+/// HTTP/1.1 only: one slow stream never holds up another on the same connection.
+fn client_config(roots: Option<&Roots>) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::builder().with_root_certificates(root_store(roots)).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }

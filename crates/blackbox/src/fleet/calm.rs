@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::json;
 
-use super::cases::judge;
 use super::ledger::Ledger;
+use super::rounds::judge;
 use super::world::{KEY, rules, settled, sim};
 use super::{Options, load};
 use crate::client;

@@ -39,6 +39,13 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// One whose requests were answered after these times.
+    #[cfg(test)]
+    pub(super) fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self { times, failed: Vec::new() }
+    }
+
     pub(super) fn answered(&self) -> i64 {
         i64::try_from(self.times.len()).unwrap_or(i64::MAX)
     }

@@ -8,6 +8,7 @@ mod crash;
 mod ledger;
 mod load;
 mod proxy;
+mod rounds;
 mod servers;
 mod tls;
 mod world;

@@ -1,4 +1,4 @@
-//! A way to a server that can be made slow.
+//! A way to a server that can be made slow. It runs on a thread of its own: what else goes on here makes no answer late.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,37 +9,34 @@ use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// Passes on what it is sent; answers as late as it is told to. Dropped, it takes no more connections.
+/// Passes on what it is sent; answers as late as it is told to. Dropped, it closes its connections.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
     delay_ms: Arc<AtomicU64>,
-    accepting: AbortHandle,
+    _running: oneshot::Sender<()>,
 }
 
 impl Proxy {
-    pub(super) async fn start(to: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    pub(super) fn start(to: SocketAddr) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let delay_ms = Arc::new(AtomicU64::new(0));
         let delay = Arc::clone(&delay_ms);
-        let accepting = tokio::spawn(async move {
-            while let Ok((caller, _)) = listener.accept().await {
-                let delay = Arc::clone(&delay);
-                tokio::spawn(async move {
-                    let Ok(server) = TcpStream::connect(to).await else { return };
-                    let _ = (caller.set_nodelay(true), server.set_nodelay(true));
-                    let ((from_caller, to_caller), (from_server, to_server)) =
-                        (caller.into_split(), server.into_split());
-                    tokio::spawn(pass(from_caller, to_server, Arc::default()));
-                    pass(from_server, to_caller, delay).await;
-                });
-            }
-        });
-        Ok(Self { address, delay_ms, accepting: accepting.abort_handle() })
+        let (running, ended) = oneshot::channel();
+        std::thread::Builder::new().name("proxy".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = ended => {}
+                    _ = accept(listener, to, delay) => {}
+                }
+            });
+        })?;
+        Ok(Self { address, delay_ms, _running: running })
     }
 
     pub(super) fn delay(&self, delay: Duration) {
@@ -47,9 +44,19 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.accepting.abort();
+/// Until it cannot.
+async fn accept(listener: std::net::TcpListener, to: SocketAddr, delay_ms: Arc<AtomicU64>) -> Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (caller, _) = listener.accept().await?;
+        let delay = Arc::clone(&delay_ms);
+        tokio::spawn(async move {
+            let Ok(server) = TcpStream::connect(to).await else { return };
+            let _ = (caller.set_nodelay(true), server.set_nodelay(true));
+            let ((from_caller, to_caller), (from_server, to_server)) = (caller.into_split(), server.into_split());
+            tokio::spawn(pass(from_caller, to_server, Arc::default()));
+            pass(from_server, to_caller, delay).await;
+        });
     }
 }
 

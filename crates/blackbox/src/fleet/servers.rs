@@ -99,7 +99,7 @@ impl Server {
             (Some(_), Kind::Redis) => Some(free_address()?),
             (Some(_), Kind::Postgres) => Some(address),
         };
-        let proxy = Proxy::start(secure.unwrap_or(address)).await?;
+        let proxy = Proxy::start(secure.unwrap_or(address))?;
         let mut server = Self { kind, folder, address, secure, program: None, proxy };
         server.run().await?;
         Ok(server)

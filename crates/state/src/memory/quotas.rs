@@ -79,7 +79,7 @@ impl Quotas {
             }
         }
         take(&mut counters, limits, ask, now);
-        Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: None })
+        Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: None, aside: None })
     }
 }
 
@@ -95,7 +95,7 @@ impl QuotaStore for Quotas {
 
     fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
         take(&mut self.counters(), limits, ask, now);
-        Grant { limits: limits.to_vec(), reserved: ask, ticket: None }
+        Grant { limits: limits.to_vec(), reserved: ask, ticket: None, aside: None }
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {

@@ -3,8 +3,10 @@
 
 mod link;
 mod outages;
+pub(crate) mod patience;
 mod place;
 mod quotas;
+mod scripts;
 
 pub use link::Settings;
 pub use quotas::Quotas;

@@ -8,6 +8,7 @@ use redis::Script;
 use tokio::time::{sleep, timeout};
 
 use super::link::Link;
+use super::scripts;
 use crate::shared::Outage;
 
 /// How often others are asked.
@@ -37,7 +38,7 @@ impl Outages {
 
     /// Tells and hears, for ever.
     pub(super) async fn run(&self, link: &Link) {
-        let script = Script::new(include_str!("outages.lua"));
+        let script = Script::new(scripts::OUTAGES);
         // Each word is taken in once: what it says may be over here before its time is.
         let mut known: HashMap<String, String> = HashMap::new();
         loop {

@@ -1,11 +1,14 @@
 //! Where a Redis is, and how a connection to it is made: of its own TCP and TLS, so that what goes wrong can be told.
 
+use std::sync::Arc;
+
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, RedisConnectionInfo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::link::described;
+use super::patience::{Ear, Overheard};
 use crate::StateError;
 use crate::tls::{self, Trust};
 
@@ -41,18 +44,22 @@ impl Place {
         self.trust.is_some()
     }
 
-    /// A connection, driven by a task of the runtime; or why not, in words that hold no address.
-    pub(super) async fn dial(&self, config: AsyncConnectionConfig) -> Result<MultiplexedConnection, String> {
+    /// A connection, driven by a task of the runtime and heard by `ear`; or why not, in words that hold no address.
+    pub(super) async fn dial(
+        &self,
+        config: AsyncConnectionConfig,
+        ear: &Arc<Ear>,
+    ) -> Result<MultiplexedConnection, String> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| error.to_string())?;
         let _ = stream.set_nodelay(true);
         match &self.trust {
-            None => self.log_in(stream, config).await,
+            None => self.log_in(Overheard::new(stream, Arc::clone(ear)), config).await,
             Some(trust) => {
                 let encrypted = trust.connect(&self.host, stream, None).await;
                 let why = |error: std::io::Error| {
                     tls::in_words(&error).unwrap_or_else(|| format!("TLS: {error}: is it the server's port for TLS?"))
                 };
-                self.log_in(encrypted.map_err(why)?, config).await
+                self.log_in(Overheard::new(encrypted.map_err(why)?, Arc::clone(ear)), config).await
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Limits that several processes hold together: each reservation is one script in Redis, all or nothing.
 //!
-//! A request waits for it no longer than [`Settings::patience`]. What was used is told in the background, in batches that
+//! A request waits for it no longer than [`Settings`] say. What was used is told in the background, in batches that
 //! have numbers: one whose answer was lost is told again, and counts once. What a process that died had reserved is free
 //! again when its lease ends.
 
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::link::{LATE, Link, Settings, described};
 use super::outages::Outages;
 use super::place::Place;
+use super::scripts;
 use crate::StateError;
 use crate::quota::{Exhausted, LimitId, Standing, bucket_at, returns};
 use crate::shared::{Asking, Gauges, HealthShare, Heard, Known, Outage, Question, Remote, Settlement, Ticket};
@@ -92,8 +93,8 @@ impl Quotas {
         })?;
         Ok(Self {
             link,
-            reserve: Script::new(include_str!("reserve.lua")),
-            standing: Script::new(include_str!("standing.lua")),
+            reserve: Script::new(scripts::RESERVE),
+            standing: Script::new(scripts::STANDING),
             settle: Some(settle),
             untold,
             outages,
@@ -123,18 +124,8 @@ impl Quotas {
             call.key(hash).key(leases).arg(id.limit.most).arg(ask.of(id.limit.of)).arg(begin).arg(oldest);
             call.arg(u8::from(is_counted_at_once(id))).arg(*seed).arg(life.max(lease_ms));
         }
-        let patience = self.link.settings().patience;
-        match timeout(patience, call.invoke_async::<Vec<u64>>(&mut connection)).await {
-            Ok(Ok(answer)) => heard(&answer, question),
-            Ok(Err(error)) => {
-                self.link.failed(&described(&error));
-                Heard::Unsure
-            }
-            Err(_) => {
-                self.link.failed(LATE);
-                Heard::Unsure
-            }
-        }
+        let answer = self.link.ask(call.invoke_async::<Vec<u64>>(&mut connection)).await;
+        answer.map_or(Heard::Unsure, |answer| heard(&answer, question))
     }
 
     /// How a limit stands.
@@ -166,7 +157,8 @@ fn heard(answer: &[u64], Question { limits, ask, now, .. }: Question<'_>) -> Hea
             let mut buckets: Vec<_> = buckets.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
             buckets.sort_unstable();
             let returns = returns(id, ask.of(id.limit.of), held, &buckets, now);
-            Heard::Full(Exhausted { at, returns, alone: false })
+            let used = buckets.iter().map(|(_, used)| used).sum();
+            Heard::Full(Exhausted { at, returns, alone: false }, Standing { used, reserved: held })
         }
     }
 }
@@ -273,7 +265,7 @@ struct Teller {
 impl Teller {
     /// Until nobody sends any more, and then for [`LAST_WORDS`] at most.
     async fn run(mut self, mut settlements: Receiver<Settlement>) {
-        let script = Script::new(include_str!("settle.lua"));
+        let script = Script::new(scripts::SETTLE);
         let mut batch = Vec::new();
         while settlements.recv_many(&mut batch, BATCH_MAX).await > 0 {
             self.number += 1;
@@ -297,7 +289,7 @@ impl Teller {
         let mut call = script.prepare_invoke();
         call.key(format!("{{ringmain}}:told:{:x}", self.link.process())).arg(self.number);
         for settlement in batch {
-            let Settlement { ticket, known, limits, reserved, used, now } = settlement;
+            let Settlement { ticket, known, limits, reserved, used, now, aside: _ } = settlement;
             let never = Ticket(String::new());
             let ticket = ticket.as_ref().unwrap_or(&never);
             let word = match known {

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod keys;
+mod patience;
 mod postgres;
 mod quotas;
 pub(crate) mod records;

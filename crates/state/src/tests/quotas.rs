@@ -45,8 +45,10 @@ impl InRedis {
         let ticket = self.quotas.ticket().unwrap();
         let question = Question { ticket: &ticket, limits, ask, seeds, force, now };
         match self.runtime.block_on(self.quotas.reserve(question)) {
-            Heard::Granted(_) => Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: Some(ticket.sure()) }),
-            Heard::Full(full) => Err(full),
+            Heard::Granted(_) => {
+                Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: Some(ticket.sure()), aside: None })
+            }
+            Heard::Full(full, _) => Err(full),
             Heard::Unsure => panic!("Redis does not answer"),
         }
     }
@@ -62,9 +64,9 @@ impl QuotaStore for InRedis {
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
-        let Grant { limits, reserved, ticket } = grant;
+        let Grant { limits, reserved, ticket, aside: _ } = grant;
         let ticket: Option<Ticket> = ticket.map(Into::into);
-        self.quotas.settle(Settlement { ticket, known: Known::Granted, limits, reserved, used, now });
+        self.quotas.settle(Settlement { ticket, known: Known::Granted, limits, reserved, used, now, aside: None });
         until("it is told", || self.quotas.gauges().untold == 0);
     }
 

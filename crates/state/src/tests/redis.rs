@@ -157,6 +157,20 @@ fn a_store_that_lost_its_memory_is_told_what_was_known() {
     assert!(ask(&one, &ids, tokens(30), 1).is_ok());
 }
 
+/// A burst on a new connection is no time to find out what Redis has to be told first.
+#[test]
+fn redis_knows_every_script_before_it_is_asked() {
+    let Some(server) = Redis::start() else { return };
+    let (quotas, one) = connect(&server.url(), 1, patient());
+    let ids = [limit("100 tokens/day")];
+    let grant = ask(&one, &ids, tokens(60), 0).unwrap();
+    one.settle(grant, tokens(10), noon(1));
+    told(&quotas);
+    let said = server.say("INFO commandstats");
+    let asked = said.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap_or_default();
+    assert!(asked.contains("failed_calls=0"), "{said}");
+}
+
 #[test]
 fn an_address_is_never_repeated() {
     let refused = Quotas::start("redis://:secret@[nowhere", &Trust::default(), Settings::default(), 1).unwrap_err();

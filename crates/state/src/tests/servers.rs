@@ -1,6 +1,7 @@
 //! Real servers, started here on ports of their own; skipped, and said so, where there are none.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -80,7 +81,7 @@ impl Redis {
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         match Program::start(&mut command, tempfile::tempdir().unwrap()) {
             Ok(program) => {
-                until("redis-server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+                until("redis-server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
                 Some(Self { program, port })
             }
             Err(_) => {
@@ -92,6 +93,13 @@ impl Redis {
 
     pub(super) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// What it says to one line.
+    pub(super) fn say(&self, line: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).unwrap();
+        io::read_to_string(stream).unwrap()
     }
 }
 

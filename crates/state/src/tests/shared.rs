@@ -1,5 +1,6 @@
 //! What a process may use alone, while the store that processes share does not answer.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -7,6 +8,10 @@ use ringmain_core::{WallTime, calendar::parse_date};
 
 use crate::quota::{Amounts, Exhausted, Grant, LimitId, Standing};
 use crate::shared::{Asking, Gauges, Heard, Known, Limits, Question, Remote, Settlement, Ticket};
+
+fn full(standing: Standing) -> Heard {
+    Heard::Full(Exhausted { at: 0, returns: None, alone: false }, standing)
+}
 
 /// Says what it is told to.
 #[derive(Debug, Default)]
@@ -22,10 +27,7 @@ impl Remote for Fake {
     }
 
     fn reserve<'a>(&'a self, _: Question<'a>) -> Asking<'a> {
-        match self.says.lock().unwrap().clone() {
-            Some(says) => Box::pin(async { says }),
-            None => Box::pin(std::future::pending()),
-        }
+        Box::pin(poll_fn(|_| self.says.lock().unwrap().clone().map_or(Poll::Pending, Poll::Ready)))
     }
 
     fn settle(&self, settlement: Settlement) {
@@ -93,6 +95,69 @@ fn the_rest_is_divided_by_the_processes() {
     assert_eq!(known, [Known::Granted, Known::Never]);
 }
 
+/// What the store gave away and refused is known to who is alone: nobody adds a part of what is gone.
+#[test]
+fn who_was_refused_has_no_part_of_what_is_gone() {
+    let (fake, limits) = world();
+    let ids = [limit("30 requests/day"), limit("100 tokens/day")];
+    *fake.says.lock().unwrap() = Some(full(Standing { used: 30, reserved: 0 }));
+    assert!(!poll(&limits, &ids, tokens(1), noon(0)).unwrap().unwrap_err().alone);
+    *fake.says.lock().unwrap() = Some(Heard::Unsure);
+    let refused = poll(&limits, &ids, tokens(1), noon(1)).unwrap().unwrap_err();
+    assert!(refused.alone && refused.at == 0, "{refused:?}");
+    let other = poll(&limits, &ids[1..], tokens(25), noon(1)).unwrap();
+    assert!(other.is_ok(), "of the other nothing was said: {other:?}");
+    let next_day = poll(&limits, &ids[..1], tokens(1), noon(24 * 3600)).unwrap();
+    assert!(next_day.is_ok(), "{next_day:?}");
+}
+
+/// An answer to a question that was asked before does not bring a part of what was used since, and neither does one that
+/// does not know of it yet.
+#[test]
+fn what_was_used_alone_is_no_part_again_until_it_is_told() {
+    let (fake, limits) = world();
+    let ids = [limit("100 tokens/day")];
+    let hear = |used| {
+        *fake.down.lock().unwrap() = false;
+        *fake.says.lock().unwrap() = Some(Heard::Granted(vec![Standing { used, reserved: 0 }]));
+        limits.settle(poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap(), tokens(0), noon(0));
+        *fake.down.lock().unwrap() = true;
+    };
+    hear(20);
+    let mine = poll(&limits, &ids, tokens(20), noon(1)).unwrap().unwrap();
+    hear(20);
+    assert!(poll(&limits, &ids, tokens(1), noon(1)).unwrap().unwrap_err().alone, "while it runs");
+    limits.settle(mine, tokens(16), noon(2));
+    hear(20);
+    assert!(poll(&limits, &ids, tokens(5), noon(2)).unwrap().is_err(), "it used 16 of its 20");
+    limits.settle(poll(&limits, &ids, tokens(4), noon(2)).unwrap().unwrap(), tokens(4), noon(2));
+    hear(60);
+    assert!(poll(&limits, &ids, tokens(1), noon(2)).unwrap().is_err(), "ten would be its part, and 20 are used");
+    fake.told.lock().unwrap().clear();
+    assert!(poll(&limits, &ids, tokens(1), noon(2)).unwrap().is_err(), "told, and nothing heard since");
+    hear(80);
+    assert!(poll(&limits, &ids, tokens(6), noon(3)).unwrap().is_err());
+    assert!(poll(&limits, &ids, tokens(5), noon(3)).unwrap().is_ok(), "a quarter of what is left");
+}
+
+#[test]
+fn the_latest_answer_is_that_to_the_latest_question() {
+    let (fake, limits) = world();
+    let ids = [limit("100 tokens/day")];
+    let ask = || Box::pin(limits.reserve(&ids, tokens(5), false, noon(0)));
+    let (mut first, mut second) = (ask(), ask());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending() && second.as_mut().poll(&mut context).is_pending());
+    for (asking, reserved) in [(&mut second, 80), (&mut first, 40)] {
+        *fake.says.lock().unwrap() = Some(Heard::Granted(vec![Standing { used: 0, reserved }]));
+        let Poll::Ready(Ok(grant)) = asking.as_mut().poll(&mut context) else { panic!("no grant") };
+        drop(grant);
+    }
+    *fake.down.lock().unwrap() = true;
+    assert!(poll(&limits, &ids, tokens(6), noon(0)).unwrap().is_err(), "20 are left for four");
+    assert!(poll(&limits, &ids, tokens(5), noon(0)).unwrap().is_ok());
+}
+
 #[test]
 fn places_are_divided_and_each_process_keeps_one() {
     let (fake, limits) = world();
@@ -126,7 +191,7 @@ fn every_question_is_settled_once_however_it_ends() {
     let grant = poll(&limits, &ids, tokens(5), noon(0)).unwrap().unwrap();
     limits.settle(grant, tokens(4), noon(1));
     // Refused: nothing is held.
-    *fake.says.lock().unwrap() = Some(Heard::Full(Exhausted { at: 0, returns: None, alone: false }));
+    *fake.says.lock().unwrap() = Some(full(Standing { used: 98, reserved: 0 }));
     assert!(poll(&limits, &ids, tokens(5), noon(0)).unwrap().is_err());
     let told: Vec<_> = fake.told.lock().unwrap().iter().map(|told| (told.known, told.used.tokens)).collect();
     assert_eq!(told, [(Known::Void, 0), (Known::Void, 0), (Known::Unsure, 4)]);
