@@ -23,7 +23,7 @@ use crate::kept::Kept;
 use crate::keys::{Caller, Held, Keys};
 use crate::pins::Pins;
 use crate::records::Records;
-use crate::room::Room;
+use crate::room::Bodies;
 use crate::route::{Chosen, Route};
 use crate::rules::Rules;
 
@@ -118,16 +118,10 @@ impl Gateway {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// The largest request body, in bytes.
+    /// What the body of a request may take.
     #[must_use]
-    pub fn max_body(&self) -> u64 {
-        self.rules.load().config.server.max_body
-    }
-
-    /// Room for the request bodies that are held.
-    #[must_use]
-    pub(crate) fn room(&self) -> Arc<Room> {
-        Arc::clone(&self.rules.load().room)
+    pub fn bodies(&self) -> Bodies {
+        self.rules.load().bodies.clone()
     }
 
     /// The store holds these keys and groups from now on.
