@@ -82,7 +82,7 @@ fn costs(request: &Inspected) -> Vec<(usize, u64)> {
 }
 
 fn cost(request: &Inspected, target: &Target) -> Option<Money> {
-    let price = target.price()?;
+    let price = &target.price.as_ref()?.price;
     match request.facts.operation {
         Operation::Speech => spoken(request, price).or_else(|| tokens_cost(request, target)),
         Operation::Images => price.cost_of_images(1).or_else(|| tokens_cost(request, target)),
@@ -98,7 +98,7 @@ fn spoken(request: &Inspected, price: &Price) -> Option<Money> {
 
 fn tokens_cost(request: &Inspected, target: &Target) -> Option<Money> {
     let usage = Usage { input: request.facts.input_tokens, output: output(request, Some(target)), ..Usage::default() };
-    target.price()?.cost(&usage)
+    target.price.as_ref()?.price.cost(&usage)
 }
 
 /// The most it may answer, in tokens.

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
-use ringmain_catalog::Model;
 use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
@@ -22,6 +21,7 @@ use crate::identify::{Door, identify};
 use crate::kept::Kept;
 use crate::keys::{Caller, Held, Keys};
 use crate::pins::Pins;
+use crate::price::ListPrice;
 use crate::records::Records;
 use crate::room::Bodies;
 use crate::route::{Chosen, Route};
@@ -189,10 +189,10 @@ impl Gateway {
         self.rules.load().passed_to(provider, &self.metrics)
     }
 
-    /// What the catalog knows of a model by this name, at a provider of this kind.
+    /// What a model by this name costs at a provider of this kind, where the catalog knows.
     #[must_use]
-    pub fn model(&self, kind: &str, name: &str) -> Option<Model> {
-        self.rules.load().model(kind, name)
+    pub fn price(&self, kind: &str, model: &str) -> Option<Arc<ListPrice>> {
+        ListPrice::of(self.rules.load().config.catalog.model(kind, model)?)
     }
 
     /// A request ended before any target was tried.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ringmain_catalog::{Auth, Model};
+use ringmain_catalog::Auth;
 use ringmain_config::{Config, Credential, NoRoute, RouteTarget, Selection, Topology, Via};
 use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::record::Known;
@@ -162,14 +162,9 @@ impl Rules {
         })
     }
 
-    /// What the catalog knows of a model by this name, at a provider of this kind.
-    pub(crate) fn model(&self, kind: &str, name: &str) -> Option<Model> {
-        self.config.catalog.model(kind, name).cloned()
-    }
-
     fn target(&self, ix: ringmain_routing::TargetIx, target: &RouteTarget, metrics: &Metrics) -> Option<Arc<Target>> {
         let provider = self.links.get(target.provider)?.clone()?;
-        let model = self.model(&provider.kind.id, &target.model);
+        let model = self.config.catalog.model(&provider.kind.id, &target.model).cloned();
         Some(Arc::new(Target::new(ix, provider, &target.model, model, metrics)))
     }
 
