@@ -11,7 +11,6 @@ use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::keys::{ActiveKey, Held};
-use crate::operations::Asked;
 use crate::route::Chosen;
 use crate::target::Target;
 
@@ -92,8 +91,8 @@ fn cost(request: &Inspected, target: &Target) -> Option<Money> {
 
 /// What it costs to speak the text, where that is billed by its length.
 fn spoken(request: &Inspected, price: &Price) -> Option<Money> {
-    let Ok(Some(Asked::Speech(asked))) = request.asked() else { return None };
-    price.cost(&Usage::of_units(Units { characters: asked.characters(), ..Units::default() }))
+    let characters = request.asked().ok()??.characters()?;
+    price.cost(&Usage::of_units(Units { characters, ..Units::default() }))
 }
 
 fn tokens_cost(request: &Inspected, target: &Target) -> Option<Money> {
