@@ -13,13 +13,14 @@ MODEL = "anthropic.claude-sonnet-4-6"
 # Where every AWS SDK looks for a bearer token; read when the first request is sent.
 TOKEN = "AWS_BEARER_TOKEN_BEDROCK"
 os.environ[TOKEN] = KEY
+# Shared: it keeps the descriptions of services, which take a second to read.
+_session = boto3.session.Session(region_name="us-east-1")
 
 
 def client(url: str, **pair):
     """A client that sends a bearer token; with a key pair it signs."""
     config = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=30, proxies={})
-    session = boto3.session.Session(region_name="us-east-1", **pair)
-    return session.client("bedrock-runtime", endpoint_url=url, config=config)
+    return _session.client("bedrock-runtime", endpoint_url=url, config=config, **pair)
 
 
 class Bedrock(Caller):

@@ -5,9 +5,11 @@
     RINGMAIN_BIN=target/debug/ringmain PROVIDER_SIM_BIN=target/debug/provider-sim pytest tests/sdk
 """
 
+import functools
 import json
 import os
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -24,6 +26,8 @@ STOP_TIMEOUT_S = 10.0
 # Loopback must not go through a proxy that the surroundings set.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+# Nothing here speaks TLS, and yet each client of each SDK would read all certificates there are, for half a second.
+ssl.create_default_context = functools.lru_cache(ssl.create_default_context)
 
 
 def free_port() -> int:

@@ -134,39 +134,50 @@ ERRORS = {
 }
 
 
+BROKEN = ["cut=3", "error-event=3", "end-early=3", "half-event=3"]
+
+
+@pytest.fixture(scope="module")
+def failing(shared_ringmains, sim):
+    """Providers that fail, each in one way and for one test."""
+    providers = {}
+    for vendor in [*MODELS, "bedrock"]:
+        faults = [(f"{fault}-{stream}", fault) for fault in ERRORS for stream in (False, True)]
+        for name, fault in [*faults, *((fault.split("=")[0], fault) for fault in BROKEN)]:
+            label = f"{vendor}-{name}"
+            sim.behave(label, fault=fault)
+            providers[label] = provider(sim, label, vendor)
+    settings = {**FAST, "retries": {"attempts": 1}, "resume": "off"}
+    return shared_ringmains({"providers": providers, "defaults": settings})
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("fault", ERRORS)
 @pytest.mark.parametrize("vendor", [*MODELS, "bedrock"])
-def test_errors_raise_what_they_are(start_ringmain, sim, vendor, fault, stream):
-    label = f"{vendor}-{fault}-{stream}"
-    sim.behave(label, fault=fault)
-    settings = {**FAST, "retries": {"attempts": 1}}
-    gateway = start_ringmain({"providers": {"it": provider(sim, label, vendor)}, "defaults": settings})
-    client = bedrock.client(gateway.url)
+def test_errors_raise_what_they_are(failing, vendor, fault, stream):
+    client = bedrock.client(failing.url)
     asks = client.converse_stream if stream else client.converse
     name, status = ERRORS[fault]
+    model = f"{vendor}-{fault}-{stream}/{MODELS.get(vendor, MODEL)}"
     with pytest.raises(getattr(client.exceptions, name)) as raised:
-        asks(modelId=f"it/{MODELS.get(vendor, MODEL)}", messages=[{"role": "user", "content": [{"text": "hi"}]}])
+        asks(modelId=model, messages=[{"role": "user", "content": [{"text": "hi"}]}])
     answer = raised.value.response
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
     assert answer["Error"]["Message"]
     assert answer["ResponseMetadata"]["HTTPHeaders"]["x-ringmain-request-id"]
 
 
-@pytest.mark.parametrize("fault", ["cut=3", "error-event=3", "end-early=3", "half-event=3"])
+@pytest.mark.parametrize("fault", BROKEN)
 @pytest.mark.parametrize("vendor", [*MODELS, "bedrock"])
-def test_a_broken_stream_raises(start_ringmain, sim, vendor, fault):
-    label = f"{vendor}-{fault.split('=')[0]}"
-    sim.behave(label, fault=fault)
-    gateway = start_ringmain({"providers": {"it": provider(sim, label, vendor)}, "defaults": {**FAST, "resume": "off"}})
-    model = f"it/{MODELS.get(vendor, MODEL)}"
+def test_a_broken_stream_raises(failing, vendor, fault):
+    model = f"{vendor}-{fault.split('=')[0]}/{MODELS.get(vendor, MODEL)}"
     with pytest.raises(botocore.exceptions.EventStreamError) as raised:
-        bedrock.Bedrock(gateway.url).ask(model, stream=True)
+        bedrock.Bedrock(failing.url).ask(model, stream=True)
     assert raised.value.response["Error"]["Code"].endswith("Exception")
     # The same, told to another caller.
     if vendor == "bedrock":
         with pytest.raises(CALLERS["openai"].errors.APIError):
-            CALLERS["openai"](gateway.url).ask(model, stream=True)
+            CALLERS["openai"](failing.url).ask(model, stream=True)
 
 
 @pytest.mark.parametrize("fault", ["overloaded", "malformed=2", "empty", "garbage", "headers-then-silence"])

@@ -93,9 +93,30 @@ def expected(sim):
 
 @pytest.fixture(scope="module")
 def gateway(shared_ringmains, sim, refusing):
-    """For each fault and each vendor a route whose first target has it, and whose second is a healthy other vendor."""
+    """For each fault and each vendor a route whose first target has it, and whose second is a healthy other vendor; and
+    what the other tests ask for, each with providers of its own."""
     providers = {f"good-{vendor}": provider(sim, f"good-{vendor}", vendor) for vendor in MODELS}
     routes = []
+
+    def fails(label, fault, vendor="openai", targets=1, **settings):
+        sim.behave(label, fault=fault)
+        names = [label if n == 0 else f"{label}-{n + 1}" for n in range(targets)]
+        providers.update({name: provider(sim, name, vendor) for name in names})
+        routes.append(route(label, *(f"{name}/{MODELS[vendor]}" for name in names), **settings))
+
+    for stream in (False, True):
+        for fault in RETURNED:
+            for vendor in DIALECTS:
+                # For a context overflow, the second has no larger window.
+                fails(f"own-{fault}-{vendor}-{stream}", fault, vendor, targets=2)
+        for fault in HICCUPS:
+            # Only a stall is waited out; for what answers, a busy machine must not be hurried.
+            hurried = HURRIED if fault.startswith("stall") else {}
+            fails(f"hiccup-{name_of(fault)}-{stream}", f"fail-first=1:{fault}", **hurried)
+    for fault in WAITS:
+        fails(f"wait-{name_of(fault)}", f"fail-first=1:{fault}")
+    for fault in SINGLE:
+        fails(f"single-{name_of(fault)}", fault, targets=2, retries={"attempts": 1})
     for fault in FAULTS:
         for vendor, other in zip(DIALECTS, DIALECTS[1:] + DIALECTS[:1], strict=True):
             label = bad(fault, vendor)
@@ -144,16 +165,11 @@ RETURNED = {
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("vendor", DIALECTS)
 @pytest.mark.parametrize("fault", RETURNED)
-def test_the_requests_own_fault_is_returned_once(start_ringmain, sim, fault, vendor, stream):
+def test_the_requests_own_fault_is_returned_once(gateway, sim, fault, vendor, stream):
     label = f"own-{fault}-{vendor}-{stream}"
-    sim.behave(label, fault=fault)
-    # For a context overflow, the second has no larger window.
-    providers = {"first": provider(sim, label, vendor), "second": provider(sim, f"{label}-2", vendor)}
-    targets = [f"{name}/{MODELS[vendor]}" for name in providers]
-    gateway = start_ringmain({"providers": providers, "routes": [route("r", *targets)], "defaults": FAST})
     for dialect in DIALECTS:
         sim.forget()
-        path, body = prompt(dialect, model="r", stream=stream)
+        path, body = prompt(dialect, model=label, stream=stream)
         reply = send(gateway.url, path, body)
         assert (len(sim.received(label)), len(sim.received(f"{label}-2"))) == (1, 0)
         assert reply.mine("attempts") == "1"
@@ -288,33 +304,33 @@ def test_all_limited(start_ringmain, sim):
     assert [len(sim.received(f"limited-{n}")) for n in range(2)] == [1, 1]
 
 
-@pytest.mark.parametrize("fault", ["rate-limit=1", "rate-limit-ms=1200", "rate-limit-date=2", "rate-limit-reset=1"])
-def test_retry_after_is_waited_out(start_ringmain, sim, expected, fault):
+# What the provider says -> the shortest wait in milliseconds. A date has no parts of a second.
+WAITS = {"rate-limit=1": 1000, "rate-limit-ms=1200": 1200, "rate-limit-date=2": 1000, "rate-limit-reset=1": 1000}
+
+
+def test_retry_after_is_waited_out(gateway, sim, expected):
     """One target, one key: the request waits as long as it was told, not shorter, and then succeeds."""
-    label = f"wait-{name_of(fault)}"
-    sim.behave(label, fault=f"fail-first=1:{fault}")
-    config = {"providers": {"p": provider(sim, label, "openai")}, "routes": [route("r", "p/gpt-4o")], "defaults": FAST}
-    gateway = start_ringmain(config)
-    reply, heard = chat(gateway.url, "openai", "r")
-    served_properly("openai", heard, expected)
-    first, second = sim.received(label)
-    # A date has no parts of a second.
-    least = {"rate-limit-ms=1200": 1200, "rate-limit-date=2": 1000}.get(fault, 1000)
-    assert least <= second["at_ms"] - first["at_ms"] < least + 2500
-    assert reply.mine("attempts") == "2"
+
+    def one(fault):
+        label = f"wait-{name_of(fault)}"
+        reply, heard = chat(gateway.url, "openai", label)
+        served_properly("openai", heard, expected)
+        first, second = sim.received(label)
+        assert WAITS[fault] <= second["at_ms"] - first["at_ms"] < WAITS[fault] + 2500, fault
+        assert reply.mine("attempts") == "2", fault
+
+    with ThreadPoolExecutor(len(WAITS)) as pool:
+        list(pool.map(one, WAITS))
 
 
-@pytest.mark.parametrize("fault", ["server-error", "overloaded", "rate-limit=1", "reset", "empty"])
-def test_one_attempt_is_one_attempt(start_ringmain, sim, fault):
+SINGLE = ["server-error", "overloaded", "rate-limit=1", "reset", "empty"]
+
+
+@pytest.mark.parametrize("fault", SINGLE)
+def test_one_attempt_is_one_attempt(gateway, sim, fault):
     label = f"single-{name_of(fault)}"
-    sim.behave(label, fault=fault)
-    providers = {"a": provider(sim, label, "openai"), "b": provider(sim, f"{label}-2", "openai")}
-    settings = {**FAST, "retries": {"attempts": 1}}
-    gateway = start_ringmain(
-        {"providers": providers, "routes": [route("r", "a/gpt-4o", "b/gpt-4o")], "defaults": settings}
-    )
     began = time.monotonic()
-    reply = send(gateway.url, *prompt("openai", model="r"))
+    reply = send(gateway.url, *prompt("openai", model=label))
     assert time.monotonic() - began < 0.8, "no wait"
     assert reply.status >= 429
     error_message("openai", reply)
@@ -326,13 +342,9 @@ HICCUPS = ["server-error", "overloaded", "reset", "empty", "garbage", "cut=0", "
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("fault", HICCUPS)
-def test_one_target_with_a_hiccup(start_ringmain, sim, expected, fault, stream):
+def test_one_target_with_a_hiccup(gateway, expected, fault, stream):
     """Time and attempts are left, and nothing is left to try but the same again."""
-    label = f"hiccup-{name_of(fault)}-{stream}"
-    sim.behave(label, fault=f"fail-first=1:{fault}")
-    config = {"providers": {"p": provider(sim, label, "openai")}, "routes": [route("r", "p/gpt-4o")]}
-    gateway = start_ringmain({**config, "defaults": {**FAST, **HURRIED}})
-    reply, heard = chat(gateway.url, "anthropic", "r", stream=stream)
+    reply, heard = chat(gateway.url, "anthropic", f"hiccup-{name_of(fault)}-{stream}", stream=stream)
     assert reply.status == 200, reply.body
     served_properly("anthropic", heard, expected)
     assert reply.mine("attempts") == "2"

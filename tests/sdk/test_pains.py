@@ -104,12 +104,9 @@ def test_a_request_under_way_is_counted(start_ringmain, sim):
 ENDS = {"complete": {}, "failure": {"fault": "server-error"}, "timeout": {"fault": "silence"}, "cut": {"fault": "cut=3"}}
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-@pytest.mark.parametrize("end", [*ENDS, "abort"])
-def test_ct3_every_end_gives_its_slot_back(start_ringmain, sim, expected, end, stream):
-    """Two at a time may run there; after many that ended in this way, two still may."""
-    label = f"slots-{end}-{stream}"
-    sim.behave(label, **ENDS.get(end, {"fault": "stall=2"}))
+@pytest.fixture(scope="module")
+def slots(shared_ringmains, sim):
+    """For each end a route of its own, where two requests at a time may run."""
     settings = {
         **FAST,
         "resume": "off",
@@ -117,17 +114,28 @@ def test_ct3_every_end_gives_its_slot_back(start_ringmain, sim, expected, end, s
         "retries": {"attempts": 1},
         "breaker": {"failures": 1000, "error_rate": "100%", "open_for": "10ms..20ms"},
     }
-    targets = [{"to": f"{label}/gpt-4o", "max_in_flight": 2}]
-    routes = [{"name": "r", "match": {"model": "r"}, "targets": targets}]
-    gateway = start_ringmain(
-        {"providers": {label: provider(sim, label, "openai")}, "routes": routes, "defaults": settings}
-    )
+    providers, routes = {}, []
+    for end in [*ENDS, "abort"]:
+        for stream in (False, True):
+            label = f"slots-{end}-{stream}"
+            sim.behave(label, **ENDS.get(end, {"fault": "stall=2"}))
+            providers[label] = provider(sim, label, "openai")
+            targets = [{"to": f"{label}/gpt-4o", "max_in_flight": 2}]
+            routes.append({"name": label, "match": {"model": label}, "targets": targets})
+    return shared_ringmains({"providers": providers, "routes": routes, "defaults": settings})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("end", [*ENDS, "abort"])
+def test_ct3_every_end_gives_its_slot_back(slots, sim, expected, end, stream):
+    """Two at a time may run there; after many that ended in this way, two still may."""
+    gateway, label = slots, f"slots-{end}-{stream}"
 
     def once(_):
         if end != "abort":
-            return chat(gateway.url, "openai", "r", stream=stream)
+            return chat(gateway.url, "openai", label, stream=stream)
         connection = connect(gateway.url)
-        path, body = prompt("openai", model="r", stream=stream)
+        path, body = prompt("openai", model=label, stream=stream)
         connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
         if stream:
             connection.getresponse().read(10)
@@ -142,7 +150,7 @@ def test_ct3_every_end_gives_its_slot_back(start_ringmain, sim, expected, end, s
     def both_are_served():
         """At once: the breaker, which many failures open, must first have seen that it is well."""
         with ThreadPoolExecutor(2) as threads:
-            answers = list(threads.map(lambda _: chat(gateway.url, "openai", "r"), range(2)))
+            answers = list(threads.map(lambda _: chat(gateway.url, "openai", label), range(2)))
         return all(reply.status == 200 and heard.text == expected for reply, heard in answers)
 
     poll(both_are_served, "two slots", within=10)

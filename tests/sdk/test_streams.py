@@ -308,20 +308,19 @@ def test_hanging_up_in_a_race_ends_both(start_ringmain, sim, stream):
         poll(closed, "upstream is closed", within=1)
 
 
-@pytest.mark.parametrize("fault", ["rate-limit=1", "server-error"])
-def test_hanging_up_during_a_wait_ends_it(start_ringmain, sim, fault):
+def test_hanging_up_during_a_wait_ends_it(start_ringmain, sim):
     """Nobody is there to try again for."""
-    label = f"waits-{fault.split('=')[0]}"
-    sim.behave(label, fault=fault)
+    faults = {"waits-rate-limit": "rate-limit=1", "waits-server-error": "server-error"}
     retries = {"attempts": 5, "backoff": "900ms..1s"}
-    routes = [route("r", "p/gpt-4o")]
-    providers = {"p": provider(sim, label, "openai")}
-    gateway = start_ringmain({"providers": providers, "routes": routes, "defaults": {**FAST, "retries": retries}})
-    ask_and_leave(gateway, sim, "r", False, label)
-    seen = len(sim.received(label))
+    providers = {label: provider(sim, label, "openai") for label in faults}
+    gateway = start_ringmain({"providers": providers, "defaults": {**FAST, "retries": retries}})
+    for label, fault in faults.items():
+        sim.behave(label, fault=fault)
+        ask_and_leave(gateway, sim, f"{label}/gpt-4o", False, label)
+    seen = {label: len(sim.received(label)) for label in faults}
     # The time after which it would be tried again; there is nothing to poll for.
     time.sleep(1.3)
-    assert len(sim.received(label)) == seen
+    assert {label: len(sim.received(label)) for label in faults} == seen
 
 
 def test_who_hung_up_is_nobodys_failure(gateway, sim, expected):

@@ -13,7 +13,7 @@ from google import genai
 from google.genai import types
 from google.oauth2.credentials import Credentials
 from sdks import CALLERS, caller
-from support import FAST, MODELS, chat, poll, provider, send
+from support import FAST, MODELS, chat, provider, send
 from test_dialects import CASES
 
 CLAUDE, GEMINI, OTHER = "claude-sonnet-4-6", "gemini-2.5-flash-lite", "google/gemini-2.5-flash"
@@ -233,24 +233,6 @@ def test_without_a_file(start_ringmain, sim, account, tmp_path):
     assert reply.status == 200 and heard.clean
     [entry] = sim.received("vertex")
     assert entry["path"].startswith("/p/vertex/v1/projects/of-the-environment/locations/europe-west4/publishers/google/")
-
-
-def test_a_token_is_renewed_beside_the_requests(start_ringmain, sim, account):
-    """Within 225 s of its end a token is fetched anew, and used meanwhile, also while there is none to be had."""
-    short = json.dumps(account(sim, "short", "?expires_in=100"))
-    gateway = start_ringmain({"providers": {"vertex": vertex(sim, keys=[short])}, "defaults": FAST})
-    sim.forget()
-    try:
-        assert chat(gateway.url, "gemini", f"vertex/{GEMINI}")[0].status == 200
-        sim.behave("short", fault="unavailable")
-        # What was fetched a moment ago is not fetched again at once.
-        time.sleep(5.2)
-        for _ in range(4):
-            assert chat(gateway.url, "gemini", f"vertex/{GEMINI}")[0].status == 200
-        poll(lambda: len(sim.received("short")) == 2, "one fetch beside the requests")
-    finally:
-        sim.heal("short")
-    assert [entry["status"] for entry in sim.received("short")] == [200, 503]
 
 
 @pytest.mark.parametrize("fault", ["unauthorized", "bad-request", "unavailable", "refuse", "silence"])

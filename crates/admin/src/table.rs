@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use http::{Method, StatusCode};
 use ringmain_core::Area;
+use ringmain_engine::accept::unescape;
 
 use crate::answer::{Answer, Problem};
 use crate::{Ask, analytics, groups, health, keys, limits, openapi, requests, tokens};
@@ -67,23 +68,5 @@ fn rest_of(pattern: &str, path: &str) -> Option<String> {
     let Some((fixed, _)) = pattern.split_once('{') else {
         return (path == pattern || path.strip_suffix('/') == Some(pattern)).then(String::new);
     };
-    path.strip_prefix(fixed).filter(|rest| !rest.is_empty()).map(decode)
-}
-
-/// Percent-decoding; what does not decode stays.
-pub(crate) fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = match rest {
-            [b'%', high, low, ..] => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                digit(high).zip(digit(low)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
-        rest = if escaped.is_some() { &rest[3..] } else { tail };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    path.strip_prefix(fixed).filter(|rest| !rest.is_empty()).map(unescape)
 }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use ringmain_core::{WallTime, calendar, time};
 
 use crate::answer::Problem;
-use crate::table::decode;
 
 /// The parameters of a query, each known by name.
 pub(crate) struct Query(Vec<(String, String)>);
@@ -13,11 +12,7 @@ pub(crate) struct Query(Vec<(String, String)>);
 impl Query {
     /// Reads a query. What is not in `known` is a slip, and refused.
     pub(crate) fn read(text: &str, known: &[&str]) -> Result<Self, Problem> {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        let pairs: Vec<_> = pairs
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (decode(name), decode(value)))
-            .collect();
+        let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         let known: HashSet<&str> = known.iter().copied().collect();
         match pairs.iter().find(|(name, _)| !known.contains(name.as_str())) {
             Some((name, _)) => {

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use include_dir::{Dir, include_dir};
-
-use crate::load::{Loader, Problems};
+use crate::load::{Loader, Problems, Written};
 use crate::model::undated;
 use crate::{Model, Provider};
 
-static PROVIDERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../providers");
-static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
+/// What `build.rs` made of the files in `providers` and `models`.
+static BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/catalog.json"));
 static EMBEDDED: LazyLock<Result<Arc<Catalog>, Problems>> =
     LazyLock::new(|| Catalog::with_overrides(std::iter::empty::<(&str, &str)>()).map(Arc::new));
 
@@ -57,14 +55,9 @@ impl Catalog {
         files: impl IntoIterator<Item = (N, T)>,
     ) -> Result<Self, Problems> {
         let mut loader = Loader::default();
-        for (folder, dir) in [("providers", &PROVIDERS), ("models", &MODELS)] {
-            for file in dir.files() {
-                let name = format!("{folder}/{}", file.path().display());
-                loader.read(&name, file.contents_utf8().unwrap_or("\u{0}"));
-            }
-        }
+        loader.read_built_in(BUILT_IN);
         for (name, text) in files {
-            loader.read(name.as_ref(), text.as_ref());
+            loader.read(name.as_ref(), Written::Yaml(text.as_ref()));
         }
         let (providers, models) = loader.finish()?;
         Ok(Self::of(providers, models))

@@ -3,6 +3,7 @@
 //! A request to count holds a chat request, whole or in an envelope, and its answer is a number. So a dialect that can
 //! count needs no more than the envelope and the number; the rest is its codec's.
 
+use ringmain_core::Dialect;
 use ringmain_wire::json::Object;
 use serde_json::{Map, Value};
 
@@ -46,9 +47,49 @@ pub trait Counting: Send + Sync {
     }
 }
 
+/// Counting in a dialect whose request to count is one for an answer, less what shapes the answer.
+pub(crate) struct Bare {
+    /// The dialect.
+    pub(crate) own: Dialect,
+    /// Reads the facts of a request for an answer.
+    pub(crate) inspect: fn(&Object<'_>) -> Result<BodyFacts, Malformed>,
+    /// Reads a request for an answer.
+    pub(crate) decode: fn(&[u8]) -> Result<ir::Request, Malformed>,
+    /// Writes one.
+    pub(crate) encode: fn(&ir::Request, &TargetProfile) -> Result<Encoded, Unsupported>,
+    /// Its members that a request to count may have.
+    pub(crate) members: &'static [&'static str],
+    /// What an answer calls itself, where it does.
+    pub(crate) object: Option<&'static str>,
+}
+
+impl Counting for Bare {
+    fn inspect(&self, body: &Object<'_>) -> Result<BodyFacts, Malformed> {
+        (self.inspect)(body)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<ir::Request, Malformed> {
+        (self.decode)(body)
+    }
+
+    fn encode(&self, request: &ir::Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+        Ok(only((self.encode)(&of_input(request, self.own), profile)?, self.members))
+    }
+
+    fn field(&self) -> &'static str {
+        "input_tokens"
+    }
+
+    fn write(&self, tokens: u64) -> Vec<u8> {
+        let object = self.object.map(|object| ("object".to_owned(), Value::from(object)));
+        let number = (self.field().to_owned(), Value::from(tokens));
+        Value::Object(object.into_iter().chain([number]).collect()).to_string().into_bytes()
+    }
+}
+
 /// The request without what shapes only the answer. What one dialect alone has a word for goes too where it stands at the
 /// top, away from what is counted.
-pub(crate) fn of_input(request: &ir::Request, own: ringmain_core::Dialect) -> ir::Request {
+pub(crate) fn of_input(request: &ir::Request, own: Dialect) -> ir::Request {
     let mut request = request.clone();
     request.sampling = ir::Sampling::default();
     request.stream = false;

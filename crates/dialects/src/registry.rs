@@ -34,9 +34,9 @@ pub const fn request_id_header(dialect: Dialect) -> Option<&'static str> {
 #[must_use]
 pub fn counting(dialect: Dialect) -> Option<&'static dyn Counting> {
     match dialect {
-        Dialect::AnthropicMessages => Some(&crate::anthropic_messages::AnthropicMessages),
+        Dialect::AnthropicMessages => Some(&crate::anthropic_messages::COUNTING),
         Dialect::Gemini => Some(&crate::gemini::Gemini),
-        Dialect::OpenAiResponses => Some(&crate::openai_responses::OpenAiResponses),
+        Dialect::OpenAiResponses => Some(&crate::openai_responses::COUNTING),
         Dialect::BedrockConverse => Some(&crate::bedrock_converse::BedrockConverse),
         Dialect::OpenAiChat | Dialect::CohereV2 => None,
     }

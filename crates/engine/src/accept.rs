@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::Method;
+use percent_encoding::percent_decode_str;
 use ringmain_core::{Dialect, Fault, FaultClass, Operation, Origin, Phase};
 use ringmain_dialects::Framing;
 
@@ -201,22 +202,10 @@ fn bedrock(path: &str) -> Option<Accepted> {
     })
 }
 
-/// Percent-decoding, for model names; what does not decode stays.
-pub(crate) fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = match rest {
-            [b'%', high, low, ..] => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                digit(high).zip(digit(low)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { &rest[3..] } else { tail };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+/// Percent-decoding, for parts of a path; what does not decode stays.
+#[must_use]
+pub fn unescape(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// Paths of the data plane that are promised and not served yet.
@@ -313,6 +302,14 @@ mod tests {
         assert_eq!(canonical("/model/v1/v1/converse"), "/model/v1/v1/converse");
         for path in ["", "/", "/v1", "/v1/", "/v1x/messages"] {
             assert_eq!(post(path).unwrap_err().fault.status, Some(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        let table = [("a%2Fb+c", "a/b+c"), ("100%", "100%"), ("%zz%4", "%zz%4"), ("%C3%A9", "\u{e9}"), ("%ff", "%ff")];
+        for (text, plain) in table {
+            assert_eq!(unescape(text), plain, "{text}");
         }
     }
 

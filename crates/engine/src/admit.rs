@@ -11,7 +11,6 @@ use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId};
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::keys::{ActiveKey, Held};
-use crate::operations::Asked;
 use crate::route::Chosen;
 use crate::target::Target;
 
@@ -82,7 +81,7 @@ fn costs(request: &Inspected) -> Vec<(usize, u64)> {
 }
 
 fn cost(request: &Inspected, target: &Target) -> Option<Money> {
-    let price = target.price()?;
+    let price = &target.price.as_ref()?.price;
     match request.facts.operation {
         Operation::Speech => spoken(request, price).or_else(|| tokens_cost(request, target)),
         Operation::Images => price.cost_of_images(1).or_else(|| tokens_cost(request, target)),
@@ -92,13 +91,13 @@ fn cost(request: &Inspected, target: &Target) -> Option<Money> {
 
 /// What it costs to speak the text, where that is billed by its length.
 fn spoken(request: &Inspected, price: &Price) -> Option<Money> {
-    let Ok(Some(Asked::Speech(asked))) = request.asked() else { return None };
-    price.cost(&Usage::of_units(Units { characters: asked.characters(), ..Units::default() }))
+    let characters = request.asked().ok()??.characters()?;
+    price.cost(&Usage::of_units(Units { characters, ..Units::default() }))
 }
 
 fn tokens_cost(request: &Inspected, target: &Target) -> Option<Money> {
     let usage = Usage { input: request.facts.input_tokens, output: output(request, Some(target)), ..Usage::default() };
-    target.price()?.cost(&usage)
+    target.price.as_ref()?.price.cost(&usage)
 }
 
 /// The most it may answer, in tokens.

@@ -164,7 +164,7 @@ impl Job {
     }
 
     /// An operation that is an exchange of its own.
-    async fn perform(&mut self, work: Work) -> Result<Arrived, Failed> {
+    async fn perform(&mut self, work: Box<dyn Work>) -> Result<Arrived, Failed> {
         let courier = Courier::of(self, self.rendered.relayed, self.rendered.errors);
         let performed = work.perform(&courier, &self.request).await?;
         let mut losses = std::mem::take(&mut self.rendered.losses);

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
-use ringmain_catalog::Model;
 use ringmain_config::Config;
 use ringmain_core::{Fault, FaultClass, Origin, Phase, RequestFacts, RequestId, Seed};
 use ringmain_routing::{Health, Observation, Row, Seen, Standing};
@@ -22,8 +21,9 @@ use crate::identify::{Door, identify};
 use crate::kept::Kept;
 use crate::keys::{Caller, Held, Keys};
 use crate::pins::Pins;
+use crate::price::ListPrice;
 use crate::records::Records;
-use crate::room::Room;
+use crate::room::Bodies;
 use crate::route::{Chosen, Route};
 use crate::rules::Rules;
 
@@ -118,16 +118,10 @@ impl Gateway {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// The largest request body, in bytes.
+    /// What the body of a request may take.
     #[must_use]
-    pub fn max_body(&self) -> u64 {
-        self.rules.load().config.server.max_body
-    }
-
-    /// Room for the request bodies that are held.
-    #[must_use]
-    pub(crate) fn room(&self) -> Arc<Room> {
-        Arc::clone(&self.rules.load().room)
+    pub fn bodies(&self) -> Bodies {
+        self.rules.load().bodies.clone()
     }
 
     /// The store holds these keys and groups from now on.
@@ -195,10 +189,10 @@ impl Gateway {
         self.rules.load().passed_to(provider, &self.metrics)
     }
 
-    /// What the catalog knows of a model by this name, at a provider of this kind.
+    /// What a model by this name costs at a provider of this kind, where the catalog knows.
     #[must_use]
-    pub fn model(&self, kind: &str, name: &str) -> Option<Model> {
-        self.rules.load().model(kind, name)
+    pub fn price(&self, kind: &str, model: &str) -> Option<Arc<ListPrice>> {
+        ListPrice::of(self.rules.load().config.catalog.model(kind, model)?)
     }
 
     /// A request ended before any target was tried.

@@ -81,7 +81,7 @@ pub struct Inspected {
     /// The request is passed through as it comes.
     pub passing: Option<Passing>,
     /// The decoded request of another operation than chat, made once.
-    pub asked: OnceLock<Option<Result<Asked, Malformed>>>,
+    pub asked: OnceLock<Option<Result<Arc<dyn Asked>, Malformed>>>,
 }
 
 /// Reads the facts and finds the route.
@@ -291,7 +291,7 @@ impl Inspected {
     ///
     /// # Errors
     /// It is not such a request.
-    pub fn asked(&self) -> Result<Option<&Asked>, Fault> {
+    pub fn asked(&self) -> Result<Option<&Arc<dyn Asked>>, Fault> {
         let (facts, body) = (&self.facts, self.document.body());
         let decode = || operations::decode(facts, body, self.form.as_ref(), self.translates);
         match self.asked.get_or_init(decode) {

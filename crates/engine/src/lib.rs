@@ -29,6 +29,7 @@ pub mod models;
 pub mod operations;
 pub mod passthrough;
 pub mod pins;
+pub mod price;
 pub mod read;
 pub mod records;
 pub mod relay;

@@ -9,34 +9,34 @@ use http_body::Body;
 use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use ringmain_wire::coding::{Coding, CodingError, Decoder, KNOWN, codings};
 
-use crate::room::{Room, SMALL};
+use crate::room::{Bodies, SMALL};
 
 /// Silence inside a request body before the caller is given up.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
-/// Reads a request body of at most `max` bytes; the limit holds for what came and for what it says. A large one takes
-/// `room` for as long as a piece of it is kept.
+/// Reads a request body within these limits; the largest size holds for what came and for what it says. A large one takes
+/// room for as long as a piece of it is kept.
 ///
 /// # Errors
-/// 503 where there is no room, 413 naming the setting, 408 for a caller that fell silent, 400 for one that broke off or is not what its encoding says,
-/// 415 for an encoding nobody knows.
-pub async fn read<B>(body: B, headers: &HeaderMap, max: u64, room: &Room) -> Result<Bytes, Fault>
+/// 503 where there is no room, 413 naming the setting, 408 for a caller that fell silent, 400 for one that broke off or is
+/// not what its encoding says, 415 for an encoding nobody knows.
+pub async fn read<B>(body: B, headers: &HeaderMap, bodies: &Bodies) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let Some(encodings) = headers.get(CONTENT_ENCODING) else {
-        return collect(body, max, room).await;
+        return collect(body, bodies).await;
     };
     let encodings = encodings.to_str().unwrap_or("?");
     let codings =
         codings(encodings).map_err(|unknown| refused(415, &format!("{unknown}; the gateway reads {KNOWN}")))?;
-    let bytes = collect(body, max, room).await?;
+    let bytes = collect(body, bodies).await?;
     if codings.is_empty() {
         return Ok(bytes);
     }
     // What came has given its room back: to wait with it for more could be to wait for each other.
-    let said = decoded(bytes, &codings, max)?;
-    if said.len() as u64 > SMALL { Ok(room.take(said.len() as u64).await?.hold(said)) } else { Ok(said) }
+    let said = decoded(bytes, &codings, bodies.max)?;
+    if said.len() as u64 > SMALL { Ok(bodies.room.take(said.len() as u64).await?.hold(said)) } else { Ok(said) }
 }
 
 /// Stops at the limit: a few kilobytes can say gigabytes.
@@ -56,11 +56,12 @@ fn decoded(bytes: Bytes, codings: &[Coding], max: u64) -> Result<Bytes, Fault> {
 }
 
 /// The body as it comes, up to the limit.
-pub(crate) async fn collect<B>(body: B, max: u64, room: &Room) -> Result<Bytes, Fault>
+pub(crate) async fn collect<B>(body: B, bodies: &Bodies) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut body = body;
+    let Bodies { max, room } = bodies;
+    let (max, mut body) = (*max, body);
     let hint = body.size_hint();
     if hint.lower() > max {
         return Err(too_large(max));
@@ -128,16 +129,18 @@ fn refused(status: u16, message: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http_body_util::Full;
 
     use super::*;
+    use crate::room::Room;
 
     async fn sent(encoding: &str, body: &'static [u8], max: u64) -> Result<Bytes, Option<u16>> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
-        read(Full::new(Bytes::from_static(body)), &headers, max, &Room::new(1 << 20))
-            .await
-            .map_err(|fault| fault.status)
+        let bodies = Bodies { max, room: Arc::new(Room::new(1 << 20)) };
+        read(Full::new(Bytes::from_static(body)), &headers, &bodies).await.map_err(|fault| fault.status)
     }
 
     /// `{}` as gzip writes it.

@@ -152,7 +152,7 @@ fn fault_for_caller(gateway: &Gateway, lost: &Lost, request: &Inspected) -> Faul
     match (&lost.stop, told) {
         (Stop::Exhausted { .. }, told) => exhausted(gateway, lost, request, told),
         (Stop::Deadline { .. }, told) => {
-            let total = request.facts.timeout.unwrap_or(request.route.policy.timeouts.total);
+            let total = request.deadline.since(request.started);
             let message = format!("no answer within the request's time limit of {total:?}");
             let mut fault = Fault::new(FaultClass::Timeout, Origin::Gateway, Phase::BeforeCommit, message);
             fault.detail = told.map(|told| format!("last failure: {told}"));

@@ -25,7 +25,7 @@ use ringmain_wire::json::{Document, Edit, Object};
 
 use crate::headers;
 use crate::inspect::Inspected;
-use crate::operations::{self, Errors, Work};
+use crate::operations::{self, AsItIs, Errors, Work};
 use crate::passthrough;
 use crate::resume::Rest;
 use crate::stored;
@@ -54,7 +54,7 @@ pub struct Rendered {
     /// What the target will not see of the request.
     pub losses: Vec<Loss>,
     /// What is to be done instead of sending the parts, where an operation is an exchange of its own.
-    pub work: Option<Work>,
+    pub work: Option<Box<dyn Work>>,
     /// In whose words errors are there.
     pub errors: Errors,
     /// It asks for the rest of an answer, in this form.
@@ -144,7 +144,7 @@ fn of_model(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     let spliced = base.splice(&edits).map_err(|error| cannot(error.to_string()))?;
     let losses = bearable(request, target, losses)?;
     let (parts, dialect) = (spliced.into_parts(), endpoint.dialect);
-    let work = operations::as_it_is(request, target, endpoint, &parts);
+    let work = operations::as_it_is(request, &AsItIs { target, endpoint, parts: &parts });
     let (method, form) = (Method::POST, None);
     Ok(Rendered { method, parts, uri, dialect, relayed, auth, strip_usage, headers, losses, work, errors, form })
 }

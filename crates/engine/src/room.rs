@@ -18,6 +18,15 @@ const WAIT: Duration = Duration::from_secs(60);
 /// When one that waited in vain may come again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// What the body of a request may take.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    /// By itself, in bytes.
+    pub max: u64,
+    /// Beside all others that are held.
+    pub room: Arc<Room>,
+}
+
 /// All there is.
 #[derive(Debug)]
 pub struct Room {

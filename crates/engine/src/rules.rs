@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ringmain_catalog::{Auth, Model};
+use ringmain_catalog::Auth;
 use ringmain_config::{Config, Credential, NoRoute, RouteTarget, Selection, Topology, Via};
 use ringmain_core::{Operation, RequestFacts};
 use ringmain_routing::record::Known;
@@ -13,7 +13,7 @@ use ringmain_telemetry::Metrics;
 use ringmain_upstream::{AwsChain, AwsCredentials, GoogleSource, Kept, Origin, Roots};
 use secrecy::ExposeSecret;
 
-use crate::room::Room;
+use crate::room::{Bodies, Room};
 use crate::route::{Chosen, Route};
 use crate::sign::{Pair, Signer};
 use crate::target::{Absent, Key, ProviderLink, Target};
@@ -31,8 +31,8 @@ pub struct Rules {
     direct: Mutex<HashMap<(Operation, String), Chosen>>,
     links: Vec<Option<Arc<ProviderLink>>>,
     topology: Arc<Mutex<Topology>>,
-    /// Room for the request bodies that are held; the same as before where its size stays.
-    pub(crate) room: Arc<Room>,
+    /// What the body of a request may take; the room is the same as before where its size stays.
+    pub(crate) bodies: Bodies,
 }
 
 impl Rules {
@@ -40,10 +40,11 @@ impl Rules {
     #[must_use]
     pub fn bind(config: Config, before: Option<&Self>, metrics: &Metrics) -> Self {
         let topology = before.map_or_else(Arc::default, |before| Arc::clone(&before.topology));
-        let same = before.map(|before| &before.room).filter(|room| room.size() == config.server.max_held);
+        let same = before.map(|before| &before.bodies.room).filter(|room| room.size() == config.server.max_held);
         let room = same.map_or_else(|| Arc::new(Room::new(config.server.max_held)), Arc::clone);
+        let bodies = Bodies { max: config.server.max_body, room };
         let (links, routes) = (Vec::new(), Vec::new());
-        let mut rules = Self { links, routes, direct: Mutex::default(), topology, room, config };
+        let mut rules = Self { links, routes, direct: Mutex::default(), topology, bodies, config };
         rules.links = rules.config.providers.iter().map(|provider| rules.link(provider)).collect();
         let selections = (0..rules.config.routes.len()).filter_map(|at| rules.config.route_selection(at));
         rules.routes = selections.map(|selection| rules.make(&selection, metrics)).collect();
@@ -161,14 +162,9 @@ impl Rules {
         })
     }
 
-    /// What the catalog knows of a model by this name, at a provider of this kind.
-    pub(crate) fn model(&self, kind: &str, name: &str) -> Option<Model> {
-        self.config.catalog.model(kind, name).cloned()
-    }
-
     fn target(&self, ix: ringmain_routing::TargetIx, target: &RouteTarget, metrics: &Metrics) -> Option<Arc<Target>> {
         let provider = self.links.get(target.provider)?.clone()?;
-        let model = self.model(&provider.kind.id, &target.model);
+        let model = self.config.catalog.model(&provider.kind.id, &target.model).cloned();
         Some(Arc::new(Target::new(ix, provider, &target.model, model, metrics)))
     }
 

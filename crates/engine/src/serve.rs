@@ -79,7 +79,7 @@ where
         let inspected = stored::inspect(gateway, &caller, id, started, stored, head.headers).map_err(refuse)?;
         return Ok(run(gateway, upstream, &caller, inspected).await);
     }
-    let body = read(body, &head.headers, gateway.max_body(), &gateway.room()).await.map_err(refuse)?;
+    let body = read(body, &head.headers, &gateway.bodies()).await.map_err(refuse)?;
     let inspected = inspect(gateway, &caller, id, started, accepted, head.headers, &body).map_err(refuse)?;
     Ok(run(gateway, upstream, &caller, inspected).await)
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_catalog::Model;
 use ringmain_core::{Fault, FaultClass, Loss, Money, Tick, Timings, Usage};
 use ringmain_routing::{Limits, Observation, Seen, Try};
 use ringmain_state::quota::Grant;
@@ -13,6 +12,7 @@ use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnd
 use crate::admit;
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
+use crate::price::ListPrice;
 use crate::target::Target;
 use crate::trace::Settled;
 
@@ -30,8 +30,8 @@ pub struct AttemptGuard {
     pub usage: Option<Usage>,
     /// Nobody said so: it is an estimate.
     estimated: bool,
-    /// The model that used it, where the target is none.
-    by: Option<Model>,
+    /// By which price that is billed.
+    price: Option<Arc<ListPrice>>,
     /// What the response headers said of the key.
     pub limits: Option<Limits>,
     /// The target was asked: false where the gateway could answer by itself.
@@ -54,11 +54,11 @@ impl AttemptGuard {
             gateway: Arc::clone(gateway),
             request: Arc::clone(request),
             target: Arc::clone(target),
+            price: target.price.clone(),
             attempt,
             timings: Timings::default(),
             usage: None,
             estimated: false,
-            by: None,
             limits: None,
             asked: true,
             settled: false,
@@ -130,15 +130,7 @@ impl AttemptGuard {
     /// It was passed through, and its answer says that a model of this name used this.
     pub fn counted(&mut self, usage: Usage, model: &str) {
         self.usage = Some(usage);
-        self.by = self.gateway.model(&self.target.provider.kind.id, model);
-    }
-
-    /// Whose price holds.
-    fn model(&self) -> Option<&Model> {
-        match &self.by {
-            Some(model) => Some(model),
-            None => self.target.model.as_ref(),
-        }
+        self.price = self.gateway.price(&self.target.provider.kind.id, model);
     }
 
     /// Nothing of its answer came: its prompt was read all the same.
@@ -151,10 +143,19 @@ impl AttemptGuard {
 
     /// What it cost, as far as that is known.
     fn cost(&self) -> Option<Money> {
+        let price = self.price.as_ref().map(|listed| &listed.price);
         match &self.usage {
-            Some(usage) => self.target.cost_by(self.model(), usage),
+            Some(usage) => self.target.billed(usage).or_else(|| price?.cost(usage)),
             // A moderation that nobody bills says nothing of its use.
-            None => self.target.price().filter(|price| price.is_free()).map(|_| Money::ZERO),
+            None => price.filter(|price| price.is_free()).map(|_| Money::ZERO),
+        }
+    }
+
+    /// By which price it cost that, in words.
+    fn price_in_words(&self) -> Option<Arc<str>> {
+        match self.target.billed(&self.usage?) {
+            Some(_) => Some("as the provider's answer says".into()),
+            None => self.price.as_ref().map(|listed| Arc::clone(&listed.in_words)),
         }
     }
 
@@ -162,7 +163,7 @@ impl AttemptGuard {
     fn saved(&self) -> Option<Money> {
         let usage = self.usage.filter(|usage| usage.cache_read + usage.cache_write + usage.cache_write_1h > 0)?;
         let plain = Usage { cache_read: 0, cache_read_audio: 0, cache_write: 0, cache_write_1h: 0, ..usage };
-        let price = self.model()?.price.as_ref()?;
+        let price = &self.price.as_ref()?.price;
         Some(Money(price.cost(&plain)?.0 - price.cost(&usage)?.0))
     }
 
@@ -225,7 +226,7 @@ impl AttemptGuard {
             usage: self.usage,
             estimated: self.estimated,
             cost,
-            price: cost.and(self.usage).and_then(|usage| self.target.price_in_words_of(self.model(), &usage)),
+            price: cost.and_then(|_| self.price_in_words()),
             saved: self.saved(),
             fault,
             served,

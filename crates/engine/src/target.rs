@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use ringmain_catalog::{Auth, Endpoint, Model, Price, Provider};
+use ringmain_catalog::{Auth, Endpoint, Model, Provider};
 use ringmain_core::{Billed, Capabilities, Dialect, Money, Operation, TargetName, Usage};
 use ringmain_dialects::{TargetProfile, registry};
 use ringmain_routing::{KeyIx, TargetIx};
 use ringmain_telemetry::{Metrics, TargetMeter};
 use ringmain_upstream::Origin;
 
+use crate::price::ListPrice;
 use crate::render::Departures;
 use crate::sign::Signer;
 
@@ -29,8 +30,8 @@ pub struct Target {
     pub model_in_json: Bytes,
     /// What the catalog knows of the model.
     pub model: Option<Model>,
-    /// What it costs, in words, to be written down with what was used.
-    pub price_in_words: Option<Arc<str>>,
+    /// What it costs, where the catalog knows.
+    pub price: Option<Arc<ListPrice>>,
     /// What an encoder must know of it.
     pub profile: TargetProfile,
     /// A stream of it may end without its end mark and be whole.
@@ -163,39 +164,6 @@ impl Key {
     }
 }
 
-/// `in $2.5, out $10, cache read $1.25 per million tokens`
-fn in_words(price: &Price) -> Arc<str> {
-    let dollars = |money: Money| format!("${}", money.as_dollars());
-    let mut parts = Vec::new();
-    if let Some(tokens) = &price.tokens {
-        parts.push(format!("in {}, out {}", dollars(tokens.input), dollars(tokens.output)));
-        let kinds = [
-            ("cache read", tokens.cache_read),
-            ("cache write", tokens.cache_write),
-            ("1h cache write", tokens.cache_write_1h),
-            ("audio in", tokens.audio_input),
-            ("cached audio", tokens.cache_read_audio),
-            ("audio out", tokens.audio_output),
-            ("image in", tokens.image_input),
-            ("image out", tokens.image_output),
-        ];
-        parts.extend(kinds.into_iter().filter_map(|(kind, price)| Some(format!("{kind} {}", dollars(price?)))));
-        if let Some(long) = &tokens.long {
-            parts.push(format!("above {}: in {}, out {}", long.above, dollars(long.input), dollars(long.output)));
-        }
-        parts.push("per million tokens".to_owned());
-    }
-    let others = [
-        ("image", price.per_image),
-        ("minute", price.per_minute),
-        ("million characters", price.per_million_characters),
-        ("request", price.per_request),
-        ("search", price.per_search),
-    ];
-    parts.extend(others.into_iter().filter_map(|(unit, price)| Some(format!("{} per {unit}", dollars(price?)))));
-    parts.join(", ").into()
-}
-
 /// `None` where there is none, or where the secret cannot stand in a header.
 fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match auth {
@@ -226,7 +194,7 @@ impl Target {
             ends_without_done: provider.kind.quirks_for(model.as_ref()).ends_without_done(),
             departures: Departures::of(&provider.kind, model.as_ref()),
             meter: metrics.target(&text),
-            price_in_words: model.as_ref().and_then(|model| model.price.as_ref()).map(in_words),
+            price: model.as_ref().and_then(ListPrice::of),
             profile,
             model,
             name,
@@ -296,35 +264,12 @@ impl Target {
         has_place && model.with(self.provider.kind.capabilities).contains(Capabilities::PREFILL)
     }
 
-    /// What it costs, where the catalog knows.
+    /// What the provider's answer says that this use costs, where its kind's answers are bills.
     #[must_use]
-    pub fn price(&self) -> Option<&Price> {
-        self.model.as_ref().and_then(|model| model.price.as_ref())
-    }
-
-    /// What this use costs: what the provider's answer says where its kind's answers are bills, else by its list price.
-    /// `None` where neither is known.
-    #[must_use]
-    pub fn cost(&self, usage: &Usage) -> Option<Money> {
-        self.cost_by(self.model.as_ref(), usage)
-    }
-
-    /// The same by a model of this provider.
-    #[must_use]
-    pub fn cost_by(&self, model: Option<&Model>, usage: &Usage) -> Option<Money> {
+    pub fn billed(&self, usage: &Usage) -> Option<Money> {
         match usage.billed {
             Some(Billed::Money(told)) if self.provider.kind.tells_cost => Some(told),
-            _ => model?.price.as_ref()?.cost(usage),
-        }
-    }
-
-    /// By which price [`Target::cost_by`] is, in words.
-    #[must_use]
-    pub fn price_in_words_of(&self, model: Option<&Model>, usage: &Usage) -> Option<Arc<str>> {
-        match usage.billed {
-            Some(Billed::Money(_)) if self.provider.kind.tells_cost => Some("as the provider's answer says".into()),
-            _ if self.model.is_some() => self.price_in_words.clone(),
-            _ => model?.price.as_ref().map(in_words),
+            _ => None,
         }
     }
 

@@ -56,6 +56,10 @@ async fn the_caller_may_shorten_the_whole() {
     assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
     assert!(answer.text.contains("4s"), "{}", answer.text);
     assert!(near(answer.done_at, secs(4)), "{:?}", answer.done_at);
+    // And not lengthen it, which the answer says.
+    let world = World::new(&[("a", vec![vec![Act::Silence]])], "timeouts: { total: 3s }");
+    let answer = world.ask(false, &[("x-ringmain-timeout", "60s")]).await;
+    assert!(answer.text.contains("limit of 3s"), "{}", answer.text);
 }
 
 #[tokio::test(start_paused = true)]

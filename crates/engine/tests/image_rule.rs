@@ -65,8 +65,11 @@ async fn what_goes_wrong_is_not_seen() {
     let seconds = Duration::from_secs;
     let table = [
         ("500", vec![error(500, "", "server_error")], seconds(10)),
+        ("502, and no JSON", vec![status(502, "", "<html>Bad Gateway</html>")], seconds(10)),
         ("503", vec![error(503, "", "overloaded")], seconds(10)),
+        ("404", vec![error(404, "", "model_not_found")], seconds(10)),
         ("429", vec![error(429, "retry-after: 30\r\n", "rate_limit_exceeded")], seconds(1)),
+        ("429, for nobody knows how long", vec![error(429, "", "rate_limit_exceeded")], seconds(1)),
         ("no credit", vec![error(429, "", "insufficient_quota")], seconds(1)),
         ("30 s of silence", vec![Act::Wait(seconds(30)), drawn(DOT)], seconds(21)),
         ("silence for ever", vec![Act::Silence], seconds(21)),

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 
 use crate::origin::Origin;
 
@@ -138,32 +139,11 @@ impl Proxy {
 /// `user:password` of a URL as a header.
 fn basic(user: &str) -> Result<HeaderValue, &'static str> {
     let (name, password) = user.split_once(':').unwrap_or((user, ""));
-    let mut pair = unescaped(name);
-    pair.push(b':');
-    pair.extend(unescaped(password));
+    let pair: Vec<u8> = percent_decode_str(name).chain(*b":").chain(percent_decode_str(password)).collect();
     let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
     let mut value = HeaderValue::try_from(value).map_err(|_| "its user name cannot be sent")?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// `%40` is `@`; what is no escape stands for itself.
-fn unescaped(text: &str) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.extend(u8::try_from(high * 16 + low));
-                rest = &after[2..];
-            }
-            _ => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    out
 }
 
 impl Except {

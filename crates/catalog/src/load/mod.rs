@@ -8,6 +8,7 @@ use std::fmt;
 
 use ringmain_core::Capabilities;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
 use crate::quirk::{Documents, MaxTokensField, Pointer, Prefill, Quirks, StreamUsage, SystemRole, ToolIds, ToolSubset};
@@ -70,9 +71,26 @@ struct Loaded<T> {
     names: Vec<(String, Location)>,
 }
 
+/// The text of a file, in the language that it is written in.
+#[derive(Clone, Copy)]
+pub(crate) enum Written<'a> {
+    /// As people write it.
+    Yaml(&'a str),
+    /// As it is built into the program.
+    Json(&'a str),
+}
+
 impl Loader {
+    /// Reads the files that are built into the program: an object with each file under its name.
+    pub(crate) fn read_built_in(&mut self, files: &str) {
+        match serde_json::from_str::<BTreeMap<&str, &RawValue>>(files) {
+            Ok(files) => files.into_iter().for_each(|(file, text)| self.read(file, Written::Json(text.get()))),
+            Err(error) => self.problem("catalog.json", None, error.to_string()),
+        }
+    }
+
     /// Reads one file. Its name says what it is: `providers/<id>.yaml` or `models/<id>.yaml`.
-    pub(crate) fn read(&mut self, file: &str, text: &str) {
+    pub(crate) fn read(&mut self, file: &str, text: Written<'_>) {
         let mut parts = file.rsplit(['/', '\\']);
         let stem = parts.next().and_then(|name| name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")));
         let Some(id) = stem.filter(|id| !id.is_empty()) else {
@@ -85,14 +103,14 @@ impl Loader {
         }
     }
 
-    fn read_provider(&mut self, file: &str, id: &str, text: &str) {
+    fn read_provider(&mut self, file: &str, id: &str, text: Written<'_>) {
         let Some(raw) = self.parse::<ProviderFile>(file, text) else { return };
         let loaded = provider::resolve(&mut Scope { loader: self, file }, id, raw);
         self.providers.insert(id.to_owned(), loaded);
     }
 
     /// Entries replace entries of the same name, so that an operator's file need hold only what differs.
-    fn read_models(&mut self, file: &str, provider: &str, text: &str) {
+    fn read_models(&mut self, file: &str, provider: &str, text: Written<'_>) {
         let Some(raw) = self.parse::<ModelFile>(file, text) else { return };
         let fresh = model::resolve(&mut Scope { loader: self, file }, provider, raw);
         let entries = self.models.entry(provider.to_owned()).or_default();
@@ -100,15 +118,15 @@ impl Loader {
         entries.extend(fresh);
     }
 
-    fn parse<T: DeserializeOwned>(&mut self, file: &str, text: &str) -> Option<T> {
-        match serde_saphyr::from_str(text) {
-            Ok(value) => Some(value),
-            Err(error) => {
+    fn parse<T: DeserializeOwned>(&mut self, file: &str, text: Written<'_>) -> Option<T> {
+        let read = match text {
+            Written::Yaml(text) => serde_saphyr::from_str(text).map_err(|error| {
                 let message = UserMessageFormatter.format_message(error.without_snippet()).into_owned();
-                self.problem(file, error.location(), message);
-                None
-            }
-        }
+                (error.location(), message)
+            }),
+            Written::Json(text) => serde_json::from_str(text).map_err(|error| (None, error.to_string())),
+        };
+        read.map_err(|(at, message)| self.problem(file, at, message)).ok()
     }
 
     fn problem(&mut self, file: &str, at: Option<Location>, message: impl Into<String>) {

@@ -1,5 +1,6 @@
 //! Cases that need the whole catalog.
 
+mod built_in;
 mod conformance;
 mod cost;
 mod lookup;

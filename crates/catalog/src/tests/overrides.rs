@@ -1,7 +1,7 @@
 //! An operator's files, and what is said about wrong ones.
 
 use crate::Catalog;
-use crate::load::Loader;
+use crate::load::{Loader, Written};
 
 const ACME: &str = "\
 name: Acme
@@ -100,7 +100,7 @@ fn text_that_is_no_yaml_is_a_problem() {
     for text in ["", "\u{0}", "[", "a: b: c", "- 1", "name: {{{", "models: &a [*a]"] {
         for name in ["providers/x.yaml", "models/x.yaml"] {
             let mut loader = Loader::default();
-            loader.read(name, text);
+            loader.read(name, Written::Yaml(text));
             assert!(loader.finish().is_err(), "{name} {text:?}");
         }
     }

@@ -27,6 +27,7 @@ mod usage;
 mod wire;
 mod words;
 
+pub(crate) use count::COUNTING;
 use http::HeaderMap;
 use ringmain_core::{Dialect, Fault};
 use ringmain_wire::json::Object;

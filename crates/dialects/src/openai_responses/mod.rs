@@ -29,6 +29,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use count::COUNTING;
 use http::HeaderMap;
 use ringmain_core::{Dialect, Fault};
 use ringmain_wire::json::Object;

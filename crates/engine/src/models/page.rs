@@ -8,7 +8,6 @@ use ringmain_core::Dialect;
 use serde_json::{Value, json};
 
 use super::{Entry, shapes};
-use crate::accept::unescape;
 
 /// The longest page.
 const MOST: usize = 1000;
@@ -19,8 +18,7 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn of(query: Option<&str>) -> Self {
-        let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        Self(pairs.map(|(name, value)| (unescape(name), unescape(value))).collect())
+        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
     }
 
     fn get(&self, name: &str) -> Option<&str> {

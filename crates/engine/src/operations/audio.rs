@@ -1,12 +1,14 @@
 //! Speech and transcription: what a target is to do, done, and written for the caller. Sound flows; nothing of it is with
 //! the caller before its first bytes are here.
 
-use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+use bytes::BytesMut;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Fault, Shape, Units, Usage};
-use ringmain_dialects::Loss;
+use ringmain_dialects::Malformed;
 use ringmain_operations::audio::dress::Dress;
 use ringmain_operations::audio::watch::Watch;
 use ringmain_operations::audio::{
@@ -16,7 +18,7 @@ use ringmain_operations::talk::{Call, Once, Payload, Reader};
 use ringmain_upstream::AnswerBody;
 
 use super::images::with_model;
-use super::{Body, Courier, Performed};
+use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work};
 use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
@@ -27,15 +29,26 @@ use crate::target::Target;
 const EVENTS: &str = "text/event-stream";
 
 /// A text to be spoken at a target.
-pub struct Speak {
+struct Speak {
+    asked: Arc<Speech>,
     call: Call,
     sound: Option<Sound>,
 }
 
 /// Speech to be written down at a target.
-pub struct Hear {
+struct Hear {
+    asked: Arc<Transcription>,
     call: Call,
     read: Option<Reader<Heard>>,
+}
+
+pub(super) fn read_speech(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> {
+    super::asked(Speech::read(sent.body))
+}
+
+pub(super) fn read_transcription(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> {
+    let form = sent.form.ok_or_else(|| Malformed::new("file", "is required, in a form"))?;
+    super::asked(Transcription::read(form, sent.translates))
 }
 
 fn codec(target: &Target, endpoint: &Endpoint) -> Result<&'static dyn audio::Codec, Fault> {
@@ -43,57 +56,69 @@ fn codec(target: &Target, endpoint: &Endpoint) -> Result<&'static dyn audio::Cod
         .ok_or_else(|| cannot(format!("{} is asked for audio in a way that is not available yet", target.name)))
 }
 
-/// What a target is to do where it cannot be given the caller's own bytes.
-pub(super) fn plan_speech(
-    asked: &Speech,
-    target: &Target,
-    endpoint: &Endpoint,
-) -> Result<Option<(Speak, Vec<Loss>)>, Fault> {
-    let model = target.name.model.as_str();
-    if endpoint.shape == Shape::OpenAi && openai::speaks_as_it_is(asked, model) {
-        return Ok(None);
+impl Asked for Speech {
+    fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
+        let model = target.name.model.as_str();
+        if endpoint.shape == Shape::OpenAi && openai::speaks_as_it_is(&self, model) {
+            return Ok(None);
+        }
+        let path = endpoint.path_for(model, false);
+        let Speaking { call, sound, losses } = codec(target, endpoint)?
+            .speak(&self, &Site { model, path: &path })
+            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+        Ok(Some((Box::new(Speak { asked: self, call, sound: Some(sound) }), losses)))
     }
-    let path = endpoint.path_for(model, false);
-    let Speaking { call, sound, losses } = codec(target, endpoint)?
-        .speak(asked, &Site { model, path: &path })
-        .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
-    Ok(Some((Speak { call, sound: Some(sound) }, losses)))
-}
 
-/// The same for speech that is to be written down.
-pub(super) fn plan_transcription(
-    asked: &Transcription,
-    target: &Target,
-    endpoint: &Endpoint,
-) -> Result<Option<(Hear, Vec<Loss>)>, Fault> {
-    let model = target.name.model.as_str();
-    if endpoint.shape == Shape::OpenAi && openai::hears_as_it_is(asked, model) {
-        return Ok(None);
+    /// The caller's own bytes, for a target of OpenAI's shape.
+    fn as_it_is(self: Arc<Self>, _: &Inspected, to: &AsItIs<'_>) -> Option<Box<dyn Work>> {
+        let path = to.endpoint.path_for(&to.target.name.model, false);
+        let payload = Payload::Json(to.parts.to_vec());
+        let call = Call { payload, accept: "*/*", ..Call::post(path, &serde_json::Value::Null) };
+        Some(Box::new(Speak { asked: self, call, sound: None }))
     }
-    let path = endpoint.path_for(model, false);
-    let Hearing { call, read, losses } = codec(target, endpoint)?
-        .hear(asked, &Site { model, path: &path })
-        .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
-    Ok(Some((Hear { call, read: Some(read) }, losses)))
+
+    fn characters(&self) -> Option<u64> {
+        Some(Self::characters(self))
+    }
 }
 
-/// The caller's own bytes, for a target of OpenAI's shape.
-pub(super) fn speaks_as_it_is(target: &Target, endpoint: &Endpoint, parts: &[Bytes]) -> Speak {
-    let path = endpoint.path_for(&target.name.model, false);
-    let payload = Payload::Json(parts.to_vec());
-    Speak { call: Call { payload, accept: "*/*", ..Call::post(path, &serde_json::Value::Null) }, sound: None }
+impl Asked for Transcription {
+    fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
+        let model = target.name.model.as_str();
+        if endpoint.shape == Shape::OpenAi && openai::hears_as_it_is(&self, model) {
+            return Ok(None);
+        }
+        let path = endpoint.path_for(model, false);
+        let Hearing { call, read, losses } = codec(target, endpoint)?
+            .hear(&self, &Site { model, path: &path })
+            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+        Ok(Some((Box::new(Hear { asked: self, call, read: Some(read) }), losses)))
+    }
+
+    /// The caller's own form, for this model.
+    fn as_it_is(self: Arc<Self>, request: &Inspected, to: &AsItIs<'_>) -> Option<Box<dyn Work>> {
+        let model = to.target.name.model.as_str();
+        let path = openai::path(&to.endpoint.path_for(model, false), self.translates);
+        let form = request.form.as_ref().map(|form| with_model(form, model)).unwrap_or_default();
+        Some(Box::new(Hear { asked: self, call: Call { accept: "*/*", ..Call::form(path, form) }, read: None }))
+    }
 }
 
-/// The caller's own form, for this model.
-pub(super) fn hears_as_it_is(request: &Inspected, asked: &Transcription, target: &Target, endpoint: &Endpoint) -> Hear {
-    let model = target.name.model.as_str();
-    let path = openai::path(&endpoint.path_for(model, false), asked.translates);
-    let form = request.form.as_ref().map(|form| with_model(form, model)).unwrap_or_default();
-    Hear { call: Call { accept: "*/*", ..Call::form(path, form) }, read: None }
+impl Work for Speak {
+    fn perform<'a>(self: Box<Self>, courier: &'a Courier, _: &'a Inspected) -> Performing<'a> {
+        Box::pin(self.speak(courier))
+    }
+}
+
+impl Work for Hear {
+    fn perform<'a>(self: Box<Self>, courier: &'a Courier, _: &'a Inspected) -> Performing<'a> {
+        Box::pin(self.hear(courier))
+    }
 }
 
 impl Speak {
-    pub(super) async fn perform(self, courier: &Courier, asked: &Speech) -> Result<Performed, Failed> {
+    async fn speak(self: Box<Self>, courier: &Courier) -> Result<Performed, Failed> {
+        let asked = &*self.asked;
         let spoken = Usage::of_units(Units { characters: asked.characters(), ..Units::default() });
         let is_theirs = self.sound.is_none();
         let (format, samples) = match self.sound {
@@ -188,7 +213,8 @@ async fn watched(courier: &Courier, mut body: AnswerBody, units: Option<Usage>) 
 const HELD_MAX: usize = 4 * 1024 * 1024;
 
 impl Hear {
-    pub(super) async fn perform(self, courier: &Courier, asked: &Transcription) -> Result<Performed, Failed> {
+    async fn hear(self: Box<Self>, courier: &Courier) -> Result<Performed, Failed> {
+        let asked = &*self.asked;
         if let Some(read) = self.read {
             let heard = courier.hold(Box::new(Once::new(self.call, read))).await?;
             return Ok(written(&heard, asked));

@@ -1,53 +1,59 @@
 //! Embeddings for targets that do not take the caller's own body: split, sent, and put together again.
 
+use std::sync::Arc;
+
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Fault, Shape};
-use ringmain_dialects::Loss;
+use ringmain_dialects::Malformed;
 use ringmain_operations::Site;
 use ringmain_operations::embeddings::{self, Made, Request};
 use ringmain_operations::talk::Talk;
 
-use super::{Body, Courier, Performed, together};
-use crate::exchange::Failed;
+use super::{Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, together, told_or_estimated};
 use crate::inspect::Inspected;
 use crate::render::cannot;
 use crate::target::Target;
 
 /// Vectors to be made at a target.
-pub struct Embeddings {
+struct Embeddings {
+    asked: Arc<Request>,
     talks: Vec<Box<dyn Talk<Made>>>,
 }
 
-/// What a target is to do where it cannot be given the caller's own bytes.
-pub(super) fn plan(
-    asked: &Request,
-    target: &Target,
-    endpoint: &Endpoint,
-) -> Result<Option<(Embeddings, Vec<Loss>)>, Fault> {
-    let model = target.name.model.as_str();
-    if endpoint.shape == Shape::OpenAi && embeddings::takes_as_it_is(asked, model) {
-        return Ok(None);
-    }
-    let path = endpoint.path_for(model, false);
-    let planned = embeddings::plan(endpoint.shape, asked, &Site { model, path: &path });
-    let planned = planned
-        .ok_or_else(|| cannot(format!("{} is asked for embeddings in a way that is not available yet", target.name)))?
-        .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
-    Ok(Some((Embeddings { talks: planned.talks }, planned.losses)))
+pub(super) fn read(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> {
+    super::asked(Request::read(sent.body))
 }
 
-impl Embeddings {
-    pub(super) async fn perform(
-        self,
-        courier: &Courier,
-        request: &Inspected,
-        asked: &Request,
-    ) -> Result<Performed, Failed> {
-        let parts = together::all(self.talks.into_iter().map(|talk| courier.hold(talk))).await?;
-        let made = Made::joined(parts, asked).map_err(|fault| courier.failed(fault))?;
-        let (usage, losses) = super::told_or_estimated(made.usage, request);
-        let model = &courier.target().name.model;
-        let body = Body::Whole(embeddings::write(&made, asked, &request.id.to_string(), model, usage.input));
-        Ok(Performed { body, relayed: false, kind: None, usage: Some(usage), losses })
+/// In Cohere's words.
+pub(super) fn read_cohere(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> {
+    super::asked(Request::read_cohere(sent.body))
+}
+
+impl Asked for Request {
+    fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
+        let model = target.name.model.as_str();
+        if endpoint.shape == Shape::OpenAi && embeddings::takes_as_it_is(&self, model) {
+            return Ok(None);
+        }
+        let path = endpoint.path_for(model, false);
+        let planned = embeddings::plan(endpoint.shape, &self, &Site { model, path: &path });
+        let unavailable = || format!("{} is asked for embeddings in a way that is not available yet", target.name);
+        let planned = planned
+            .ok_or_else(|| cannot(unavailable()))?
+            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+        Ok(Some((Box::new(Embeddings { asked: self, talks: planned.talks }), planned.losses)))
+    }
+}
+
+impl Work for Embeddings {
+    fn perform<'a>(self: Box<Self>, courier: &'a Courier, request: &'a Inspected) -> Performing<'a> {
+        Box::pin(async move {
+            let parts = together::all(self.talks.into_iter().map(|talk| courier.hold(talk))).await?;
+            let made = Made::joined(parts, &self.asked).map_err(|fault| courier.failed(fault))?;
+            let (usage, losses) = told_or_estimated(made.usage, request);
+            let (id, model) = (request.id.to_string(), &courier.target().name.model);
+            let body = Body::Whole(embeddings::write(&made, &self.asked, &id, model, usage.input));
+            Ok(Performed { body, relayed: false, kind: None, usage: Some(usage), losses })
+        })
     }
 }

@@ -1,17 +1,18 @@
 //! Images: planned for a target, made, and written for the caller.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Dialect, Fault, Operation, Shape};
-use ringmain_dialects::{Framing, Loss, registry};
+use ringmain_dialects::{Framing, Loss, Malformed, registry};
 use ringmain_operations::images::{self, Delivery, Image, Made, Request, Site, Source, answer, openai};
 use ringmain_operations::talk::{Call, Once, Payload, Talk};
 use ringmain_upstream::AnswerBody;
 use ringmain_wire::multipart::{Form, Part};
 
-use super::{Body, Courier, Performed, fetch, together};
+use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, fetch, together};
 use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
@@ -21,7 +22,8 @@ use crate::target::Target;
 use crate::writer::Writer;
 
 /// Images to be made at a target.
-pub struct Images {
+struct Images {
+    asked: Arc<Request>,
     way: Way,
 }
 
@@ -32,38 +34,41 @@ enum Way {
     Stream(Call),
 }
 
-/// What a target is to do where it cannot be given the caller's own bytes.
-pub(super) fn plan(
-    request: &Inspected,
-    asked: &Request,
-    target: &Target,
-    endpoint: &Endpoint,
-) -> Result<Option<(Images, Vec<Loss>)>, Fault> {
-    let model = target.name.model.as_str();
-    if endpoint.shape == Shape::OpenAi && openai::takes_as_it_is(asked, model) {
-        return Ok(None);
-    }
-    let codec = images::codec(endpoint.shape)
-        .ok_or_else(|| cannot(format!("{} is asked for images in a way that is not available yet", target.name)))?;
-    let path = endpoint.path_for(model, request.facts.stream);
-    let planned = codec
-        .plan(asked, &Site { model, path: &path })
-        .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
-    let way = planned.stream.map_or(Way::Talks(planned.talks), Way::Stream);
-    Ok(Some((Images { way }, planned.losses)))
+pub(super) fn read(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> {
+    super::asked(match sent.form {
+        Some(form) => Request::read_form(form),
+        None => Request::read(sent.body),
+    })
 }
 
-/// The caller's own bytes, or its form, for a target of OpenAI's shape.
-pub(super) fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint, parts: &[Bytes]) -> Images {
-    let model = target.name.model.as_str();
-    let path = endpoint.path_for(model, request.facts.stream);
-    let call = match &request.form {
-        Some(form) => Call::form(path, with_model(form, model)),
-        None => Call { payload: Payload::Json(parts.to_vec()), ..Call::post(path, &serde_json::Value::Null) },
-    };
-    let is_stream = request.facts.stream;
-    let way = if is_stream { Way::Stream(call) } else { Way::Talks(vec![Box::new(Once::new(call, openai::read))]) };
-    Images { way }
+impl Asked for Request {
+    fn plan(self: Arc<Self>, request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
+        let model = target.name.model.as_str();
+        if endpoint.shape == Shape::OpenAi && openai::takes_as_it_is(&self, model) {
+            return Ok(None);
+        }
+        let codec = images::codec(endpoint.shape)
+            .ok_or_else(|| cannot(format!("{} is asked for images in a way that is not available yet", target.name)))?;
+        let path = endpoint.path_for(model, request.facts.stream);
+        let planned = codec
+            .plan(&self, &Site { model, path: &path })
+            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+        let way = planned.stream.map_or(Way::Talks(planned.talks), Way::Stream);
+        Ok(Some((Box::new(Images { asked: self, way }), planned.losses)))
+    }
+
+    /// The caller's own bytes, or its form, for a target of OpenAI's shape.
+    fn as_it_is(self: Arc<Self>, request: &Inspected, to: &AsItIs<'_>) -> Option<Box<dyn Work>> {
+        let model = to.target.name.model.as_str();
+        let path = to.endpoint.path_for(model, request.facts.stream);
+        let call = match &request.form {
+            Some(form) => Call::form(path, with_model(form, model)),
+            None => Call { payload: Payload::Json(to.parts.to_vec()), ..Call::post(path, &serde_json::Value::Null) },
+        };
+        let is_stream = request.facts.stream;
+        let way = if is_stream { Way::Stream(call) } else { Way::Talks(vec![Box::new(Once::new(call, openai::read))]) };
+        Some(Box::new(Images { asked: self, way }))
+    }
 }
 
 /// The same form for this model; files are not copied.
@@ -72,13 +77,15 @@ pub(super) fn with_model(form: &Form, model: &str) -> Form {
     Form { parts: std::iter::once(Part::text("model", model)).chain(others).collect() }
 }
 
+impl Work for Images {
+    fn perform<'a>(self: Box<Self>, courier: &'a Courier, request: &'a Inspected) -> Performing<'a> {
+        Box::pin(self.make(courier, request))
+    }
+}
+
 impl Images {
-    pub(super) async fn perform(
-        self,
-        courier: &Courier,
-        request: &Inspected,
-        asked: &Request,
-    ) -> Result<Performed, Failed> {
+    async fn make(self: Box<Self>, courier: &Courier, request: &Inspected) -> Result<Performed, Failed> {
+        let asked = &*self.asked;
         let made = match self.way {
             Way::Talks(talks) => Made::joined(together::all(talks.into_iter().map(|talk| courier.hold(talk))).await?),
             Way::Stream(call) => {

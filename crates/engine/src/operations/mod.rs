@@ -2,8 +2,9 @@
 //! into the caller's answer. The exchanges themselves are `ringmain-operations`'; here they get their sockets and clocks.
 //!
 //! ```text
-//! render -> Work -> perform ( courier: Call -> Reply ) -> Performed -> relay
+//! reading -> Asked -> plan -> Work -> perform ( courier: Call -> Reply ) -> Performed -> relay
 //! ```
+//! An operation is a row of [`reading`], and a file with its [`Asked`] and its [`Work`].
 
 mod audio;
 mod courier;
@@ -14,6 +15,8 @@ mod judged;
 mod together;
 
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -24,43 +27,63 @@ use ringmain_wire::multipart::Form;
 
 pub use courier::{Courier, Errors};
 
+use crate::exchange::Failed;
 use crate::inspect::Inspected;
 use crate::live::Live;
 use crate::passthrough::Flow;
 use crate::render::cannot;
 use crate::target::Target;
 
-/// What is to be done at a target.
-pub enum Work {
-    /// Images are to be made.
-    Images(images::Images),
-    /// A text is to be spoken.
-    Speak(audio::Speak),
-    /// Speech is to be written down.
-    Hear(audio::Hear),
-    /// Vectors are to be made.
-    Embeddings(embeddings::Embeddings),
-    /// Documents are to be ranked.
-    Rerank(judged::Rerank),
-    /// Texts are to be judged.
-    Moderation(judged::Moderation),
+/// A caller's request, decoded.
+pub trait Asked: fmt::Debug + Send + Sync {
+    /// What a target is to do where it cannot be given the caller's own bytes, and what of the request that loses; `None`
+    /// where it can.
+    ///
+    /// # Errors
+    /// The target cannot be asked this.
+    fn plan(self: Arc<Self>, request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault>;
+
+    /// The work of sending the caller's own bytes, where answers are looked at before they are given on.
+    fn as_it_is(self: Arc<Self>, request: &Inspected, to: &AsItIs<'_>) -> Option<Box<dyn Work>> {
+        let _ = (request, to);
+        None
+    }
+
+    /// The characters that are billed, where it is billed by the length of a text.
+    fn characters(&self) -> Option<u64> {
+        None
+    }
 }
 
-/// A caller's request, decoded.
-#[derive(Debug)]
-pub enum Asked {
-    /// For images.
-    Images(Box<ringmain_operations::images::Request>),
-    /// For embeddings, in OpenAI's shape or Cohere's.
-    Embeddings(ringmain_operations::embeddings::Request),
-    /// For reranking.
-    Rerank(ringmain_operations::rerank::Request),
-    /// For moderation.
-    Moderation(ringmain_operations::moderation::Request),
-    /// For speech.
-    Speech(ringmain_operations::audio::Speech),
-    /// For a transcription.
-    Transcription(ringmain_operations::audio::Transcription),
+/// Work, and what of the request it loses.
+pub type Planned = Option<(Box<dyn Work>, Vec<Loss>)>;
+
+/// Where the caller's own bytes go.
+pub struct AsItIs<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// Its endpoint.
+    pub endpoint: &'a Endpoint,
+    /// The bytes, with the target's model in them.
+    pub parts: &'a [Bytes],
+}
+
+/// What is to be done at a target.
+pub trait Work: Send + Sync {
+    /// Does it.
+    ///
+    /// # Errors
+    /// A provider's error, or an answer that is none.
+    fn perform<'a>(self: Box<Self>, courier: &'a Courier, request: &'a Inspected) -> Performing<'a>;
+}
+
+/// Work that is being done.
+pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Performed, Failed>> + Send + 'a>>;
+
+impl fmt::Debug for dyn Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Work")
+    }
 }
 
 /// An answer's body, in the caller's shape.
@@ -87,8 +110,43 @@ pub struct Performed {
     pub losses: Vec<Loss>,
 }
 
-/// Decodes a request for an operation that is translated. `None`: for one that is not, or not from the caller's dialect.
-/// `translates`: speech is to be written down in English.
+/// What a caller sent.
+struct Sent<'a> {
+    body: &'a [u8],
+    form: Option<&'a Form>,
+    /// Speech is to be written down in English.
+    translates: bool,
+}
+
+/// How a request for an operation is read.
+struct Reading {
+    read: fn(&Sent<'_>) -> Result<Arc<dyn Asked>, Malformed>,
+    /// Servers that follow OpenAI have inputs and words of their own for it, and judge by themselves what we cannot read.
+    judged_there: bool,
+}
+
+/// The only list of operations that are translated; `None` for one that is not.
+fn reading(operation: Operation, dialect: Dialect) -> Option<Reading> {
+    let here = |read| Some(Reading { read, judged_there: false });
+    let there = |read| Some(Reading { read, judged_there: true });
+    match (operation, dialect) {
+        (Operation::Images | Operation::ImageEdits, _) => here(images::read),
+        (Operation::Embeddings, Dialect::CohereV2) => here(embeddings::read_cohere),
+        (Operation::Embeddings, _) => there(embeddings::read),
+        (Operation::Rerank, _) => there(judged::read_rerank),
+        (Operation::Moderation, _) => there(judged::read_moderation),
+        (Operation::Speech, _) => here(audio::read_speech),
+        (Operation::Transcription, _) => here(audio::read_transcription),
+        (Operation::Chat | Operation::CountTokens | Operation::Models | Operation::Passthrough, _) => None,
+    }
+}
+
+fn asked<A: Asked + 'static>(read: Result<A, Malformed>) -> Result<Arc<dyn Asked>, Malformed> {
+    read.map(|asked| Arc::new(asked) as Arc<dyn Asked>)
+}
+
+/// Decodes a request for an operation that is translated. `None`: for one that is not. `translates`: speech is to be written
+/// down in English.
 ///
 /// # Errors
 /// It is not such a request.
@@ -97,97 +155,35 @@ pub fn decode(
     body: &[u8],
     form: Option<&Form>,
     translates: bool,
-) -> Option<Result<Asked, Malformed>> {
-    match facts.operation {
-        Operation::Speech => {
-            let read = ringmain_operations::audio::Speech::read(body);
-            Some(read.map(Asked::Speech))
-        }
-        Operation::Transcription => {
-            let form = form.ok_or_else(|| Malformed::new("file", "is required, in a form"));
-            let read = form.and_then(|form| ringmain_operations::audio::Transcription::read(form, translates));
-            Some(read.map(Asked::Transcription))
-        }
-        Operation::Images | Operation::ImageEdits => {
-            let read = match form {
-                Some(form) => ringmain_operations::images::Request::read_form(form),
-                None => ringmain_operations::images::Request::read(body),
-            };
-            Some(read.map(|asked| Asked::Images(Box::new(asked))))
-        }
-        Operation::Embeddings => {
-            let read = match facts.dialect {
-                Dialect::CohereV2 => ringmain_operations::embeddings::Request::read_cohere(body),
-                _ => ringmain_operations::embeddings::Request::read(body),
-            };
-            Some(read.map(Asked::Embeddings))
-        }
-        Operation::Rerank => Some(ringmain_operations::rerank::Request::read(body).map(Asked::Rerank)),
-        Operation::Moderation => Some(ringmain_operations::moderation::Request::read(body).map(Asked::Moderation)),
-        Operation::Chat | Operation::CountTokens | Operation::Models | Operation::Passthrough => None,
-    }
+) -> Option<Result<Arc<dyn Asked>, Malformed>> {
+    let reading = reading(facts.operation, facts.dialect)?;
+    Some((reading.read)(&Sent { body, form, translates }))
 }
 
 /// What a target is to do, where it is not to be given the caller's own bytes; and what of the request that loses.
 ///
 /// # Errors
 /// The target cannot be asked this.
-pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Option<(Work, Vec<Loss>)>, Fault> {
+pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
     // An endpoint of the caller's own dialect judges by itself.
     if endpoint.dialect.is_some() {
         return Ok(None);
     }
-    let is_cohere = request.facts.dialect == Dialect::CohereV2 && request.facts.operation == Operation::Embeddings;
-    let is_judged_there = !is_cohere
-        && matches!(request.facts.operation, Operation::Embeddings | Operation::Rerank | Operation::Moderation);
-    let asked = match request.asked() {
-        // Servers that follow OpenAI have inputs and words of their own, and judge them by themselves.
-        Err(_) if endpoint.shape == Shape::OpenAi && is_judged_there => return Ok(None),
-        asked => asked?,
-    };
-    match asked {
-        Some(Asked::Images(asked)) => {
-            let planned = images::plan(request, asked, target, endpoint)?;
-            Ok(planned.map(|(work, losses)| (Work::Images(work), losses)))
-        }
-        Some(Asked::Embeddings(asked)) => {
-            let planned = embeddings::plan(asked, target, endpoint)?;
-            Ok(planned.map(|(work, losses)| (Work::Embeddings(work), losses)))
-        }
-        Some(Asked::Rerank(asked)) => {
-            let planned = judged::plan_rerank(asked, target, endpoint)?;
-            Ok(planned.map(|(work, losses)| (Work::Rerank(work), losses)))
-        }
-        Some(Asked::Moderation(asked)) => {
-            let planned = judged::plan_moderation(asked, target, endpoint)?;
-            Ok(planned.map(|(work, losses)| (Work::Moderation(work), losses)))
-        }
-        Some(Asked::Speech(asked)) => {
-            let planned = audio::plan_speech(asked, target, endpoint)?;
-            Ok(planned.map(|(work, losses)| (Work::Speak(work), losses)))
-        }
-        Some(Asked::Transcription(asked)) => {
-            let planned = audio::plan_transcription(asked, target, endpoint)?;
-            Ok(planned.map(|(work, losses)| (Work::Hear(work), losses)))
-        }
-        _ if endpoint.shape == Shape::OpenAi => Ok(None),
-        _ => Err(cannot(format!(
-            "{} is asked for {} in a way that is not available yet",
-            target.name, request.facts.operation
-        ))),
+    let (operation, is_openai) = (request.facts.operation, endpoint.shape == Shape::OpenAi);
+    match request.asked() {
+        Ok(Some(asked)) => Arc::clone(asked).plan(request, target, endpoint),
+        Ok(None) if is_openai => Ok(None),
+        Ok(None) => Err(cannot(format!("{} is asked for {operation} in a way that is not available yet", target.name))),
+        Err(fault) => match reading(operation, request.facts.dialect) {
+            Some(reading) if reading.judged_there && is_openai => Ok(None),
+            _ => Err(fault),
+        },
     }
 }
 
 /// The work of sending the caller's own bytes, for an operation whose answers are looked at before they are given on.
-pub fn as_it_is(request: &Inspected, target: &Target, endpoint: &Endpoint, parts: &[Bytes]) -> Option<Work> {
-    match request.asked() {
-        Ok(Some(Asked::Images(_))) => Some(Work::Images(images::as_it_is(request, target, endpoint, parts))),
-        Ok(Some(Asked::Speech(_))) => Some(Work::Speak(audio::speaks_as_it_is(target, endpoint, parts))),
-        Ok(Some(Asked::Transcription(asked))) => {
-            Some(Work::Hear(audio::hears_as_it_is(request, asked, target, endpoint)))
-        }
-        Ok(Some(Asked::Embeddings(_) | Asked::Rerank(_) | Asked::Moderation(_)) | None) | Err(_) => None,
-    }
+pub fn as_it_is(request: &Inspected, to: &AsItIs<'_>) -> Option<Box<dyn Work>> {
+    Arc::clone(request.asked().ok()??).as_it_is(request, to)
 }
 
 /// What a provider counted; where it does not say, about what the request holds, and that it is only about that.
@@ -197,45 +193,6 @@ fn told_or_estimated(told: Option<Usage>, request: &Inspected) -> (Usage, Vec<Lo
         None => {
             let about = Usage { input: request.facts.input_tokens, ..Usage::default() };
             (about, vec![Loss::approximated("usage")])
-        }
-    }
-}
-
-impl fmt::Debug for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Images(_) => f.write_str("Images"),
-            Self::Speak(_) => f.write_str("Speak"),
-            Self::Hear(_) => f.write_str("Hear"),
-            Self::Embeddings(_) => f.write_str("Embeddings"),
-            Self::Rerank(_) => f.write_str("Rerank"),
-            Self::Moderation(_) => f.write_str("Moderation"),
-        }
-    }
-}
-
-impl Work {
-    /// Does it.
-    ///
-    /// # Errors
-    /// A provider's error, or an answer that is none.
-    pub async fn perform(self, courier: &Courier, request: &Inspected) -> Result<Performed, crate::exchange::Failed> {
-        match (self, request.asked()) {
-            (Self::Images(work), Ok(Some(Asked::Images(asked)))) => work.perform(courier, request, asked).await,
-            (Self::Speak(work), Ok(Some(Asked::Speech(asked)))) => work.perform(courier, asked).await,
-            (Self::Hear(work), Ok(Some(Asked::Transcription(asked)))) => work.perform(courier, asked).await,
-            (Self::Embeddings(work), Ok(Some(Asked::Embeddings(asked)))) => work.perform(courier, request, asked).await,
-            (Self::Rerank(work), Ok(Some(Asked::Rerank(asked)))) => work.perform(courier, request, asked).await,
-            (Self::Moderation(work), Ok(Some(Asked::Moderation(_)))) => work.perform(courier, request).await,
-            (
-                Self::Images(_)
-                | Self::Speak(_)
-                | Self::Hear(_)
-                | Self::Embeddings(_)
-                | Self::Rerank(_)
-                | Self::Moderation(_),
-                _,
-            ) => Err(crate::classify::protocol("another operation was asked for", "").into()),
         }
     }
 }

@@ -174,8 +174,11 @@ where
     let is_signed = target.is_some_and(|target| target.provider.keys.iter().any(signs));
     let length = body.size_hint().exact();
     if is_signed || body.is_end_stream() || length.is_some_and(|length| length <= HELD_MAX) {
-        let max = if is_signed { gateway.max_body() } else { HELD_MAX };
-        return collect(body, max, &gateway.room()).await.map(Carried::Held);
+        let mut bodies = gateway.bodies();
+        if !is_signed {
+            bodies.max = HELD_MAX;
+        }
+        return collect(body, &bodies).await.map(Carried::Held);
     }
     Ok(Carried::Flowing { upload: Upload::new(body), length })
 }
