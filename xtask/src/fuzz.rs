@@ -3,18 +3,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use crate::process::{ProcessTree, ticks_per_second};
 use crate::workspace::{root, target_dir};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only these targets; all without any
     targets: Vec<String>,
-    /// Seconds for each target
+    /// Seconds for each target, by the clock
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     each: u64,
     /// All at the same time, what each says in a file of its own
@@ -117,19 +119,45 @@ fn beside_each_other<'a>(program: &Path, home: &Path, names: &[&'a str], options
     }
     let mut found = Vec::new();
     for (name, path, mut child) in running {
-        let ended = child.wait()?;
+        let (ended, processor) = waited(&mut child)?;
         let said = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        let (kept, newest) = kept(&home.join("corpus").join(name))?;
         println!(
-            "{name}: {} inputs{}",
+            "{name}: {} inputs in {:.0} s of a processor; {kept} kept, the newest {:.0} min ago{}",
             runs.map_or("?", str::trim),
-            if ended.success() { "" } else { ", FOUND something" }
+            processor.as_secs_f64(),
+            newest.as_secs_f64() / 60.0,
+            if ended.success() { "" } else { "; FOUND something" }
         );
         if !ended.success() {
             found.push(name);
         }
     }
     Ok(found)
+}
+
+/// Waits for its end; and what it had of a processor, which beside others is less than the time that has passed.
+fn waited(child: &mut Child) -> Result<(ExitStatus, Duration)> {
+    let (ticks_per_second, tree) = (ticks_per_second(), ProcessTree::of(child.id()));
+    loop {
+        // One that has ended can be looked at until it is waited for.
+        let processor = tree.cpu(ticks_per_second);
+        if let Some(ended) = child.try_wait()? {
+            return Ok((ended, processor));
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// How many inputs of a corpus led somewhere new, and how long ago the last one did.
+fn kept(corpus: &Path) -> Result<(usize, Duration)> {
+    let (mut count, mut newest) = (0, Duration::MAX);
+    for entry in fs::read_dir(corpus)? {
+        count += 1;
+        newest = newest.min(entry?.metadata()?.modified()?.elapsed().unwrap_or_default());
+    }
+    Ok((count, if count == 0 { Duration::ZERO } else { newest }))
 }
 
 fn folder(home: &Path, name: &str) -> Result<PathBuf> {

@@ -10,6 +10,7 @@ mod fidelity;
 mod fuzz;
 mod node;
 mod pairs;
+mod process;
 mod sdk;
 mod sim;
 mod stage;

@@ -13,10 +13,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::http::Connection;
 use super::load::{self, Outcome, Target};
-use super::process::{self, ProcessTree};
 use super::report::{Metric, Results};
 use super::stats::percentile;
 use super::system::{OwnChild, Running, System, free_address};
+use crate::process::{self, ProcessTree};
 
 /// Bytes of a small request's body.
 const REQUEST_BYTES: usize = 900;

@@ -6,7 +6,6 @@ mod http;
 mod load;
 mod machine;
 mod measure;
-mod process;
 mod report;
 mod stats;
 mod system;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 /// A process and those below it, as found when it was looked at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ProcessTree {
+pub(crate) struct ProcessTree {
     pids: Vec<u32>,
 }
 
 impl ProcessTree {
     /// The process and everything it has started so far.
-    pub(super) fn of(root: u32) -> Self {
+    pub(crate) fn of(root: u32) -> Self {
         let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
             .into_iter()
             .flatten()
@@ -29,13 +29,13 @@ impl ProcessTree {
     }
 
     /// User and system time used so far; exact to the kernel's clock tick.
-    pub(super) fn cpu(&self, ticks_per_second: u64) -> Duration {
+    pub(crate) fn cpu(&self, ticks_per_second: u64) -> Duration {
         let ticks: u64 = self.pids.iter().filter_map(|pid| Stat::read(*pid)).map(|stat| stat.ticks).sum();
         Duration::from_secs_f64(ticks as f64 / ticks_per_second as f64)
     }
 
     /// Resident memory in MiB. Pages shared between the processes are counted for each.
-    pub(super) fn resident_mib(&self) -> f64 {
+    pub(crate) fn resident_mib(&self) -> f64 {
         let kib: u64 = self.pids.iter().filter_map(|pid| resident_kib(*pid)).sum();
         kib as f64 / 1024.0
     }
@@ -67,7 +67,7 @@ fn resident_kib(pid: u32) -> Option<u64> {
 }
 
 /// Clock ticks in a second, the unit of CPU time in `/proc`; 100 where the system does not say.
-pub(super) fn ticks_per_second() -> u64 {
+pub(crate) fn ticks_per_second() -> u64 {
     let output = Command::new("getconf").arg("CLK_TCK").output().ok();
     output.and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse().ok()).unwrap_or(100)
 }
