@@ -13,7 +13,6 @@ pub const fn all() -> f64 {
 
 /// Is a share [`all`]?
 #[must_use]
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub const fn is_all(share: &f64) -> bool {
     share.to_bits() == all().to_bits()
 }
