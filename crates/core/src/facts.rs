@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Dialect, Operation};
+use crate::{Dialect, Operation, sparse};
 
 /// A set of model capabilities: what a request needs, or what a model has.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -118,8 +118,10 @@ pub struct RequestFacts {
     /// The model as the caller wrote it.
     pub model: String,
     /// Does the caller want a stream?
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub stream: bool,
     /// What the answer needs of a model.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub needs: Capabilities,
     /// Estimated input tokens; an estimate is never billed from.
     pub input_tokens: u64,
@@ -130,8 +132,10 @@ pub struct RequestFacts {
     #[serde(with = "crate::time::nanos", default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// `x-ringmain-tag`: the caller's labels, for route matching and analytics.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub tags: Vec<(String, String)>,
     /// By what the conversation it belongs to is known again.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub marks: Marks,
     /// The virtual key it came with; `None` where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,7 +169,9 @@ impl fmt::Display for KeyName {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Marks {
     /// What earlier turns of this conversation left, the latest first. Empty in its first turn.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub earlier: Vec<u64>,
     /// What this turn leaves; `None` where nothing is to be remembered.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub own: Option<u64>,
 }

@@ -1,6 +1,6 @@
 //! Which candidates may serve a request, and in which order.
 
-use ringmain_core::{Now, RequestFacts, Seed, Tick};
+use ringmain_core::{Now, RequestFacts, Seed, Tick, sparse};
 use serde::{Deserialize, Serialize};
 
 use crate::balance::{self, Scene};
@@ -16,6 +16,7 @@ pub struct Plan {
     /// The route's turn this plan was made for.
     pub turn: u64,
     /// The position of the candidate that is asked first because the conversation is warm there.
+    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub warm: Option<usize>,
     /// Tokens that asking the chosen candidate is expected to use, input and output; see `fit.rs`.
     pub tokens: u64,

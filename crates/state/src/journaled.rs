@@ -2,7 +2,7 @@
 //! ever waited for.
 //!
 //! ```text
-//! record() -> queue (8,192) -> journal, at most 10 ms later -> store, at most 50 ms after that
+//! record() -> queue (8,192) -> journal, at most 10 ms later -> store, at most 200 ms after that
 //! ```
 //! While the store keeps up, batches go on in memory and the journal is only written; when it is slow or gone, they are
 //! read from the journal once it is back. Where the journal cannot be written either, for both are on a disk that is full,
@@ -29,7 +29,8 @@ const WAITING_MAX: usize = 8192;
 /// process; into the store later, for a transaction costs more than a write.
 const BATCH_MAX: usize = 512;
 const JOURNAL_AGE: Duration = Duration::from_millis(10);
-const STORE_AGE: Duration = Duration::from_millis(50);
+const STORE_MAX: usize = 1024;
+const STORE_AGE: Duration = Duration::from_millis(200);
 /// Batches that go on in memory, at most; beyond it they are read from the journal.
 const AHEAD_MAX: usize = 64;
 /// Records that neither the journal nor the store took, at most: some 30 MB.
@@ -232,7 +233,7 @@ impl Writer {
 /// The batch with those that follow it soon, as one; and one that came and does not follow.
 fn joined(mut batch: Batch, batches: &Receiver<Batch>) -> (Batch, Option<Batch>) {
     let until = Instant::now() + STORE_AGE;
-    while batch.lines.len() < BATCH_MAX {
+    while batch.lines.len() < STORE_MAX {
         let Ok(next) = batches.recv_timeout(until.saturating_duration_since(Instant::now())) else { break };
         match (batch.place, next.place) {
             (Some((begin, end)), Some((follows, last))) if follows == end => {

@@ -6,18 +6,23 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use ringmain_core::{Metered, Period, WallTime};
 
 use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, SOON, Standing, bucket_at, returns};
 
 /// Every counter.
 #[derive(Debug, Default)]
-pub struct Quotas(Mutex<HashMap<LimitId, Counter>>);
+pub struct Quotas(Mutex<Counters>);
+
+type Counters = HashMap<LimitId, Counter, RandomState>;
 
 #[derive(Debug, Default)]
 struct Counter {
     /// Beginnings of buckets in milliseconds, oldest first, and what was used in each.
     used: VecDeque<(u64, u64)>,
+    /// When the oldest of them stops counting: known, for a calendar is slow to ask.
+    until: u64,
     sum: u64,
     reserved: u64,
 }
@@ -25,17 +30,17 @@ struct Counter {
 impl Counter {
     fn forget(&mut self, period: Option<Period>, now: WallTime) {
         let Some(period) = period else { return };
-        while let Some((begin, used)) = self.used.front().copied()
-            && bucket_at(period, WallTime(begin)).1 <= now.0
+        while self.until <= now.0
+            && let Some((_, used)) = self.used.pop_front()
         {
-            self.used.pop_front();
             self.sum = self.sum.saturating_sub(used);
+            self.until = self.used.front().map_or(0, |(begin, _)| bucket_at(period, WallTime(*begin)).1);
         }
     }
 
     fn add(&mut self, period: Option<Period>, amount: u64, at: WallTime) {
         let Some(period) = period.filter(|_| amount > 0) else { return };
-        let (begin, _) = bucket_at(period, at);
+        let (begin, end) = bucket_at(period, at);
         self.sum = self.sum.saturating_add(amount);
         // Nearly always the last one; clocks may step back, and what is seeded comes in any order.
         match self.used.binary_search_by_key(&begin, |(begin, _)| *begin) {
@@ -44,13 +49,18 @@ impl Counter {
                     *used = used.saturating_add(amount);
                 }
             }
-            Err(at) => self.used.insert(at, (begin, amount)),
+            Err(at) => {
+                self.used.insert(at, (begin, amount));
+                if at == 0 {
+                    self.until = end;
+                }
+            }
         }
     }
 }
 
 impl Quotas {
-    fn counters(&self) -> MutexGuard<'_, HashMap<LimitId, Counter>> {
+    fn counters(&self) -> MutexGuard<'_, Counters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,13 +77,17 @@ impl Quotas {
     ) -> Result<Grant, Exhausted> {
         let mut counters = self.counters();
         for (at, id) in limits.iter().enumerate() {
-            let counter = counters.entry(id.clone()).or_default();
-            counter.forget(id.limit.per, now);
             let amount = ask.of(id.limit.of);
             let cap = caps.get(at).map_or(id.limit.most, |cap| id.limit.most.min(*cap));
-            if counter.sum.saturating_add(counter.reserved).saturating_add(amount) > cap {
-                let buckets: Vec<_> = counter.used.iter().copied().collect();
-                let whole = returns(id, amount, counter.reserved, &buckets, now);
+            let full = with(&mut counters, id, |counter| {
+                counter.forget(id.limit.per, now);
+                let is_full = counter.sum.saturating_add(counter.reserved).saturating_add(amount) > cap;
+                is_full.then(|| {
+                    let buckets: Vec<_> = counter.used.iter().copied().collect();
+                    returns(id, amount, counter.reserved, &buckets, now)
+                })
+            });
+            if let Some(whole) = full {
                 let alone = cap < id.limit.most && whole.is_some();
                 return Err(Exhausted { at, returns: if alone { Some(SOON) } else { whole }, alone });
             }
@@ -113,12 +127,13 @@ impl QuotaStore for Quotas {
 
     fn seed(&self, limit: &LimitId, used: &[(WallTime, u64)], now: WallTime) {
         let mut counters = self.counters();
-        let counter = counters.entry(limit.clone()).or_default();
         let begin = limit.limit.per.map_or(now, |period| period.begin(now));
-        for (at, amount) in used.iter().filter(|(at, _)| *at >= begin) {
-            counter.add(limit.limit.per, *amount, *at);
-        }
-        counter.forget(limit.limit.per, now);
+        with(&mut counters, limit, |counter| {
+            for (at, amount) in used.iter().filter(|(at, _)| *at >= begin) {
+                counter.add(limit.limit.per, *amount, *at);
+            }
+            counter.forget(limit.limit.per, now);
+        });
     }
 
     fn standing(&self, limit: &LimitId, now: WallTime) -> Standing {
@@ -129,15 +144,24 @@ impl QuotaStore for Quotas {
     }
 }
 
-fn take(counters: &mut HashMap<LimitId, Counter>, limits: &[LimitId], ask: Amounts, now: WallTime) {
+/// Does something with the counter of a limit. Its name is shared by threads, which count who holds it: it is taken once.
+fn with<T>(counters: &mut Counters, id: &LimitId, act: impl FnOnce(&mut Counter) -> T) -> T {
+    match counters.get_mut(id) {
+        Some(counter) => act(counter),
+        None => act(counters.entry(id.clone()).or_default()),
+    }
+}
+
+fn take(counters: &mut Counters, limits: &[LimitId], ask: Amounts, now: WallTime) {
     for id in limits {
-        let counter = counters.entry(id.clone()).or_default();
         let amount = ask.of(id.limit.of);
-        if is_counted_at_once(id.limit.of) {
-            counter.forget(id.limit.per, now);
-            counter.add(id.limit.per, amount, now);
-        } else {
-            counter.reserved = counter.reserved.saturating_add(amount);
-        }
+        with(counters, id, |counter| {
+            if is_counted_at_once(id.limit.of) {
+                counter.forget(id.limit.per, now);
+                counter.add(id.limit.per, amount, now);
+            } else {
+                counter.reserved = counter.reserved.saturating_add(amount);
+            }
+        });
     }
 }

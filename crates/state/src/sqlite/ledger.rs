@@ -18,6 +18,16 @@ use super::upgrade::upgrade;
 /// How many old rows of a table are taken out at once, so that a sweep holds the writer for some ten milliseconds.
 const SWEEP_MAX: u32 = 500;
 
+/// KiB that a transaction may change before it begins to write: a thousand requests.
+const CACHE: i32 = 4096;
+
+fn writing(path: &std::path::Path) -> Result<Connection, StateError> {
+    let connection = open(path)?;
+    // Below zero it is KiB, above it would be pages.
+    connection.pragma_update(None, "cache_size", -CACHE)?;
+    Ok(connection)
+}
+
 /// The writing side of a file.
 pub(super) struct Writer {
     path: std::path::PathBuf,
@@ -27,7 +37,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(path: &std::path::Path, keep_ms: u64) -> Result<Self, StateError> {
-        let mut connection = open(path)?;
+        let mut connection = writing(path)?;
         upgrade(&mut connection)?;
         Ok(Self { connection, path: path.to_owned(), keep_ms })
     }
@@ -47,7 +57,7 @@ impl Store for Writer {
     }
 
     fn reopen(&mut self) -> Result<(), StateError> {
-        self.connection = open(&self.path)?;
+        self.connection = writing(&self.path)?;
         Ok(())
     }
 
