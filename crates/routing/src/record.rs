@@ -54,10 +54,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Lost::is_empty")]
     pub lost: Lost,
     /// When it ended; `None` where the process ended first.
-    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub ended: Option<Tick>,
     /// How it failed; `None` for a whole answer.
-    #[serde(default, skip_serializing_if = "sparse::is_usual")]
     pub fault: Option<Fault>,
 }
 
