@@ -27,7 +27,7 @@ pub(crate) async fn list(ask: Ask<'_>) -> Result<Answer, Problem> {
     let (usual, most) = if as_table { (TABLED_MAX, TABLED_MAX) } else { (LISTED, LISTED_MAX) };
     let most = query.count("limit", usual, most)?;
     let gateway = Arc::clone(&ask.admin.gateway);
-    // What is in memory is there at once; a store is up to 100 ms behind, and has all of a table.
+    // What is in memory is there at once; a store is up to 250 ms behind, and has all of a table.
     if !as_table && KNOWN.iter().all(|name| ["limit", "format"].contains(name) || query.get(name).is_none()) {
         let found: Vec<Value> = gateway.records.latest(most).iter().map(|record| brief(record)).collect();
         return Ok(Answer::Json(json!({ "requests": found })));

@@ -20,7 +20,7 @@ use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Operation, Origin,
 use ringmain_dialects::continuation::{self, Form, Said};
 use ringmain_dialects::freeform::{self, Calls};
 use ringmain_dialects::provenance::{self, Maker};
-use ringmain_dialects::{Loss, LossKind, ir, registry, shared};
+use ringmain_dialects::{Loss, LossKind, Unsupported, ir, registry, shared};
 use ringmain_wire::json::{Document, Edit, Object};
 
 use crate::headers;
@@ -236,7 +236,7 @@ fn translated<'a>(
         Some(counting) if counts => counting.encode(&asked, &target.profile),
         _ => codec.encode_request(&asked, &target.profile),
     };
-    let encoded = encoded.map_err(|unsupported| cannot(format!("{}: {}", target.name, unsupported)))?;
+    let encoded = encoded.map_err(|unsupported| refusal(target, &unsupported))?;
     let document = Document::parse(encoded.body.into()).map_err(|error| cannot(error.to_string()))?;
     lost.extend(encoded.losses);
     Ok((Cow::Owned(document), lost))
@@ -261,6 +261,11 @@ fn model_inside(document: &Document, model: &str) -> Option<Edit> {
 
 fn json_text(text: &str) -> Bytes {
     serde_json::Value::from(text).to_string().into()
+}
+
+/// A target cannot be told something, as its codec says.
+pub(crate) fn refusal(target: &Target, unsupported: &Unsupported) -> Fault {
+    cannot(format!("{}: {unsupported}", target.name))
 }
 
 pub(crate) fn cannot(message: String) -> Fault {

@@ -202,6 +202,7 @@ impl Writer {
             let begin = self.text.len();
             match serde_json::to_writer(&mut self.text, &**record) {
                 Ok(()) => {
+                    // JSON always is.
                     let doc = str::from_utf8(&self.text[begin..]).unwrap_or_default().to_owned();
                     self.text.push(b'\n');
                     lines.push(Line { record: Arc::clone(record), doc });

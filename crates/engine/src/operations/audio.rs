@@ -18,12 +18,12 @@ use ringmain_operations::talk::{Call, Once, Payload, Reader};
 use ringmain_upstream::AnswerBody;
 
 use super::images::with_model;
-use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work};
+use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, unavailable};
 use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
 use crate::passthrough::{Flow, Through};
-use crate::render::cannot;
+use crate::render::refusal;
 use crate::target::Target;
 
 const EVENTS: &str = "text/event-stream";
@@ -52,8 +52,7 @@ pub(super) fn read_transcription(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malf
 }
 
 fn codec(target: &Target, endpoint: &Endpoint) -> Result<&'static dyn audio::Codec, Fault> {
-    audio::codec(endpoint.shape)
-        .ok_or_else(|| cannot(format!("{} is asked for audio in a way that is not available yet", target.name)))
+    audio::codec(endpoint.shape).ok_or_else(|| unavailable(target, "audio"))
 }
 
 impl Asked for Speech {
@@ -65,7 +64,7 @@ impl Asked for Speech {
         let path = endpoint.path_for(model, false);
         let Speaking { call, sound, losses } = codec(target, endpoint)?
             .speak(&self, &Site { model, path: &path })
-            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+            .map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(Some((Box::new(Speak { asked: self, call, sound: Some(sound) }), losses)))
     }
 
@@ -91,7 +90,7 @@ impl Asked for Transcription {
         let path = endpoint.path_for(model, false);
         let Hearing { call, read, losses } = codec(target, endpoint)?
             .hear(&self, &Site { model, path: &path })
-            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+            .map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(Some((Box::new(Hear { asked: self, call, read: Some(read) }), losses)))
     }
 

@@ -9,9 +9,11 @@ use ringmain_operations::Site;
 use ringmain_operations::embeddings::{self, Made, Request};
 use ringmain_operations::talk::Talk;
 
-use super::{Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, together, told_or_estimated};
+use super::{
+    Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, together, told_or_estimated, unavailable,
+};
 use crate::inspect::Inspected;
-use crate::render::cannot;
+use crate::render::refusal;
 use crate::target::Target;
 
 /// Vectors to be made at a target.
@@ -37,10 +39,9 @@ impl Asked for Request {
         }
         let path = endpoint.path_for(model, false);
         let planned = embeddings::plan(endpoint.shape, &self, &Site { model, path: &path });
-        let unavailable = || format!("{} is asked for embeddings in a way that is not available yet", target.name);
         let planned = planned
-            .ok_or_else(|| cannot(unavailable()))?
-            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+            .ok_or_else(|| unavailable(target, "embeddings"))?
+            .map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(Some((Box::new(Embeddings { asked: self, talks: planned.talks }), planned.losses)))
     }
 }

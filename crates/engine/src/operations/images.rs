@@ -12,12 +12,12 @@ use ringmain_operations::talk::{Call, Once, Payload, Talk};
 use ringmain_upstream::AnswerBody;
 use ringmain_wire::multipart::{Form, Part};
 
-use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, fetch, together};
+use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, fetch, together, unavailable};
 use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
 use crate::live::{Live, Source as Events};
-use crate::render::cannot;
+use crate::render::refusal;
 use crate::target::Target;
 use crate::writer::Writer;
 
@@ -47,12 +47,10 @@ impl Asked for Request {
         if endpoint.shape == Shape::OpenAi && openai::takes_as_it_is(&self, model) {
             return Ok(None);
         }
-        let codec = images::codec(endpoint.shape)
-            .ok_or_else(|| cannot(format!("{} is asked for images in a way that is not available yet", target.name)))?;
+        let codec = images::codec(endpoint.shape).ok_or_else(|| unavailable(target, "images"))?;
         let path = endpoint.path_for(model, request.facts.stream);
-        let planned = codec
-            .plan(&self, &Site { model, path: &path })
-            .map_err(|unsupported| cannot(format!("{}: {unsupported}", target.name)))?;
+        let planned =
+            codec.plan(&self, &Site { model, path: &path }).map_err(|unsupported| refusal(target, &unsupported))?;
         let way = planned.stream.map_or(Way::Talks(planned.talks), Way::Stream);
         Ok(Some((Box::new(Images { asked: self, way }), planned.losses)))
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use ringmain_catalog::Endpoint;
 use ringmain_core::Fault;
-use ringmain_dialects::{Malformed, Unsupported};
+use ringmain_dialects::Malformed;
 use ringmain_operations::talk::Talk;
 use ringmain_operations::{Site, moderation, rerank};
 
 use super::{Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, told_or_estimated};
 use crate::inspect::Inspected;
-use crate::render::cannot;
+use crate::render::{cannot, refusal};
 use crate::target::Target;
 
 /// Documents to be ranked at a target.
@@ -54,10 +54,6 @@ impl Asked for moderation::Request {
         let planned = planned.map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(planned.map(|planned| (Box::new(Moderation { talk: planned.talk }) as Box<dyn Work>, planned.losses)))
     }
-}
-
-fn refusal(target: &Target, unsupported: &Unsupported) -> Fault {
-    cannot(format!("{}: {unsupported}", target.name))
 }
 
 impl Work for Rerank {

@@ -145,6 +145,11 @@ fn asked<A: Asked + 'static>(read: Result<A, Malformed>) -> Result<Arc<dyn Asked
     read.map(|asked| Arc::new(asked) as Arc<dyn Asked>)
 }
 
+/// A target is asked for something in a shape that nobody writes yet.
+fn unavailable(target: &Target, what: impl fmt::Display) -> Fault {
+    cannot(format!("{} is asked for {what} in a way that is not available yet", target.name))
+}
+
 /// Decodes a request for an operation that is translated. `None`: for one that is not. `translates`: speech is to be written
 /// down in English.
 ///
@@ -173,7 +178,7 @@ pub fn plan(request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result
     match request.asked() {
         Ok(Some(asked)) => Arc::clone(asked).plan(request, target, endpoint),
         Ok(None) if is_openai => Ok(None),
-        Ok(None) => Err(cannot(format!("{} is asked for {operation} in a way that is not available yet", target.name))),
+        Ok(None) => Err(unavailable(target, operation)),
         Err(fault) => match reading(operation, request.facts.dialect) {
             Some(reading) if reading.judged_there && is_openai => Ok(None),
             _ => Err(fault),
