@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -62,18 +62,18 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     for name in &names {
         ensure!(TARGETS.contains(name), "no target `{name}`; there are {}", TARGETS.join(", "));
     }
-    let found = if options.at_once {
+    let bad = if options.at_once {
         beside_each_other(&program, &home, &names, options)?
     } else {
         one_by_one(&program, &home, &names, options)?
     };
-    if found.is_empty() {
+    if bad.is_empty() {
         println!("nothing found");
     } else {
-        println!("found something in {}; the inputs are in {}", found.join(", "), home.join("found").display());
+        println!("not clean: {}; the inputs are in {}", bad.join(", "), home.join("found").display());
         println!("put each into crates/fuzz/found/TARGET/, where the tests run it, before its fix");
     }
-    Ok(found.is_empty())
+    Ok(bad.is_empty())
 }
 
 fn build(home: &Path) -> Result<PathBuf> {
@@ -96,19 +96,22 @@ fn host() -> Result<String> {
 }
 
 fn one_by_one<'a>(program: &Path, home: &Path, names: &[&'a str], options: &Options) -> Result<Vec<&'a str>> {
-    let mut found = Vec::new();
+    let mut bad = Vec::new();
     for &name in names {
         println!("=== {name}");
-        if !fuzzer(program, home, name, options)?.status().context("cannot run the fuzzer")?.success() {
-            found.push(name);
-        }
+        let began = SystemTime::now();
+        let ended = fuzzer(program, home, name, options)?.status().context("cannot run the fuzzer")?;
+        let came = came_of(ended, &home.join("found").join(name), began)?;
+        println!("{name}: {}", came.as_deref().unwrap_or("clean"));
+        bad.extend(came.map(|_| name));
     }
-    Ok(found)
+    Ok(bad)
 }
 
 fn beside_each_other<'a>(program: &Path, home: &Path, names: &[&'a str], options: &Options) -> Result<Vec<&'a str>> {
     let logs = folder(home, "said")?;
     println!("{} targets for {} s; what they say is in {}", names.len(), options.each, logs.display());
+    let began = SystemTime::now();
     let mut running = Vec::new();
     for &name in names {
         let path = logs.join(name);
@@ -117,24 +120,38 @@ fn beside_each_other<'a>(program: &Path, home: &Path, names: &[&'a str], options
         command.stdout(log.try_clone()?).stderr(log);
         running.push((name, path, command.spawn().context("cannot run the fuzzer")?));
     }
-    let mut found = Vec::new();
+    let mut bad = Vec::new();
     for (name, path, mut child) in running {
         let (ended, processor) = waited(&mut child)?;
         let said = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         let (kept, newest) = kept(&home.join("corpus").join(name))?;
+        let came = came_of(ended, &home.join("found").join(name), began)?;
         println!(
-            "{name}: {} inputs in {:.0} s of a processor; {kept} kept, the newest {:.0} min ago{}",
+            "{name}: {} inputs in {:.0} s of a processor; {kept} kept, the newest {:.0} min ago; {}",
             runs.map_or("?", str::trim),
             processor.as_secs_f64(),
             newest.as_secs_f64() / 60.0,
-            if ended.success() { "" } else { "; FOUND something" }
+            came.as_deref().unwrap_or("clean")
         );
-        if !ended.success() {
-            found.push(name);
+        bad.extend(came.map(|_| name));
+    }
+    Ok(bad)
+}
+
+/// What a fuzzer that has ended found, or why it ended before its time; `None` if it is clean. Inputs that are only slow
+/// are kept too, but are no finding.
+fn came_of(ended: ExitStatus, found: &Path, since: SystemTime) -> Result<Option<String>> {
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(found)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.metadata()?.modified()? >= since && !name.starts_with("slow-unit-") {
+            inputs.push(name);
         }
     }
-    Ok(found)
+    let early = || (!ended.success()).then(|| format!("ENDED EARLY, {ended}"));
+    Ok(if inputs.is_empty() { early() } else { Some(format!("FOUND {}", inputs.join(", "))) })
 }
 
 /// Waits for its end; and what it had of a processor, which beside others is less than the time that has passed.

@@ -69,7 +69,7 @@ impl Billed {
         match (self, other) {
             (Self::Money(one), Self::Money(two)) => Some(Self::Money(one + two)),
             (Self::Tokens { input, output }, Self::Tokens { input: more, output: also }) => {
-                Some(Self::Tokens { input: input + more, output: output + also })
+                Some(Self::Tokens { input: input.saturating_add(more), output: output.saturating_add(also) })
             }
             (Self::Money(_), Self::Tokens { .. }) | (Self::Tokens { .. }, Self::Money(_)) => None,
         }
@@ -160,16 +160,21 @@ impl Units {
             _ => (0, 0, Quality::Usual),
         };
         Self {
-            images: self.images + other.images,
+            images: self.images.saturating_add(other.images),
             width,
             height,
             quality,
-            audio_ms: self.audio_ms + other.audio_ms,
-            characters: self.characters + other.characters,
-            searches: self.searches + other.searches,
+            audio_ms: self.audio_ms.saturating_add(other.audio_ms),
+            characters: self.characters.saturating_add(other.characters),
+            searches: self.searches.saturating_add(other.searches),
         }
     }
 }
+
+/// More of anything than one answer can have, and a bill that is none: a provider that says so is mistaken, and its word
+/// would spoil every sum it is part of.
+const INCREDIBLE: u64 = 1 << 32;
+const INCREDIBLE_MONEY: Money = Money::from_nanos(1_000_000 * 1_000_000_000);
 
 impl Usage {
     /// No tokens, but these.
@@ -181,13 +186,35 @@ impl Usage {
     /// Input and output together.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.input + self.output
+        self.input.saturating_add(self.output)
+    }
+
+    /// The input that was written to a cache, for however long.
+    #[must_use]
+    pub const fn cache_written(&self) -> u64 {
+        self.cache_write.saturating_add(self.cache_write_1h)
     }
 
     /// The input that was neither read from nor written to a cache.
     #[must_use]
     pub const fn fresh_input(&self) -> u64 {
-        self.input.saturating_sub(self.cache_read + self.cache_write + self.cache_write_1h)
+        self.input.saturating_sub(self.cache_read.saturating_add(self.cache_written()))
+    }
+
+    /// Can an answer have used this? What comes from outside is asked before it is summed and billed.
+    #[must_use]
+    pub fn is_credible(&self) -> bool {
+        let Self { input, cache_read, cache_write, cache_write_1h, output, reasoning, .. } = *self;
+        let Self { audio_input, audio_output, cache_read_audio, image_input, image_output, .. } = *self;
+        let text = [input, cache_read, cache_write, cache_write_1h, output, reasoning];
+        let other = [audio_input, audio_output, cache_read_audio, image_input, image_output];
+        let mut counts = text.into_iter().chain(other).chain(self.units.counts());
+        let billed = match self.billed {
+            None => true,
+            Some(Billed::Money(money)) => money >= Money::ZERO && money < INCREDIBLE_MONEY,
+            Some(Billed::Tokens { input, output }) => input.max(output) < INCREDIBLE,
+        };
+        billed && counts.all(|count| count < INCREDIBLE)
     }
 }
 
@@ -195,18 +222,19 @@ impl Add for Usage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
+        let sum = |of: fn(&Self) -> u64| of(&self).saturating_add(of(&other));
         Self {
-            input: self.input + other.input,
-            cache_read: self.cache_read + other.cache_read,
-            cache_write: self.cache_write + other.cache_write,
-            cache_write_1h: self.cache_write_1h + other.cache_write_1h,
-            output: self.output + other.output,
-            reasoning: self.reasoning + other.reasoning,
-            audio_input: self.audio_input + other.audio_input,
-            audio_output: self.audio_output + other.audio_output,
-            cache_read_audio: self.cache_read_audio + other.cache_read_audio,
-            image_input: self.image_input + other.image_input,
-            image_output: self.image_output + other.image_output,
+            input: sum(|usage| usage.input),
+            cache_read: sum(|usage| usage.cache_read),
+            cache_write: sum(|usage| usage.cache_write),
+            cache_write_1h: sum(|usage| usage.cache_write_1h),
+            output: sum(|usage| usage.output),
+            reasoning: sum(|usage| usage.reasoning),
+            audio_input: sum(|usage| usage.audio_input),
+            audio_output: sum(|usage| usage.audio_output),
+            cache_read_audio: sum(|usage| usage.cache_read_audio),
+            image_input: sum(|usage| usage.image_input),
+            image_output: sum(|usage| usage.image_output),
             billed: self.billed.zip(other.billed).and_then(|(one, two)| one.plus(two)),
             units: self.units.plus(other.units),
         }
@@ -216,5 +244,30 @@ impl Add for Usage {
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_answer_can_have_is_neither_believed_nor_summed_into_less() {
+        let usage = |input: u64| Usage { input, output: 1, cache_write: input, cache_write_1h: 1, ..Usage::default() };
+        assert!(usage(2_000_000).is_credible());
+        let wild = usage(u64::MAX);
+        assert!(!wild.is_credible());
+        assert_eq!((wild.total(), wild.cache_written(), (wild + wild).input), (u64::MAX, u64::MAX, u64::MAX));
+        for billed in [
+            Billed::Money(Money::from_dollars(1e30)),
+            Billed::Money(Money::from_dollars(-0.01)),
+            Billed::Tokens { input: u64::MAX, output: 0 },
+        ] {
+            assert!(!Usage { billed: Some(billed), ..usage(1) }.is_credible(), "{billed:?}");
+        }
+        assert!(Usage { billed: Some(Billed::Money(Money::from_dollars(12.5))), ..usage(1) }.is_credible());
+        let units = Units { audio_ms: u64::MAX, ..Units::default() };
+        assert!(!Usage::of_units(units).is_credible());
+        assert_eq!((Usage::of_units(units) + Usage::of_units(units)).units, units);
     }
 }

@@ -266,7 +266,7 @@ impl Live {
             (Owner::Flow(flow), End::Whole) => {
                 let Flow { mut attempt, mut attempts, .. } = *flow;
                 self.ended = true;
-                attempt.usage = self.writer.seen().usage;
+                attempt.told(self.writer.seen().usage);
                 self.tell_losses(&attempt, &mut attempts);
                 attempt.served();
                 attempts.guard.ended(None);

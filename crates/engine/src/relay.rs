@@ -60,13 +60,13 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     attempts.guard.answering();
     *response.body_mut() = match body {
         Answer::Plain(plain) => {
-            attempt.usage = plain.usage;
+            attempt.told(plain.usage);
             attempt.served();
             attempts.guard.ended(None);
             ReplyBody::Whole(plain.bytes)
         }
         Answer::Raw(flow, usage) => {
-            attempt.usage = usage;
+            attempt.told(usage);
             let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
             ReplyBody::Raw(Box::new(Raw::new(*flow, length, attempt, attempts)))
         }

@@ -27,7 +27,7 @@ pub struct AttemptGuard {
     /// Where its time went so far.
     pub timings: Timings,
     /// What the provider says it used so far, or what it is thought to have.
-    pub usage: Option<Usage>,
+    usage: Option<Usage>,
     /// Nobody said so: it is an estimate.
     estimated: bool,
     /// By which price that is billed.
@@ -121,15 +121,20 @@ impl AttemptGuard {
         emit(&EventSkipped { request: self.request.id, target: &self.target.meter });
     }
 
+    /// Its provider says that it used this. What no answer can have used is not believed: then it is not known.
+    pub fn told(&mut self, usage: Option<Usage>) {
+        self.usage = usage.filter(Usage::is_credible);
+    }
+
     /// It ends before its provider can say what it used: about so much.
-    pub const fn estimate(&mut self, usage: Usage) {
-        self.usage = Some(usage);
+    pub fn estimate(&mut self, usage: Usage) {
+        self.told(Some(usage));
         self.estimated = true;
     }
 
     /// It was passed through, and its answer says that a model of this name used this.
     pub fn counted(&mut self, usage: Usage, model: &str) {
-        self.usage = Some(usage);
+        self.told(Some(usage));
         self.price = self.gateway.price(&self.target.provider.kind.id, model);
     }
 
@@ -161,7 +166,7 @@ impl AttemptGuard {
 
     /// What the same tokens cost without a prompt cache, less what they cost with it; both by the list price.
     fn saved(&self) -> Option<Money> {
-        let usage = self.usage.filter(|usage| usage.cache_read + usage.cache_write + usage.cache_write_1h > 0)?;
+        let usage = self.usage.filter(|usage| usage.cache_read > 0 || usage.cache_written() > 0)?;
         let plain = Usage { cache_read: 0, cache_read_audio: 0, cache_write: 0, cache_write_1h: 0, ..usage };
         let price = &self.price.as_ref()?.price;
         Some(Money(price.cost(&plain)?.0 - price.cost(&usage)?.0))

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use ringmain_core::{Capabilities, Dialect};
 use ringmain_dialects::ir::fold::{Fold, unfold};
 use ringmain_dialects::ir::grammar::Checker;
-use ringmain_dialects::ir::{BlockKind, Event, Response};
+use ringmain_dialects::ir::{Block, BlockKind, Event, Response};
 use ringmain_dialects::{Codec, Framing, StreamStart, TargetProfile, registry};
 use ringmain_wire::event_stream::EventStreamFramer;
 use ringmain_wire::json::Object;
@@ -64,11 +64,14 @@ fn codec_of(dialect: Dialect) -> &'static dyn Codec {
     registry::codec(dialect).expect("every dialect has a codec")
 }
 
-/// A request that is understood is, in each dialect, refused by name or a request that is understood there too.
+/// A request that is let in and understood is, in each dialect, refused by name or a request that is let in and understood
+/// there too.
 fn request(codec: &dyn Codec, body: &[u8]) {
     let Ok(object) = Object::parse(body) else { return };
-    let _ = codec.inspect(&object);
     let _ = registry::holds_foreign(codec.dialect(), body);
+    if codec.inspect(&object).is_err() {
+        return;
+    }
     let Ok(request) = codec.decode_request(body) else { return };
     let profile =
         TargetProfile { model: "m".to_owned(), capabilities: Capabilities::NONE, max_output_tokens: Some(4096) };
@@ -93,14 +96,31 @@ fn answer(codec: &dyn Codec, body: &[u8]) {
         let encoded = to.encode_response(&response).body;
         let back = to.decode_response(&encoded);
         let back = back.unwrap_or_else(|problem| panic!("to {}: {problem}", to.dialect()));
-        assert_eq!(text(&back), text(&response), "to {}", to.dialect());
+        assert!(
+            is_same(&text(&back), &response),
+            "to {}: {:?} became {:?}",
+            to.dialect(),
+            text(&response),
+            text(&back)
+        );
         encoded_stream(to, &events);
     }
 }
 
+/// Is this the text of the answer? Where a refusal has a place of its own it may come after all else.
+fn is_same(said: &str, response: &Response) -> bool {
+    let is_refusal = |block: &&Block| matches!(block.kind, BlockKind::Refusal { .. });
+    let (refusals, others): (Vec<&Block>, Vec<&Block>) = response.blocks.iter().partition(is_refusal);
+    said == text(response) || said == texts(others.into_iter().chain(refusals))
+}
+
 /// The text of an answer, refusals included: some dialects have no other place for them.
 fn text(response: &Response) -> String {
-    let texts = response.blocks.iter().filter_map(|block| match &block.kind {
+    texts(&response.blocks)
+}
+
+fn texts<'b>(blocks: impl IntoIterator<Item = &'b Block>) -> String {
+    let texts = blocks.into_iter().filter_map(|block| match &block.kind {
         BlockKind::Text { text, .. } | BlockKind::Refusal { text } => Some(text.as_str()),
         _ => None,
     });

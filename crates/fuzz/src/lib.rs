@@ -8,9 +8,16 @@
 mod chunks;
 mod codecs;
 mod framers;
+mod mutate;
+mod recorded;
 mod rules;
 mod seeds;
 
+use mutate::Form;
+use ringmain_core::Seed;
+
+pub use recorded::recorded;
+pub use ringmain_pairs::folder as recordings;
 pub use seeds::seeds;
 
 /// The largest input that is looked at, in bytes: enough for every construct, small enough for many runs a second.
@@ -20,6 +27,7 @@ pub const INPUT_MAX: usize = 64 * 1024;
 pub struct Target {
     /// Its name on the command line and of its corpus folder.
     pub name: &'static str,
+    form: Form,
     run: fn(&[u8]),
 }
 
@@ -33,21 +41,28 @@ impl Target {
             (self.run)(data);
         }
     }
+
+    /// Another input like this one, no longer than `max` bytes; the same for the same `draw`. `None` where its bytes are
+    /// all there is to change.
+    #[must_use]
+    pub fn mutated(&self, data: &[u8], draw: u32, max: usize) -> Option<Vec<u8>> {
+        mutate::mutated(self.form, data, Seed(draw.into()), max)
+    }
 }
 
 /// Every target.
 pub const TARGETS: [Target; 11] = [
-    Target { name: "sse", run: framers::sse },
-    Target { name: "event-stream", run: framers::event_stream },
-    Target { name: "json-array", run: framers::json_array },
-    Target { name: "json", run: framers::json },
-    Target { name: "openai-chat", run: codecs::openai_chat },
-    Target { name: "openai-responses", run: codecs::openai_responses },
-    Target { name: "anthropic-messages", run: codecs::anthropic_messages },
-    Target { name: "gemini", run: codecs::gemini },
-    Target { name: "bedrock-converse", run: codecs::bedrock_converse },
-    Target { name: "cohere-v2", run: codecs::cohere_v2 },
-    Target { name: "rules", run: rules::rules },
+    Target { name: "sse", form: Form::Bytes, run: framers::sse },
+    Target { name: "event-stream", form: Form::Bytes, run: framers::event_stream },
+    Target { name: "json-array", form: Form::Bytes, run: framers::json_array },
+    Target { name: "json", form: Form::Json, run: framers::json },
+    Target { name: "openai-chat", form: Form::Codec, run: codecs::openai_chat },
+    Target { name: "openai-responses", form: Form::Codec, run: codecs::openai_responses },
+    Target { name: "anthropic-messages", form: Form::Codec, run: codecs::anthropic_messages },
+    Target { name: "gemini", form: Form::Codec, run: codecs::gemini },
+    Target { name: "bedrock-converse", form: Form::Codec, run: codecs::bedrock_converse },
+    Target { name: "cohere-v2", form: Form::Codec, run: codecs::cohere_v2 },
+    Target { name: "rules", form: Form::Json, run: rules::rules },
 ];
 
 /// The target of this name.

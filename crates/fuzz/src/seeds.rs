@@ -34,6 +34,7 @@ fn plain() -> Vec<(&'static str, Vec<u8>)> {
         ("json", br#"{"model":"m","stream_options":{"a":1},"messages":[{"content":"\u00e4\n"}],"n":1e-7}"#.to_vec()),
         ("json", br#"{"model":{"a":1},"stream_options":null,"x":[1,[2,[3]]]}"#.to_vec()),
         ("rules", RULES.as_bytes().to_vec()),
+        ("rules", RULES_AS_JSON.as_bytes().to_vec()),
         ("rules", b"server: {listen: 127.0.0.1:1}\nproviders:\n  openai: {keys: [\"${OPENAI_KEY}\"]}\n".to_vec()),
     ]
 }
@@ -55,6 +56,21 @@ defaults:
   retries: { attempts: 5, backoff: 250ms..8s, budget: 20% }
   hedge: { after: p95, budget: 2% }
 ";
+
+/// JSON is YAML too, and can be changed part by part.
+const RULES_AS_JSON: &str = r#"{
+"server": {"listen": "127.0.0.1:8080", "max_body": "64MiB", "max_held": "1GiB"},
+"providers": {
+  "openai": {"keys": ["${OPENAI_KEY}", {"key": "${OTHER_KEY}", "rpm": 500, "tpm": 200000, "weight": 2}]},
+  "local": {"kind": "openai-compatible", "base_url": "http://localhost:11434/v1", "timeouts": {"connect": "1s"}}},
+"routes": [
+  {"name": "text", "match": {"operation": "chat", "model": ["text", "gpt-4*"], "tokens": "> 50k", "header.x-a": "b"},
+   "targets": [{"to": "openai/gpt-4o", "weight": 50, "tier": 1}, {"to": "local/llama", "tier": 2}, "openai/gpt-4o-mini"],
+   "balance": "cost", "shift": {"when": "p95(ttft) > 2s", "over": "1m", "floor": "5%"}, "on_loss": "reject"},
+  {"name": "rest", "targets": "local/llama"}],
+"defaults": {"balance": "auto", "timeouts": {"race_after": "10s"}, "hedge": {"after": "p95", "budget": "2%"},
+  "retries": {"attempts": 5, "backoff": "250ms..8s", "budget": "20%"}}
+}"#;
 
 fn of_codec(codec: &dyn Codec, seeds: &mut Vec<(&'static str, Vec<u8>)>) {
     let name = codec.dialect().as_str();
@@ -86,16 +102,18 @@ fn stream(codec: &dyn Codec, events: &[Event]) -> Vec<u8> {
     for event in events {
         encoder.event(event, &mut out);
     }
-    if framing != Framing::EventStream {
-        return out;
-    }
+    if framing == Framing::EventStream { as_sse(out).expect("what we write can be read") } else { out }
+}
+
+/// Binary messages as server-sent events; `None` where they are none.
+pub(crate) fn as_sse(messages: Vec<u8>) -> Option<Vec<u8>> {
     let mut framer = ringmain_wire::event_stream::EventStreamFramer::new(1 << 24);
-    framer.push(out.into());
+    framer.push(messages.into());
     let mut text = Vec::new();
-    while let Some(frame) = framer.next().expect("what we write can be read") {
+    while let Some(frame) = framer.next().ok()? {
         ringmain_wire::sse::encode(Some(&frame.event()), &frame.data(), &mut text);
     }
-    text
+    Some(text)
 }
 
 fn fault() -> Fault {

@@ -1,10 +1,10 @@
-//! Every seed, each of its beginnings, and every input that once broke something.
+//! Every seed, each of its beginnings, what was recorded, and every input that once broke something.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::fs;
 use std::path::Path;
 
-use ringmain_fuzz::{TARGETS, seeds, target};
+use ringmain_fuzz::{TARGETS, recorded, recordings, seeds, target};
 
 #[test]
 fn seeds_hold() {
@@ -32,6 +32,23 @@ fn beginnings_of_seeds_hold() {
             target.run(&seed[..len]);
         }
     }
+}
+
+/// What providers and callers really said, and a few changes of it.
+#[test]
+fn recordings_and_changes_of_them_hold() {
+    let inputs = recorded(&recordings());
+    if inputs.is_empty() {
+        println!("skipped: no recordings beside the repository");
+    }
+    for (draw, (name, input)) in (0..).zip(&inputs) {
+        let target = target(name).unwrap();
+        target.run(input);
+        if let Some(changed) = target.mutated(input, draw, input.len() * 2) {
+            target.run(&changed);
+        }
+    }
+    println!("{} inputs", inputs.len());
 }
 
 /// `found/TARGET/NAME`: inputs that once broke a target, and what fuzzing kept as worth keeping.

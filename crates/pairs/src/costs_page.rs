@@ -52,7 +52,7 @@ fn table(page: &mut String, sums: &Sums<'_>) {
     let mut all = Money::ZERO;
     for ((target, told), (count, usage, cost)) in sums {
         all += *cost;
-        let written = usage.cache_write + usage.cache_write_1h;
+        let written = usage.cache_written();
         let other = [
             ("images", u64::from(usage.units.images)),
             ("searches", usage.units.searches),

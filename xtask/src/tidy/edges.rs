@@ -80,7 +80,17 @@ pub(super) const EDGES: &[Row] = &[
             "ringmain-provider-sim",
         ],
     ),
-    ("ringmain-fuzz", &["ringmain-core", "ringmain-wire", "ringmain-dialects", "ringmain-catalog", "ringmain-config"]),
+    (
+        "ringmain-fuzz",
+        &[
+            "ringmain-core",
+            "ringmain-wire",
+            "ringmain-dialects",
+            "ringmain-catalog",
+            "ringmain-config",
+            "ringmain-pairs",
+        ],
+    ),
     ("ringmain-blackbox", &["ringmain-core", "ringmain-caller", "ringmain-provider-sim"]),
     (
         "ringmain-pairs",

@@ -110,7 +110,7 @@ fn tool_use(fields: &mut Fields) -> Result<BlockKind, Malformed> {
     };
     Ok(BlockKind::ToolCall {
         id: fields.required_string("id")?,
-        name: fields.required_string("name")?,
+        name: fields.name("name")?,
         arguments,
         signature: None,
     })

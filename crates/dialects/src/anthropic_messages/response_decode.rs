@@ -8,6 +8,7 @@ use super::usage::WireUsage;
 use crate::codec::Malformed;
 use crate::ir::Response;
 use crate::loss::Loss;
+use crate::shared::calls::identified;
 use crate::shared::fields::Fields;
 
 /// Notes about the answer that a caller of another dialect does not miss.
@@ -42,7 +43,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
         // Billed apart from tokens, so a caller may want to know.
         losses.push(Loss::dropped("usage.server_tool_use"));
     }
-    Ok(Response { losses, ..response })
+    Ok(identified(Response { losses, ..response }))
 }
 
 fn counts_any(counts: &Value) -> bool {

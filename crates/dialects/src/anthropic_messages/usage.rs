@@ -78,7 +78,7 @@ impl WireUsage {
 pub(super) fn encode(usage: &Usage) -> Value {
     let mut value = json!({
         "input_tokens": usage.fresh_input(),
-        "cache_creation_input_tokens": usage.cache_write + usage.cache_write_1h,
+        "cache_creation_input_tokens": usage.cache_written(),
         "cache_read_input_tokens": usage.cache_read,
         "cache_creation": {
             "ephemeral_5m_input_tokens": usage.cache_write,

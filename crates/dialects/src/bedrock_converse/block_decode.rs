@@ -58,9 +58,14 @@ fn block(path: &str, role: Role, kind: &str, value: Value, extras: &mut Vec<Extr
             }
         }
         // A provider's own tool, which it calls and answers itself.
-        "toolUse" if value.get("type").is_some_and(|kind| kind != "tool_use") => opaque(value),
-        "toolResult" if role == Role::Assistant || value.get("type").is_some_and(|kind| !kind.is_null()) => {
+        "toolUse" if value.get("type").and_then(Value::as_str).is_some_and(|kind| !matches!(kind, "" | "tool_use")) => {
             opaque(value)
+        }
+        "toolResult" if role == Role::Assistant || value.get("type").is_some_and(|kind| !kind.is_null()) => {
+            match value.get("content") {
+                None | Some(Value::Null | Value::Array(_)) => opaque(value),
+                Some(_) => return Err(Malformed::new(format!("{path}.content"), "expected an array")),
+            }
         }
         "toolUse" => tool_use(path, value, extras)?,
         "toolResult" => tool_result(path, value, extras)?,
@@ -133,7 +138,7 @@ fn tool_use(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<BlockKi
     };
     let call = BlockKind::ToolCall {
         id: fields.required_string("toolUseId")?,
-        name: fields.required_string("name")?,
+        name: fields.name("name")?,
         arguments,
         signature: None,
     };

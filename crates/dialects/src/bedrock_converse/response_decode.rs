@@ -8,6 +8,7 @@ use super::usage::WireUsage;
 use crate::codec::Malformed;
 use crate::ir::{Response, Role};
 use crate::loss::Loss;
+use crate::shared::calls::identified;
 use crate::shared::fields::Fields;
 
 /// Notes about the answer that a caller of another dialect does not miss.
@@ -29,7 +30,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
     let finish = fields.string("stopReason")?.map(|reason| stop_reason::decode(&reason, sequence));
     let usage = fields.value("usage").and_then(|usage| serde_json::from_value::<WireUsage>(usage).ok()?.usage());
     [message, output, fields].into_iter().for_each(|fields| extras.extend(fields.rest()));
-    Ok(Response {
+    Ok(identified(Response {
         id: String::new(),
         model: String::new(),
         created: None,
@@ -41,7 +42,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
             .map(|extra| Loss::dropped(extra.field))
             .chain(asked.as_ref().and_then(unsaid))
             .collect(),
-    })
+    }))
 }
 
 /// Of what the caller asked the model for, all but the stop sequence has no place.

@@ -165,7 +165,8 @@ impl Writer {
                 "toolResult" => {
                     let content = inner.as_object_mut().and_then(|tool| tool.shift_remove("content"));
                     self.start(&json!({ "toolResult": inner }), out);
-                    self.piece(Piece::ToolResult(&content.unwrap_or_else(|| json!([]))), out);
+                    let content = content.filter(Value::is_array).unwrap_or_else(|| json!([]));
+                    self.piece(Piece::ToolResult(&content), out);
                 }
                 "image" => {
                     self.start(&json!({ "image": { "format": inner["format"] } }), out);

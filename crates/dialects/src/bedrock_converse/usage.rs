@@ -50,7 +50,7 @@ pub(super) fn encode(usage: &Usage) -> Value {
         "outputTokens": usage.output,
         "totalTokens": usage.total(),
         "cacheReadInputTokens": usage.cache_read,
-        "cacheWriteInputTokens": usage.cache_write + usage.cache_write_1h,
+        "cacheWriteInputTokens": usage.cache_written(),
     });
     let details: Vec<Value> = [("5m", usage.cache_write), ("1h", usage.cache_write_1h)]
         .into_iter()

@@ -60,6 +60,9 @@ pub(super) fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Blo
         }
         kind => {
             let mut value = fields.into_map();
+            if ["text", "thinking"].iter().any(|word| value.get(*word).is_some_and(|said| !said.is_string())) {
+                return Err(Malformed::new(path, "expected text"));
+            }
             value.insert("type".to_owned(), kind.into());
             return Ok(Block::from(BlockKind::Opaque { dialect: OWN, value: Value::Object(value) }).at(path));
         }

@@ -95,7 +95,7 @@ pub(super) fn tool_calls(message: &mut Fields, prefix: &str, blocks: &mut Vec<Bl
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),
         };
-        let name = function.required_string("name")?;
+        let name = function.name("name")?;
         let kind = BlockKind::ToolCall { id, name, arguments, signature: None };
         blocks.push(Block::from(kind).at(call.place()));
     }

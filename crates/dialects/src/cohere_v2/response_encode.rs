@@ -15,7 +15,8 @@ pub(super) const NO_ID: &str = "chat-0";
 pub(super) fn encode(response: &Response) -> Encoded {
     let mut losses = response.losses.clone();
     let calls = response.blocks.iter().any(|block| matches!(block.kind, BlockKind::ToolCall { .. }));
-    let mut parts = Parts { calls: calls.then(Vec::new), ..Parts::default() };
+    let plans = calls && response.blocks.iter().all(is_plan);
+    let mut parts = Parts { plans, calls: calls.then(Vec::new), ..Parts::default() };
     for block in &response.blocks {
         parts.add(block, &mut losses);
     }
@@ -29,13 +30,25 @@ pub(super) fn encode(response: &Response) -> Encoded {
     Encoded { body: body.to_string().into_bytes(), losses }
 }
 
+/// May this stand beside a plan? Of a text that may not, all others keep their place in the content.
+fn is_plan(block: &Block) -> bool {
+    match &block.kind {
+        // A plan's sources would have to be called so.
+        BlockKind::Text { citations, .. } => citations.is_empty(),
+        BlockKind::Refusal { .. } => false,
+        _ => true,
+    }
+}
+
 /// What a message is made of.
 #[derive(Default)]
 struct Parts {
+    /// Text is what the model plans to do with its calls.
+    plans: bool,
     content: Vec<Value>,
     citations: Vec<Value>,
     plan: String,
-    /// `None` in an answer without calls, where text is the answer and not a plan.
+    /// `None` in an answer without calls.
     calls: Option<Vec<Value>>,
     refused: bool,
 }
@@ -73,8 +86,7 @@ impl Parts {
     }
 
     fn text(&mut self, text: &str, sources: &[Value], losses: &mut Vec<Loss>) {
-        // A plan's sources would have to be called so; text with sources stays text.
-        if self.calls.is_some() && sources.is_empty() {
+        if self.plans {
             self.plan.push_str(text);
             return;
         }

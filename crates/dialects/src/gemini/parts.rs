@@ -43,7 +43,7 @@ pub(super) fn read(path: &str, part: Value, rest: &mut Vec<Extra>) -> Result<Pie
     let piece = if let Some(mut call) = field(&mut part, "functionCall")? {
         let id = call.string("id")?.filter(|id| !id.is_empty());
         let arguments = call.value("args").map_or_else(|| "{}".to_owned(), |args| args.to_string());
-        let name = call.required_string("name")?;
+        let name = call.name("name")?;
         rest.extend(call.rest());
         Piece::Call { id, name, arguments, signature }
     } else if let Some(result) = field(&mut part, "functionResponse")? {

@@ -2,6 +2,7 @@
 
 use crate::codec::Malformed;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
+use crate::shared::calls::made_up_id;
 
 use super::chunk::{CallChunk, FunctionChunk};
 
@@ -214,11 +215,6 @@ impl Call {
     fn public_id(&self, nth: usize, blocks: &Blocks<'_>) -> String {
         if self.id.is_empty() { made_up_id(blocks.response_id, nth) } else { self.id.clone() }
     }
-}
-
-/// The id of a call that has none. It holds the answer's id, so that two turns of a conversation do not share it.
-pub(super) fn made_up_id(response_id: &str, nth: usize) -> String {
-    if response_id.is_empty() { format!("call_{nth}") } else { format!("call_{response_id}_{nth}") }
 }
 
 /// A call of a free-form tool.

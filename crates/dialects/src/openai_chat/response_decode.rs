@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::codec::Malformed;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
+use crate::shared::calls::made_up_id;
 use crate::shared::fields::Fields;
 
 use super::{calls, chunk, finish, parts, usage};
@@ -114,7 +115,7 @@ pub(super) fn tool_calls(message: &mut Fields, id: &str, blocks: &mut Vec<Block>
         let mut call = Fields::of(format!("{path}[{nth}]"), call)?;
         let place = call.place().to_owned();
         let given = call.string("id")?.filter(|id| !id.is_empty());
-        let call_id = given.unwrap_or_else(|| calls::made_up_id(id, nth + 1));
+        let call_id = given.unwrap_or_else(|| made_up_id(id, nth + 1));
         if let Some(function) = call.object("function")? {
             blocks.push(function_call(function, call_id)?.at(&place));
         } else if let Some(mut custom) = call.object("custom")? {
@@ -129,13 +130,13 @@ pub(super) fn tool_calls(message: &mut Fields, id: &str, blocks: &mut Vec<Block>
         && function.peek("name").is_some_and(|name| name != "")
     {
         let place = function.place().to_owned();
-        blocks.push(function_call(function, calls::made_up_id(id, 1))?.at(&place));
+        blocks.push(function_call(function, made_up_id(id, 1))?.at(&place));
     }
     Ok(())
 }
 
 fn function_call(mut function: Fields, id: String) -> Result<Block, Malformed> {
-    let name = function.required_string("name")?;
+    let name = function.name("name")?;
     let arguments = match function.value("arguments") {
         None => String::new(),
         Some(Value::String(text)) => text,

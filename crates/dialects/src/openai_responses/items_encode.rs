@@ -126,7 +126,7 @@ impl<'a> Out<'a> {
                         self.dropped("is_error");
                     }
                 }
-                BlockKind::Opaque { dialect, value } if *dialect == OWN && is_item(value) => {
+                BlockKind::Opaque { dialect, value } if *dialect == OWN && is_item(block, value) => {
                     any_item = true;
                     self.items.push(value.clone());
                 }
@@ -189,6 +189,9 @@ impl<'a> Out<'a> {
                     said.push(part);
                 }
                 BlockKind::Refusal { text } => said.push(json!({ "type": "refusal", "refusal": text })),
+                BlockKind::Opaque { dialect, value } if *dialect == OWN && !is_item(block, value) => {
+                    said.push(value.clone());
+                }
                 _ => {
                     self.say(&mut said);
                     self.assistant_item(block);
@@ -243,20 +246,24 @@ impl<'a> Out<'a> {
                 }
                 self.items.push(item);
             }
-            BlockKind::Opaque { dialect, value } if *dialect == OWN && is_item(value) => self.items.push(value.clone()),
+            BlockKind::Opaque { dialect, value } if *dialect == OWN => self.items.push(value.clone()),
             _ => self.lost(),
         }
     }
 }
 
-/// An item of the input, not a part of one.
-fn is_item(value: &Value) -> bool {
+/// An item of the input, not a part of one: `input[2]`, where its place is known, and else what is not called a part.
+fn is_item(block: &Block, value: &Value) -> bool {
+    if let Some(path) = block.place.path() {
+        return !path.contains('.');
+    }
     !value.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("input_"))
 }
 
 /// The shorter form where there is only text.
 fn plain(mut parts: Vec<Value>) -> Value {
-    let text = |part: &Value| part.get("text").is_some() && part.as_object().is_some_and(|part| part.len() == 2);
+    let is_text = |part: &Value| part.get("type").is_some_and(|kind| kind == "input_text" || kind == "output_text");
+    let text = |part: &Value| is_text(part) && part.as_object().is_some_and(|part| part.len() == 2);
     match parts.as_mut_slice() {
         [] => "".into(),
         [part] if text(part) => part.get_mut("text").map_or(Value::Null, Value::take),

@@ -11,21 +11,33 @@ use crate::shared::media::media;
 /// Between the parts of a summary.
 pub(super) const BETWEEN: &str = "\n\n";
 
+/// What an item of an answer is; empty where it does not say.
+///
+/// # Errors
+/// Not an object, or of a type that is no text.
+pub(super) fn kind<'i>(item: &'i Value, path: &str) -> Result<&'i str, Malformed> {
+    match (item, item.get("type")) {
+        (Value::Object(_), None | Some(Value::Null)) => Ok(""),
+        (Value::Object(_), Some(Value::String(kind))) => Ok(kind),
+        _ => Err(Malformed::new(path, "expected an object with a type")),
+    }
+}
+
 /// Reads a `function_call`.
 ///
 /// # Errors
 /// Without a name.
 pub(super) fn function_call(call: &mut Fields) -> Result<Block, Malformed> {
-    let name = call.required_string("name")?;
+    let name = call.name("name")?;
     let arguments = match call.value("arguments") {
         None => String::new(),
         Some(Value::String(text)) => text,
         Some(value) => value.to_string(),
     };
-    let item = call.string("id")?;
+    let mut given = |field: &str| Ok(call.string(field)?.filter(|id| !id.is_empty()));
     // The id of the item only stands in: results name the call's.
-    let id = call.string("call_id")?.filter(|id| !id.is_empty()).or(item);
-    let id = id.ok_or_else(|| Malformed::new(call.path("call_id"), "is required"))?;
+    let (item, id) = (given("id")?, given("call_id")?);
+    let id = id.or(item).ok_or_else(|| Malformed::new(call.path("call_id"), "is required"))?;
     ["type", "status"].iter().for_each(|field| drop(call.value(field)));
     Ok(BlockKind::ToolCall { id, name, arguments, signature: None }.into())
 }

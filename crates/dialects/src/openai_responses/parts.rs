@@ -34,7 +34,8 @@ fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Block, Malform
     let mut fields = Fields::of(path, item)?;
     let mark = fields.object("prompt_cache_breakpoint")?;
     let cache = mark.map(|mark| CacheMark { ttl: None, place: Place::at(mark.place()) });
-    let kind = match fields.peek("type").and_then(Value::as_str).unwrap_or_default() {
+    let kind = fields.peek("type").and_then(Value::as_str);
+    let kind = match kind.ok_or_else(|| Malformed::new(fields.path("type"), "expected a string"))? {
         "input_text" | "output_text" | "text" => BlockKind::Text {
             text: fields.string("text")?.unwrap_or_default(),
             citations: fields.array("annotations")?.unwrap_or_default(),

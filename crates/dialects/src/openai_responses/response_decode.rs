@@ -66,7 +66,7 @@ pub(super) fn blocks(items: Vec<Value>, losses: &mut Vec<Loss>) -> Result<Vec<Bl
 }
 
 fn item_blocks(item: Value, path: &str, blocks: &mut Vec<Block>, losses: &mut Vec<Loss>) -> Result<(), Malformed> {
-    match item.get("type").and_then(Value::as_str).unwrap_or_default() {
+    match output::kind(&item, path)? {
         "message" => message(Fields::of(path, item)?, blocks, losses),
         "function_call" => {
             let mut call = Fields::of(path, item)?;
@@ -80,11 +80,10 @@ fn item_blocks(item: Value, path: &str, blocks: &mut Vec<Block>, losses: &mut Ve
             blocks.push(output::image(&item).unwrap_or_else(|| opaque(item)));
             Ok(())
         }
-        _ if item.is_object() => {
+        _ => {
             blocks.push(opaque(item));
             Ok(())
         }
-        _ => Err(Malformed::new(path, "expected an object")),
     }
 }
 

@@ -228,19 +228,21 @@ impl Decoder {
 
     fn item_added(&mut self, place: Place, raw: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let item = item(raw)?;
-        if item.get("type").is_some_and(|kind| kind == "function_call") {
+        if output::kind(&item, "item")? == "function_call" {
             // Some servers write the arguments here already, and again in pieces.
             self.call(place, item, false, out)?;
         }
         Ok(())
     }
 
-    /// Begins a call, where it has a name already.
+    /// Begins a call, where it has a name already; a whole one must have it.
     fn call(&mut self, place: Place, item: Value, whole: bool, out: &mut Vec<Event>) -> Result<(), Malformed> {
+        let is_named = item.get("name").is_some_and(|name| name != "");
+        if !is_named && !whole {
+            return Ok(());
+        }
         let block = output::function_call(&mut Fields::of("item", item)?)?;
-        if let BlockKind::ToolCall { id, name, arguments, .. } = block.kind
-            && !name.is_empty()
-        {
+        if let BlockKind::ToolCall { id, name, arguments, .. } = block.kind {
             let proof = self.proofs.iter().position(|(call, _)| *call == id).map(|at| self.proofs.swap_remove(at).1);
             let index = self.open(place, BlockHead::ToolCall { id, name }, out)?;
             if let (Some(index), Some(proof)) = (index, proof) {
@@ -255,7 +257,7 @@ impl Decoder {
 
     fn item_done(&mut self, place: Place, raw: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Malformed> {
         let item = item(raw)?;
-        match item.get("type").and_then(Value::as_str).unwrap_or_default() {
+        match output::kind(&item, "item")? {
             "message" => self.message_done(place.0, &item, out)?,
             "function_call" => self.call(place, item, true, out)?,
             "reasoning" => self.reasoning_done(place, item, out)?,

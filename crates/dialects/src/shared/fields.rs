@@ -78,6 +78,15 @@ impl Fields {
         self.string(field)?.ok_or_else(|| Malformed::new(self.path(field), "is required"))
     }
 
+    /// A name, by which something is found: not one without a letter.
+    ///
+    /// # Errors
+    /// Not there, empty, or not a string.
+    pub fn name(&mut self, field: &str) -> Result<String, Malformed> {
+        let name = self.string(field)?.filter(|name| !name.is_empty());
+        name.ok_or_else(|| Malformed::new(self.path(field), "is required"))
+    }
+
     /// A boolean.
     ///
     /// # Errors

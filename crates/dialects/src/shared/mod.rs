@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub mod arguments;
 pub mod billed;
 pub mod borrowed;
+pub(crate) mod calls;
 pub mod claude_version;
 pub mod estimate;
 pub mod fields;

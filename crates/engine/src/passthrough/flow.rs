@@ -295,7 +295,7 @@ impl Raw {
             Through::Watched(watch, units) => {
                 let units = units.units;
                 if let Some((attempt, _)) = &mut self.owner {
-                    attempt.usage = Some(Usage { units, ..watch.tokens().unwrap_or_default() });
+                    attempt.told(Some(Usage { units, ..watch.tokens().unwrap_or_default() }));
                 }
             }
         }

@@ -37,7 +37,7 @@ impl Attributes {
     fn usage(&mut self, usage: &Usage) -> &mut Self {
         self.count(names::INPUT_TOKENS, usage.input).count(names::OUTPUT_TOKENS, usage.output);
         self.some(names::CACHE_READ, usage.cache_read);
-        self.some(names::CACHE_WRITE, usage.cache_write + usage.cache_write_1h)
+        self.some(names::CACHE_WRITE, usage.cache_written())
     }
 }
 
