@@ -2,16 +2,15 @@
 
 use std::sync::LazyLock;
 
-use ringmain_core::{Money, Usage, WallTime};
-use ringmain_routing::Record;
-use rusqlite::{Connection, Statement, ToSql, Transaction, params};
+use ringmain_core::WallTime;
+use rusqlite::{Connection, ToSql, Transaction, params};
 
 use crate::StateError;
 use crate::histogram::Histogram;
 use crate::journaled::{Line, Store};
-use crate::ledger::{AttemptRow, Entry};
 use crate::sums::{Batch, Grain, Of, Sums};
 
+use super::insert::insert;
 use super::open;
 use super::upgrade::upgrade;
 
@@ -113,127 +112,6 @@ fn count(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
-/// Puts in what is not there yet: a record that is was summed with its rows.
-fn insert<'l>(to: &Transaction<'_>, lines: &'l [Line]) -> Result<Vec<(&'l Record, Entry)>, StateError> {
-    let mut records =
-        to.prepare_cached("INSERT OR IGNORE INTO records (id, at_ms, route, doc) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut requests = to.prepare_cached(INSERT_REQUEST)?;
-    let mut attempts = to.prepare_cached(INSERT_ATTEMPT)?;
-    let mut fresh = Vec::with_capacity(lines.len());
-    for Line { record, doc } in lines {
-        let row = params![record.id.0.to_be_bytes(), signed(record.at.0), &*record.route, doc];
-        if records.execute(row)? == 0 {
-            continue;
-        }
-        let entry = Entry::of(record);
-        insert_request(&mut requests, record, &entry)?;
-        for (number, row) in entry.attempts.iter().enumerate() {
-            insert_attempt(&mut attempts, record, number, row)?;
-        }
-        fresh.push((&**record, entry));
-    }
-    Ok(fresh)
-}
-
-const INSERT_REQUEST: &str = "INSERT OR REPLACE INTO requests (id, at_ms, route, why, operation, dialect, model, stream,
-    key_id, key_path, tags, target, fault, attempts, failovers, first_token_us, per_token_us, total_us, input, cache_read,
-    cache_write, cache_write_1h, output, reasoning, audio_input, audio_output, cost_nano, unpriced, image_input,
-    image_output, images, audio_ms, characters, searches)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
-
-fn insert_request(insert: &mut Statement<'_>, record: &Record, entry: &Entry) -> Result<(), StateError> {
-    let (facts, usage) = (&record.facts, &entry.usage);
-    let [images, audio_ms, characters, searches] = usage.units.counts();
-    let key = facts.key.as_ref();
-    // In a form that is searched by a part of it: `|team=search|stage=prod|`.
-    let tags = facts.tags.iter().fold("|".to_owned(), |all, (name, value)| format!("{all}{name}={value}|"));
-    // Nothing is known to have cost anything: not the same as nothing.
-    let cost = (entry.unpriced == 0 || entry.cost != Money::ZERO).then(|| entry.cost.nanos());
-    insert.execute(params![
-        record.id.0.to_be_bytes(),
-        signed(record.at.0),
-        &*record.route,
-        &*record.why,
-        facts.operation.as_str(),
-        facts.dialect.as_str(),
-        facts.model,
-        facts.stream,
-        key.map(|key| &*key.id),
-        key.map(ToString::to_string),
-        tags,
-        entry.target,
-        entry.fault,
-        signed(entry.attempts.len() as u64),
-        entry.failovers,
-        entry.first_token.map(micros),
-        entry.per_token.map(micros),
-        entry.total.map(micros),
-        signed(usage.input),
-        signed(usage.cache_read),
-        signed(usage.cache_write),
-        signed(usage.cache_write_1h),
-        signed(usage.output),
-        signed(usage.reasoning),
-        signed(usage.audio_input),
-        signed(usage.audio_output),
-        cost,
-        entry.unpriced,
-        signed(usage.image_input),
-        signed(usage.image_output),
-        signed(images),
-        signed(audio_ms),
-        signed(characters),
-        signed(searches),
-    ])?;
-    Ok(())
-}
-
-const INSERT_ATTEMPT: &str = "INSERT INTO attempts (request, number, at_ms, target, credential, hedge, served, fault,
-    first_token_us, total_us, input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_input, audio_output,
-    cost_nano, price, image_input, image_output, images, audio_ms, characters, searches)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-    ?25, ?26)";
-
-fn insert_attempt(
-    insert: &mut Statement<'_>,
-    record: &Record,
-    number: usize,
-    row: &AttemptRow,
-) -> Result<(), StateError> {
-    // A use that nobody told is null, and so is the price where none was known.
-    let used = |of: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| signed(of(usage)));
-    insert.execute(params![
-        record.id.0.to_be_bytes(),
-        signed(number as u64),
-        signed(row.at.0),
-        row.target,
-        row.credential,
-        row.hedge,
-        row.served,
-        row.fault,
-        row.first_token.map(micros),
-        row.total.map(micros),
-        used(|usage| usage.input),
-        used(|usage| usage.cache_read),
-        used(|usage| usage.cache_write),
-        used(|usage| usage.cache_write_1h),
-        used(|usage| usage.output),
-        used(|usage| usage.reasoning),
-        used(|usage| usage.audio_input),
-        used(|usage| usage.audio_output),
-        row.cost.map(Money::nanos),
-        record.attempts.get(number).and_then(|attempt| attempt.price.as_deref()),
-        used(|usage| usage.image_input),
-        used(|usage| usage.image_output),
-        used(|usage| usage.units.images.into()),
-        used(|usage| usage.units.audio_ms),
-        used(|usage| usage.units.characters),
-        used(|usage| usage.units.searches),
-    ])?;
-    Ok(())
-}
-
 /// Adds sums of another ledger to those of this file.
 ///
 /// # Errors
@@ -296,10 +174,6 @@ pub(super) fn times_add(one: &[u8], other: &[u8]) -> Vec<u8> {
 
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn micros(time: std::time::Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

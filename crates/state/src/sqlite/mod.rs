@@ -1,6 +1,7 @@
 //! One file on this machine, through SQLite in WAL mode: readers never wait for the writer, nor it for them.
 
 mod analytics;
+mod insert;
 mod keys;
 mod ledger;
 mod records;

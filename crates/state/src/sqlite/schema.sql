@@ -80,7 +80,8 @@ CREATE TABLE IF NOT EXISTS requests (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS requests_by_time ON requests (at_ms);
 
--- And one for each attempt. What the provider did not tell is null; `price` is the price that was used, in words.
+-- And one for each attempt. What the provider did not tell is null; `price` is the price that was used, in words. (An older
+-- file has this table by row number and an index beside it, and stays so: every statement fits both.)
 CREATE TABLE IF NOT EXISTS attempts (
     request        BLOB NOT NULL,
     number         INTEGER NOT NULL,
@@ -107,9 +108,9 @@ CREATE TABLE IF NOT EXISTS attempts (
     characters     INTEGER,
     searches       INTEGER,
     cost_nano      INTEGER,
-    price          TEXT
-);
-CREATE UNIQUE INDEX IF NOT EXISTS attempts_by_request ON attempts (request, number);
+    price          TEXT,
+    PRIMARY KEY (request, number)
+) WITHOUT ROWID;
 
 -- Sums over the ledger. `grain` is 0 for minutes, 1 for hours, 2 for days. `slice` says what they tell apart: `*` nothing,
 -- `*route`, `*target` or `*key` one thing, empty all three; or it is a tag whose requests alone are summed. Requests count at
