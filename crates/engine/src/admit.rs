@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringmain_core::{Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Price, Units, Usage, WallTime};
 use ringmain_routing::Record;
-use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId};
+use ringmain_state::quota::{Amounts, Exhausted, Grant};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
@@ -28,7 +28,7 @@ pub async fn admit(
     request: &mut Inspected,
 ) -> Result<Option<Grant>, Fault> {
     let Some(key) = key.filter(|key| !key.limits.is_empty()) else { return Ok(None) };
-    let limits: Vec<LimitId> = key.limits.iter().map(Held::id).collect();
+    let limits = &key.limit_ids;
     let now = gateway.clock.now().wall;
     let priced = limits.iter().any(|id| id.limit.of == Metered::Money);
     let tokens = request.facts.input_tokens.saturating_add(output(request, None));
@@ -36,7 +36,7 @@ pub async fn admit(
     costs.sort_by_key(|(_, nanos)| std::cmp::Reverse(*nanos));
     let mut dearest = costs.first().map_or(0, |(_, nanos)| *nanos);
     loop {
-        let full = match gateway.limits.reserve(&limits, Amounts { tokens, nanos: dearest }, false, now).await {
+        let full = match gateway.limits.reserve(limits, Amounts { tokens, nanos: dearest }, false, now).await {
             Ok(grant) => {
                 request.over_budget = costs.iter().filter(|(_, nanos)| *nanos > dearest).map(|(at, _)| *at).collect();
                 return Ok(Some(grant));
@@ -53,7 +53,7 @@ pub async fn admit(
             (None, Some(chosen)) => {
                 divert(request, &chosen, key.limits.get(full.at));
                 let nanos = costs_of_dearest(request);
-                return Ok(gateway.limits.reserve(&limits, Amounts { tokens, nanos }, true, now).await.ok());
+                return Ok(gateway.limits.reserve(limits, Amounts { tokens, nanos }, true, now).await.ok());
             }
             (None, None) => return Err(refused(key.limits.get(full.at), full, now)),
         }

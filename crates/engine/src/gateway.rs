@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::identify::{Door, identify};
 use crate::kept::Kept;
-use crate::keys::{Caller, Held, Keys};
+use crate::keys::{Caller, Keys};
 use crate::pins::Pins;
 use crate::price::ListPrice;
 use crate::records::Records;
@@ -136,7 +136,7 @@ impl Gateway {
         let now = self.clock.now().wall;
         let ring = self.keys.ring();
         let mut seeded = self.seeded.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ring.keys().flat_map(|key| key.limits.iter().map(Held::id)) {
+        for id in ring.keys().flat_map(|key| key.limit_ids.iter().cloned()) {
             let Some(period) = id.limit.per.filter(|_| !seeded.contains(&id)) else { continue };
             match store.analytics.used(&id.scope, id.limit.of, period.begin(now), now) {
                 Ok(used) => {

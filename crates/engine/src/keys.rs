@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use ringmain_config::{Config, Names, Shown};
 use ringmain_core::{KeyName, Limit, Metered, WallTime};
 use ringmain_state::keys::around;
-use ringmain_state::quota::LimitId;
+use ringmain_state::quota::{LimitId, LimitIds};
 use ringmain_state::{Grants, KeyHash, KeySet};
 use secrecy::ExposeSecret;
 
@@ -24,6 +24,8 @@ pub struct ActiveKey {
     pub tags: Vec<(String, String)>,
     /// The limits that hold for it, its own and its groups', outermost first.
     pub limits: Vec<Held>,
+    /// The same as stores know them, in this order.
+    pub limit_ids: LimitIds,
     /// The route its requests take once a limit is used up.
     pub on_exhausted: Option<String>,
     expires: Option<WallTime>,
@@ -46,7 +48,7 @@ impl Held {
     /// The limit as stores know it.
     #[must_use]
     pub fn id(&self) -> LimitId {
-        LimitId { scope: Arc::clone(&self.scope), limit: self.limit }
+        LimitId::new(Arc::clone(&self.scope), self.limit)
     }
 }
 
@@ -234,7 +236,8 @@ fn active(
         let metered = grants.limits.iter().find(|limit| matches!(limit.of, Metered::Tokens | Metered::Money)).copied();
         levels.push(Level { routes: names(&grants.routes), models: names(&grants.models), metered, whose });
     }
-    ActiveKey { name, tags: tags.into_iter().collect(), limits, on_exhausted, expires, revoked, levels }
+    let limit_ids = limits.iter().map(Held::id).collect();
+    ActiveKey { name, tags: tags.into_iter().collect(), limits, limit_ids, on_exhausted, expires, revoked, levels }
 }
 
 /// Can these be names or globs?

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::quota::{Amounts, LimitId};
+use crate::quota::{Amounts, LimitId, LimitIds};
 
 /// Of each limit, so much.
 #[derive(Debug, Default)]
@@ -23,13 +23,13 @@ impl Untold {
 #[derive(Debug)]
 pub(crate) struct Aside {
     untold: Arc<Untold>,
-    limits: Vec<LimitId>,
+    limits: LimitIds,
     amounts: Amounts,
 }
 
 impl Aside {
-    pub(crate) fn new(untold: &Arc<Untold>, limits: &[LimitId], ask: Amounts) -> Self {
-        let aside = Self { untold: Arc::clone(untold), limits: limits.to_vec(), amounts: ask };
+    pub(crate) fn new(untold: &Arc<Untold>, limits: &LimitIds, ask: Amounts) -> Self {
+        let aside = Self { untold: Arc::clone(untold), limits: Arc::clone(limits), amounts: ask };
         aside.count(u64::saturating_add);
         aside
     }
@@ -44,7 +44,7 @@ impl Aside {
 
     fn count(&self, change: fn(u64, u64) -> u64) {
         let mut amounts = self.untold.amounts();
-        for id in &self.limits {
+        for id in &*self.limits {
             let amount = amounts.entry(id.clone()).or_default();
             *amount = change(*amount, self.amounts.of(id.limit.of));
         }

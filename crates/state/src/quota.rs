@@ -1,6 +1,7 @@
 //! What may be used: reserved before a request is sent, settled when it has ended.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,34 @@ use ringmain_core::{Limit, Metered, Period, WallTime};
 use crate::aside::Aside;
 
 /// A limit, and whose use counts towards it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitId {
+    /// Of the rest: a limit is looked up several times for each request, and named once.
+    hash: u64,
     /// `key:<id>` or `group:<path>`.
     pub scope: Arc<str>,
     /// How much.
     pub limit: Limit,
 }
+
+impl LimitId {
+    /// This limit, of this scope.
+    #[must_use]
+    pub fn new(scope: Arc<str>, limit: Limit) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&scope, limit).hash(&mut hasher);
+        Self { hash: hasher.finish(), scope, limit }
+    }
+}
+
+impl Hash for LimitId {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        to.write_u64(self.hash);
+    }
+}
+
+/// All limits that hold for a key. Its requests and their reservations share them: nothing is copied for each.
+pub type LimitIds = Arc<[LimitId]>;
 
 /// What a request will use at most, or did use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +64,7 @@ impl Amounts {
 #[derive(Debug)]
 #[must_use = "what is reserved must be settled"]
 pub struct Grant {
-    pub(crate) limits: Vec<LimitId>,
+    pub(crate) limits: LimitIds,
     pub(crate) reserved: Amounts,
     /// What a store that is shared with other processes knows it by. `None`: it was not asked.
     pub(crate) ticket: Option<crate::shared::Held>,
@@ -132,10 +154,10 @@ pub trait QuotaStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The first limit that has no room, and when it will.
-    fn reserve(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Result<Grant, Exhausted>;
+    fn reserve(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted>;
 
     /// Reserves whether there is room or not.
-    fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant;
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant;
 
     /// Puts what was used in place of what was reserved.
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime);

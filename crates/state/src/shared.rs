@@ -18,7 +18,7 @@ use ringmain_core::{Metered, WallTime};
 
 use crate::aside::{Aside, Untold};
 use crate::memory;
-use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, LimitIds, QuotaStore, Standing};
 
 /// What a store that is shared knows a reservation by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,7 +78,7 @@ pub struct Settlement {
     /// What is known of that.
     pub known: Known,
     /// From which limits.
-    pub limits: Vec<LimitId>,
+    pub limits: LimitIds,
     /// How much was reserved.
     pub reserved: Amounts,
     /// How much was used.
@@ -211,7 +211,7 @@ impl Limits {
     /// The first limit that has no room, and when it will.
     pub async fn reserve(
         &self,
-        limits: &[LimitId],
+        limits: &LimitIds,
         ask: Amounts,
         force: bool,
         now: WallTime,
@@ -248,7 +248,7 @@ impl Limits {
     /// Reserves here what the store may not know of.
     fn alone(
         &self,
-        limits: &[LimitId],
+        limits: &LimitIds,
         processes: u64,
         ask: Amounts,
         force: bool,
@@ -264,7 +264,7 @@ impl Limits {
 
     fn within(
         &self,
-        limits: &[LimitId],
+        limits: &LimitIds,
         caps: &[u64],
         ask: Amounts,
         force: bool,
@@ -282,7 +282,7 @@ impl Limits {
                 Some(Held { unsure: true, .. }) => Known::Unsure,
                 Some(Held { unsure: false, .. }) => Known::Granted,
             };
-            let (limits, reserved) = (grant.limits.clone(), grant.reserved);
+            let (limits, reserved) = (Arc::clone(&grant.limits), grant.reserved);
             let ticket = held.map(|held| held.ticket);
             let aside = grant.aside.take().map(|aside| Arc::new(aside.settled(used)));
             remote.settle(Settlement { ticket, known, limits, reserved, used, now, aside });
@@ -339,7 +339,7 @@ impl Limits {
     }
 
     /// Counts what the store has reserved.
-    fn granted(&self, number: u64, limits: &[LimitId], standings: &[Standing], ask: Amounts, now: WallTime) -> Grant {
+    fn granted(&self, number: u64, limits: &LimitIds, standings: &[Standing], ask: Amounts, now: WallTime) -> Grant {
         let mut heard = self.last_heard();
         let grant = self.own.force(limits, ask, now);
         for (id, all) in limits.iter().zip(standings) {
@@ -386,7 +386,7 @@ impl Limits {
 struct Asked<'a> {
     remote: &'a Arc<dyn Remote>,
     ticket: Option<Ticket>,
-    limits: &'a [LimitId],
+    limits: &'a LimitIds,
     ask: Amounts,
     now: WallTime,
 }
@@ -404,7 +404,7 @@ impl Drop for Asked<'_> {
             self.remote.settle(Settlement {
                 ticket: self.ticket.take(),
                 known: Known::Void,
-                limits: self.limits.to_vec(),
+                limits: Arc::clone(self.limits),
                 reserved: self.ask,
                 used: Amounts::default(),
                 now: self.now,

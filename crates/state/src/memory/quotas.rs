@@ -4,12 +4,12 @@
 //! has left the period: never less than what was used, and at most one bucket more.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use ringmain_core::{Metered, Period, WallTime};
 
-use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, SOON, Standing, bucket_at, returns};
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, LimitIds, QuotaStore, SOON, Standing, bucket_at, returns};
 
 /// Every counter.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Quotas {
     /// The first that has no room.
     pub(crate) fn reserve_within(
         &self,
-        limits: &[LimitId],
+        limits: &LimitIds,
         caps: &[u64],
         ask: Amounts,
         now: WallTime,
@@ -93,7 +93,7 @@ impl Quotas {
             }
         }
         take(&mut counters, limits, ask, now);
-        Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: None, aside: None })
+        Ok(Grant { limits: Arc::clone(limits), reserved: ask, ticket: None, aside: None })
     }
 }
 
@@ -103,18 +103,18 @@ const fn is_counted_at_once(metered: Metered) -> bool {
 }
 
 impl QuotaStore for Quotas {
-    fn reserve(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+    fn reserve(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
         self.reserve_within(limits, &[], ask, now)
     }
 
-    fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant {
         take(&mut self.counters(), limits, ask, now);
-        Grant { limits: limits.to_vec(), reserved: ask, ticket: None, aside: None }
+        Grant { limits: Arc::clone(limits), reserved: ask, ticket: None, aside: None }
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
         let mut counters = self.counters();
-        for id in &grant.limits {
+        for id in &*grant.limits {
             let of = id.limit.of;
             let Some(counter) = counters.get_mut(id).filter(|_| !is_counted_at_once(of)) else { continue };
             counter.reserved = counter.reserved.saturating_sub(grant.reserved.of(of));

@@ -299,7 +299,7 @@ impl Teller {
                 Known::Never => "never",
             };
             call.key(settled(ticket)).arg(&ticket.0).arg(word).arg(limits.len());
-            for id in limits {
+            for id in &**limits {
                 let (hash, leases) = keys(id);
                 let at_once = is_counted_at_once(id);
                 let Span { begin, life, .. } = Span::of(id, *now);

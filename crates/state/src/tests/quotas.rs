@@ -7,7 +7,7 @@ use super::servers::{Redis, until};
 
 use ringmain_core::{WallTime, calendar::parse_date};
 
-use crate::quota::{Amounts, Exhausted, Grant, LimitId, QuotaStore, Standing};
+use crate::quota::{Amounts, Exhausted, Grant, LimitId, LimitIds, QuotaStore, Standing};
 use crate::shared::{Heard, Known, Question, Remote, Settlement, Ticket};
 use crate::{memory, redis};
 
@@ -36,7 +36,7 @@ impl InRedis {
 
     fn ask(
         &self,
-        limits: &[LimitId],
+        limits: &LimitIds,
         ask: Amounts,
         seeds: &[u64],
         force: bool,
@@ -46,7 +46,7 @@ impl InRedis {
         let question = Question { ticket: &ticket, limits, ask, seeds, force, now };
         match self.runtime.block_on(self.quotas.reserve(question)) {
             Heard::Granted(_) => {
-                Ok(Grant { limits: limits.to_vec(), reserved: ask, ticket: Some(ticket.sure()), aside: None })
+                Ok(Grant { limits: Arc::clone(limits), reserved: ask, ticket: Some(ticket.sure()), aside: None })
             }
             Heard::Full(full, _) => Err(full),
             Heard::Unsure => panic!("Redis does not answer"),
@@ -55,11 +55,11 @@ impl InRedis {
 }
 
 impl QuotaStore for InRedis {
-    fn reserve(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+    fn reserve(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
         self.ask(limits, ask, &vec![0; limits.len()], false, now)
     }
 
-    fn force(&self, limits: &[LimitId], ask: Amounts, now: WallTime) -> Grant {
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant {
         self.ask(limits, ask, &vec![0; limits.len()], true, now).unwrap()
     }
 
@@ -73,7 +73,7 @@ impl QuotaStore for InRedis {
     fn seed(&self, limit: &LimitId, used: &[(WallTime, u64)], now: WallTime) {
         let begin = limit.limit.per.map_or(now, |period| period.begin(now));
         let sum = used.iter().filter(|(at, _)| *at >= begin).map(|(_, amount)| amount).sum();
-        let grant = self.ask(std::slice::from_ref(limit), Amounts::default(), &[sum], true, now).unwrap();
+        let grant = self.ask(&[limit.clone()].into(), Amounts::default(), &[sum], true, now).unwrap();
         self.settle(grant, Amounts::default(), now);
     }
 
@@ -83,7 +83,7 @@ impl QuotaStore for InRedis {
 }
 
 fn limit(scope: &str, text: &str) -> LimitId {
-    LimitId { scope: scope.into(), limit: text.parse().unwrap() }
+    LimitId::new(scope.into(), text.parse().unwrap())
 }
 
 const fn tokens(tokens: u64) -> Amounts {
@@ -101,7 +101,7 @@ fn noon(second: u64) -> WallTime {
 #[test]
 fn a_calendar_limit_is_free_again_when_the_next_period_begins() {
     for (name, store) in stores() {
-        let limits = [limit("key:a", "2 requests/minute")];
+        let limits: LimitIds = [limit("key:a", "2 requests/minute")].into();
         let mut grants: Vec<Grant> = Vec::new();
         for second in [3, 50] {
             grants.push(store.reserve(&limits, Amounts::default(), noon(second)).unwrap());
@@ -120,7 +120,7 @@ fn a_calendar_limit_is_free_again_when_the_next_period_begins() {
 #[test]
 fn a_rolling_limit_comes_back_bit_by_bit() {
     for (name, store) in stores() {
-        let limits = [limit("key:a", "100 tokens/60s")];
+        let limits: LimitIds = [limit("key:a", "100 tokens/60s")].into();
         for (second, used) in [(0, 60), (30, 40)] {
             let grant = store.reserve(&limits, tokens(used), noon(second)).unwrap();
             store.settle(grant, tokens(used), noon(second));
@@ -137,7 +137,7 @@ fn a_rolling_limit_comes_back_bit_by_bit() {
 #[test]
 fn what_is_reserved_counts_until_it_is_settled() {
     for (name, store) in stores() {
-        let limits = [limit("group:acme", "$1/month"), limit("key:a", "2 at once")];
+        let limits: LimitIds = [limit("group:acme", "$1/month"), limit("key:a", "2 at once")].into();
         let half = store.reserve(&limits, nanos(500_000_000), noon(0)).unwrap();
         let other = store.reserve(&limits, nanos(400_000_000), noon(0)).unwrap();
         let full = store.reserve(&limits, nanos(200_000_000), noon(0)).unwrap_err();
@@ -175,7 +175,7 @@ fn a_store_begins_with_what_was_used_before() {
 #[test]
 fn at_one_time_no_more_is_reserved_than_there_is() {
     for (name, store) in stores() {
-        let limits = [limit("group:acme", "$1/day"), limit("key:a", "50 requests/day")];
+        let limits: LimitIds = [limit("group:acme", "$1/day"), limit("key:a", "50 requests/day")].into();
         let taken = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..100).map(|_| scope.spawn(|| store.reserve(&limits, nanos(100_000_000), noon(0)))).collect();

@@ -25,7 +25,7 @@ fn patient() -> Settings {
 }
 
 fn limit(text: &str) -> LimitId {
-    LimitId { scope: "group:acme".into(), limit: text.parse().unwrap() }
+    LimitId::new("group:acme".into(), text.parse().unwrap())
 }
 
 fn noon(second: u64) -> WallTime {
@@ -38,7 +38,7 @@ const fn tokens(tokens: u64) -> Amounts {
 
 fn ask(limits: &Limits, ids: &[LimitId], amount: Amounts, second: u64) -> Result<Grant, Exhausted> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(limits.reserve(ids, amount, false, noon(second)))
+    runtime.block_on(limits.reserve(&ids.into(), amount, false, noon(second)))
 }
 
 fn told(quotas: &Quotas) {
@@ -84,7 +84,7 @@ fn a_store_that_knows_nothing_begins_with_what_a_process_knows() {
 fn a_caller_that_leaves_while_redis_is_asked_holds_nothing() {
     let Some(server) = Redis::start() else { return };
     let (quotas, one) = connect(&server.url(), 1, patient());
-    let ids = [limit("100 tokens/day"), limit("2 requests/day")];
+    let ids = [limit("100 tokens/day"), limit("2 requests/day")].into();
     server.program.signal("-STOP");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

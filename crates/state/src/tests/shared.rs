@@ -44,7 +44,7 @@ impl Remote for Fake {
 }
 
 fn limit(text: &str) -> LimitId {
-    LimitId { scope: "key:a".into(), limit: text.parse().unwrap() }
+    LimitId::new("key:a".into(), text.parse().unwrap())
 }
 
 fn noon(second: u64) -> WallTime {
@@ -56,7 +56,8 @@ const fn tokens(tokens: u64) -> Amounts {
 }
 
 fn poll(limits: &Limits, ids: &[LimitId], ask: Amounts, now: WallTime) -> Option<Result<Grant, Exhausted>> {
-    let mut asking = Box::pin(limits.reserve(ids, ask, false, now));
+    let ids = ids.into();
+    let mut asking = Box::pin(limits.reserve(&ids, ask, false, now));
     match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
@@ -143,7 +144,7 @@ fn what_was_used_alone_is_no_part_again_until_it_is_told() {
 #[test]
 fn the_latest_answer_is_that_to_the_latest_question() {
     let (fake, limits) = world();
-    let ids = [limit("100 tokens/day")];
+    let ids = [limit("100 tokens/day")].into();
     let ask = || Box::pin(limits.reserve(&ids, tokens(5), false, noon(0)));
     let (mut first, mut second) = (ask(), ask());
     let mut context = Context::from_waker(Waker::noop());
