@@ -1,8 +1,9 @@
 //! The ledger: what each request used and cost, as rows that can be summed. Made of records, and of nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Money, Usage, WallTime};
+use ringmain_core::{Dialect, KeyName, Money, Operation, RequestId, Usage, WallTime};
 use ringmain_routing::Record;
 use ringmain_routing::record::Attempt;
 
@@ -29,6 +30,8 @@ pub struct AttemptRow {
     pub usage: Option<Usage>,
     /// What that cost; `None` where the price or the use is not known.
     pub cost: Option<Money>,
+    /// By which price, in words; `None` where it is not known.
+    pub price: Option<Arc<str>>,
     /// What the provider's prompt cache saved; negative where writing it cost more.
     pub saved: Option<Money>,
 }
@@ -36,8 +39,26 @@ pub struct AttemptRow {
 /// One request: its attempts summed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
+    /// Which request.
+    pub id: RequestId,
     /// When it began.
     pub at: WallTime,
+    /// The route it took.
+    pub route: Arc<str>,
+    /// Why that one.
+    pub why: Arc<str>,
+    /// What was asked for.
+    pub operation: Operation,
+    /// The caller's dialect.
+    pub dialect: Dialect,
+    /// The model as the caller wrote it.
+    pub model: String,
+    /// The answer was to be streamed.
+    pub stream: bool,
+    /// Whose key it came with.
+    pub key: Option<KeyName>,
+    /// Name and value, the caller's and the key's.
+    pub tags: Vec<(String, String)>,
     /// Who served it, or was tried last. `None`: nobody was tried.
     pub target: Option<String>,
     /// The class of its failure. `None`: a whole answer.
@@ -76,8 +97,18 @@ impl Entry {
         }
         let failed = attempts.iter().filter(|row| row.fault.is_some() && !row.served).count();
         let answered = served.is_some();
+        let facts = &record.facts;
         Self {
+            id: record.id,
             at: record.at,
+            route: Arc::clone(&record.route),
+            why: Arc::clone(&record.why),
+            operation: facts.operation,
+            dialect: facts.dialect,
+            model: facts.model.clone(),
+            stream: facts.stream,
+            key: facts.key.clone(),
+            tags: facts.tags.clone(),
             target: last.map(|row| row.target.clone()),
             fault: record.fault.as_ref().map(|fault| fault.class.as_str()),
             failovers: if answered { u32::try_from(failed).unwrap_or(u32::MAX) } else { 0 },
@@ -91,6 +122,18 @@ impl Entry {
             unpriced: u32::try_from(attempts.iter().filter(|row| row.is_unpriced()).count()).unwrap_or(u32::MAX),
             attempts,
         }
+    }
+
+    /// Its tags in a form that is searched by a part of it: `|team=search|stage=prod|`.
+    #[must_use]
+    pub fn tag_text(&self) -> String {
+        self.tags.iter().fold("|".to_owned(), |all, (name, value)| format!("{all}{name}={value}|"))
+    }
+
+    /// What it cost. `None`: nothing is known to have cost anything, which is not the same as nothing.
+    #[must_use]
+    pub fn known_cost(&self) -> Option<Money> {
+        (self.unpriced == 0 || self.cost != Money::ZERO).then_some(self.cost)
     }
 }
 
@@ -119,6 +162,7 @@ fn row(record: &Record, attempt: &Attempt) -> AttemptRow {
         total: attempt.tried.ended.map(|ended| ended.since(attempt.tried.started)),
         usage: attempt.usage,
         cost: attempt.cost,
+        price: attempt.price.clone(),
         saved: attempt.saved,
     }
 }

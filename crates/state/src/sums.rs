@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use ringmain_core::{KeyName, Money, Units, Usage, WallTime};
-use ringmain_routing::Record;
 
 use crate::histogram::Histogram;
 use crate::ledger::{AttemptRow, Entry};
@@ -289,7 +288,7 @@ impl Sums {
     }
 
     /// Adds a request as a whole: all but what its attempts used.
-    fn add_request(&mut self, record: &Record, entry: &Entry) {
+    fn add_request(&mut self, entry: &Entry) {
         let is = |class: &str| u64::from(entry.fault == Some(class));
         self.requests += 1;
         self.served += u64::from(entry.fault.is_none());
@@ -298,8 +297,8 @@ impl Sums {
         self.failovers += u64::from(entry.failovers > 0);
         if entry.fault.is_none() {
             // Of a plain answer the first token comes with the last.
-            entry.first_token.filter(|_| record.facts.stream).inspect(|time| self.first_token.add(*time));
-            entry.per_token.filter(|_| record.facts.stream).inspect(|time| self.per_token.add(*time));
+            entry.first_token.filter(|_| entry.stream).inspect(|time| self.first_token.add(*time));
+            entry.per_token.filter(|_| entry.stream).inspect(|time| self.per_token.add(*time));
             entry.total.inspect(|time| self.total.add(*time));
         }
     }
@@ -331,17 +330,17 @@ struct Alike<'r> {
 }
 
 impl<'r> Batch<'r> {
-    /// Adds a request; `entry` is what the ledger says of it.
-    pub fn add(&mut self, record: &'r Record, entry: &'r Entry) {
-        self.at(record, entry.target.as_deref().unwrap_or_default()).add_request(record, entry);
+    /// Adds a request.
+    pub fn add(&mut self, entry: &'r Entry) {
+        self.at(entry, entry.target.as_deref().unwrap_or_default()).add_request(entry);
         for row in &entry.attempts {
-            self.at(record, &row.target).add_attempt(row);
+            self.at(entry, &row.target).add_attempt(row);
         }
     }
 
-    fn at(&mut self, record: &'r Record, target: &'r str) -> &mut Sums {
-        let (minute, facts) = (Grain::Minute.begin(record.at), &record.facts);
-        let alike = Alike { minute, route: &record.route, target, key: facts.key.as_ref(), tags: &facts.tags };
+    fn at(&mut self, entry: &'r Entry, target: &'r str) -> &mut Sums {
+        let minute = Grain::Minute.begin(entry.at);
+        let alike = Alike { minute, route: &entry.route, target, key: entry.key.as_ref(), tags: &entry.tags };
         self.0.entry(alike).or_default()
     }
 

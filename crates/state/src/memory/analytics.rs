@@ -13,10 +13,9 @@ use crate::sums::{Batch, Of, Slice, Sums};
 
 impl Records {
     fn sums(&self) -> HashMap<Of, Sums> {
-        let records = self.all();
-        let entries: Vec<Entry> = records.iter().map(|record| Entry::of(record)).collect();
+        let entries: Vec<Entry> = self.all().iter().map(|record| Entry::of(record)).collect();
         let mut batch = Batch::default();
-        records.iter().zip(&entries).for_each(|(record, entry)| batch.add(record, entry));
+        entries.iter().for_each(|entry| batch.add(entry));
         batch.sums()
     }
 }

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use ringmain_core::{Money, RequestId, WallTime};
-use ringmain_routing::Record;
 use serde_json::{Value, json};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
@@ -78,24 +77,23 @@ impl Store for Writer {
 
 async fn write(client: &mut Client, lines: Vec<Line>) -> Result<(), Error> {
     let transaction = client.transaction().await?;
-    let ids: Vec<[u8; 16]> = lines.iter().map(|line| line.record.id.0.to_be_bytes()).collect();
+    let ids: Vec<[u8; 16]> = lines.iter().map(|line| line.entry.id.0.to_be_bytes()).collect();
     let ids: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
-    let times: Vec<i64> = lines.iter().map(|line| signed(line.record.at.0)).collect();
-    let routes: Vec<String> = lines.iter().map(|line| plain(&line.record.route)).collect();
-    let docs: Vec<&str> = lines.iter().map(|line| line.doc.as_str()).collect();
+    let times: Vec<i64> = lines.iter().map(|line| signed(line.entry.at.0)).collect();
+    let routes: Vec<String> = lines.iter().map(|line| plain(&line.entry.route)).collect();
+    let docs: Vec<&str> = lines.iter().map(|line| &*line.doc).collect();
     // With their types the statements need no answer of their own first.
     let columns: [(&(dyn ToSql + Sync), Type); 4] =
         [(&ids, Type::BYTEA_ARRAY), (&times, Type::INT8_ARRAY), (&routes, Type::TEXT_ARRAY), (&docs, Type::TEXT_ARRAY)];
     let put = transaction.query_typed(PUT_RECORDS, &columns).await?;
     let mut fresh: HashSet<RequestId> = put.iter().filter_map(|row| id_of(row.get(0))).collect();
     // A record that is there already was summed with its rows; one that comes twice is summed once.
-    let lines = lines.iter().filter(|line| fresh.remove(&line.record.id));
-    let entries: Vec<(&Record, Entry)> = lines.map(|line| (&*line.record, Entry::of(&line.record))).collect();
+    let entries = lines.iter().map(|line| &line.entry).filter(|entry| fresh.remove(&entry.id));
     let (mut requests, mut attempts, mut sums) = (Vec::new(), Vec::new(), Batch::default());
-    for (record, entry) in &entries {
-        requests.push(request(record, entry));
-        attempts.extend(entry.attempts.iter().enumerate().map(|(number, row)| attempt(record, number, row)));
-        sums.add(record, entry);
+    for entry in entries {
+        requests.push(request(entry));
+        attempts.extend(entry.attempts.iter().enumerate().map(|(number, row)| attempt(entry.id, number, row)));
+        sums.add(entry);
     }
     if !requests.is_empty() {
         let texts = [Value::Array(requests), Value::Array(attempts), rows(sums.sums())].map(|rows| rows.to_string());
@@ -159,25 +157,22 @@ fn hex(id: RequestId) -> String {
     format!("\\x{:032x}", id.0)
 }
 
-fn request(record: &Record, entry: &Entry) -> Value {
-    let (facts, usage) = (&record.facts, &entry.usage);
+fn request(entry: &Entry) -> Value {
+    let usage = &entry.usage;
     let [images, audio_ms, characters, searches] = usage.units.counts();
-    let key = facts.key.as_ref();
-    let tags = facts.tags.iter().fold("|".to_owned(), |all, (name, value)| format!("{all}{name}={value}|"));
-    // Nothing is known to have cost anything: not the same as nothing.
-    let cost = (entry.unpriced == 0 || entry.cost != Money::ZERO).then(|| entry.cost.nanos());
+    let key = entry.key.as_ref();
     json!({
-        "id": hex(record.id),
-        "at_ms": signed(record.at.0),
-        "route": plain(&record.route),
-        "why": plain(&record.why),
-        "operation": facts.operation.as_str(),
-        "dialect": facts.dialect.as_str(),
-        "model": plain(&facts.model),
-        "stream": facts.stream,
+        "id": hex(entry.id),
+        "at_ms": signed(entry.at.0),
+        "route": plain(&entry.route),
+        "why": plain(&entry.why),
+        "operation": entry.operation.as_str(),
+        "dialect": entry.dialect.as_str(),
+        "model": plain(&entry.model),
+        "stream": entry.stream,
         "key_id": key.map(|key| plain(&key.id)),
         "key_path": key.map(|key| plain(&key.to_string())),
-        "tags": plain(&tags),
+        "tags": plain(&entry.tag_text()),
         "target": entry.target.as_deref().map(plain),
         "fault": entry.fault,
         "attempts": entry.attempts.len(),
@@ -199,16 +194,16 @@ fn request(record: &Record, entry: &Entry) -> Value {
         "audio_ms": signed(audio_ms),
         "characters": signed(characters),
         "searches": signed(searches),
-        "cost_nano": cost,
+        "cost_nano": entry.known_cost().map(Money::nanos),
         "unpriced": entry.unpriced,
     })
 }
 
-fn attempt(record: &Record, number: usize, row: &AttemptRow) -> Value {
+fn attempt(request: RequestId, number: usize, row: &AttemptRow) -> Value {
     // A use that nobody told is null, and so is the price where none was known.
     let used = |of: fn(&ringmain_core::Usage) -> u64| row.usage.as_ref().map(|usage| signed(of(usage)));
     json!({
-        "request": hex(record.id),
+        "request": hex(request),
         "number": number,
         "at_ms": signed(row.at.0),
         "target": plain(&row.target),
@@ -233,7 +228,7 @@ fn attempt(record: &Record, number: usize, row: &AttemptRow) -> Value {
         "characters": used(|usage| usage.units.characters),
         "searches": used(|usage| usage.units.searches),
         "cost_nano": row.cost.map(Money::nanos),
-        "price": record.attempts.get(number).and_then(|attempt| attempt.price.as_deref()).map(plain),
+        "price": row.price.as_deref().map(plain),
     })
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ringmain_core::{Money, Usage};
-use ringmain_routing::Record;
+use ringmain_core::{Money, RequestId, Usage};
 use rusqlite::{CachedStatement, ToSql, Transaction, params};
 
 use super::ledger::signed;
@@ -117,46 +116,40 @@ fn rare(usage: &Usage) -> [i64; RARE.len()] {
 }
 
 /// Puts in what is not there yet: a record that is was summed with its rows.
-pub(super) fn insert<'l>(to: &Transaction<'_>, lines: &'l [Line]) -> Result<Vec<(&'l Record, Entry)>, StateError> {
+pub(super) fn insert<'l>(to: &Transaction<'_>, lines: &'l [Line]) -> Result<Vec<&'l Entry>, StateError> {
     let mut records =
         to.prepare_cached("INSERT OR IGNORE INTO records (id, at_ms, route, doc) VALUES (?1, ?2, ?3, ?4)")?;
     let (mut requests, mut attempts) = (REQUEST.prepare(to)?, ATTEMPT.prepare(to)?);
     let mut fresh = Vec::with_capacity(lines.len());
-    for Line { record, doc } in lines {
-        let row = params![record.id.0.to_be_bytes(), signed(record.at.0), &*record.route, doc];
+    for Line { entry, doc } in lines {
+        let row = params![entry.id.0.to_be_bytes(), signed(entry.at.0), &*entry.route, &**doc];
         if records.execute(row)? == 0 {
             continue;
         }
-        let entry = Entry::of(record);
-        insert_request(&mut requests, record, &entry)?;
+        insert_request(&mut requests, entry)?;
         for (number, row) in entry.attempts.iter().enumerate() {
-            insert_attempt(&mut attempts, record, number, row)?;
+            insert_attempt(&mut attempts, entry.id, number, row)?;
         }
-        fresh.push((&**record, entry));
+        fresh.push(entry);
     }
     Ok(fresh)
 }
 
-fn insert_request(requests: &mut Prepared<'_>, record: &Record, entry: &Entry) -> Result<(), StateError> {
-    let (facts, usage) = (&record.facts, &entry.usage);
-    let key = facts.key.as_ref();
-    // In a form that is searched by a part of it: `|team=search|stage=prod|`.
-    let tags = facts.tags.iter().fold("|".to_owned(), |all, (name, value)| format!("{all}{name}={value}|"));
-    // Nothing is known to have cost anything: not the same as nothing.
-    let cost = (entry.unpriced == 0 || entry.cost != Money::ZERO).then(|| entry.cost.nanos());
+fn insert_request(requests: &mut Prepared<'_>, entry: &Entry) -> Result<(), StateError> {
+    let key = entry.key.as_ref();
     requests.execute(
         params![
-            record.id.0.to_be_bytes(),
-            signed(record.at.0),
-            &*record.route,
-            &*record.why,
-            facts.operation.as_str(),
-            facts.dialect.as_str(),
-            facts.model,
-            facts.stream,
+            entry.id.0.to_be_bytes(),
+            signed(entry.at.0),
+            &*entry.route,
+            &*entry.why,
+            entry.operation.as_str(),
+            entry.dialect.as_str(),
+            entry.model,
+            entry.stream,
             key.map(|key| &*key.id),
             key.map(ToString::to_string),
-            tags,
+            entry.tag_text(),
             entry.target,
             entry.fault,
             signed(entry.attempts.len() as u64),
@@ -164,25 +157,25 @@ fn insert_request(requests: &mut Prepared<'_>, record: &Record, entry: &Entry) -
             entry.first_token.map(micros),
             entry.per_token.map(micros),
             entry.total.map(micros),
-            cost,
+            entry.known_cost().map(Money::nanos),
             entry.unpriced,
-            signed(usage.input),
-            signed(usage.output),
+            signed(entry.usage.input),
+            signed(entry.usage.output),
         ],
-        Some(usage),
+        Some(&entry.usage),
     )
 }
 
 fn insert_attempt(
     attempts: &mut Prepared<'_>,
-    record: &Record,
+    request: RequestId,
     number: usize,
     row: &AttemptRow,
 ) -> Result<(), StateError> {
     let used = |of: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| signed(of(usage)));
     attempts.execute(
         params![
-            record.id.0.to_be_bytes(),
+            request.0.to_be_bytes(),
             signed(number as u64),
             signed(row.at.0),
             row.target,
@@ -193,7 +186,7 @@ fn insert_attempt(
             row.first_token.map(micros),
             row.total.map(micros),
             row.cost.map(Money::nanos),
-            record.attempts.get(number).and_then(|attempt| attempt.price.as_deref()),
+            row.price.as_deref(),
             used(|usage| usage.input),
             used(|usage| usage.output),
         ],
@@ -207,8 +200,6 @@ fn micros(time: std::time::Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use ringmain_core::{Tick, Units};
     use ringmain_routing::record::Attempt;
     use ringmain_routing::{KeyIx, Tried};
@@ -222,7 +213,7 @@ mod tests {
         let tried =
             Tried { candidate: 0, key: KeyIx(0), result: None, started: Tick(7), ended: Some(Tick(9)), hedge: false };
         made.attempts.push(Attempt { usage, ..Attempt::begun(tried) });
-        Line { record: Arc::new(made), doc: "{}".to_owned() }
+        Line { entry: Entry::of(&made), doc: "{}".to_owned().into() }
     }
 
     /// Each count is in the column of its name, whichever statement put it there; what nobody told is null.

@@ -47,7 +47,7 @@ impl Store for Writer {
         let transaction = self.connection.transaction()?;
         let fresh = insert(&transaction, lines)?;
         let mut sums = Batch::default();
-        fresh.iter().for_each(|(record, entry)| sums.add(record, entry));
+        fresh.iter().for_each(|entry| sums.add(entry));
         for (of, sum) in sums.sums() {
             add(&transaction, &of, &sum)?;
         }
@@ -179,6 +179,7 @@ pub(super) fn signed(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Entry;
     use crate::tests::records::record;
 
     #[test]
@@ -186,8 +187,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(&folder.path().join("ledger.db"), 1000).unwrap();
         let old = u64::from(SWEEP_MAX) + 1;
-        let lines: Vec<Line> =
-            (0..old + 2).map(|id| Line { record: record(id.into(), id), doc: "{}".to_owned() }).collect();
+        let lines: Vec<Line> = (0..old + 2)
+            .map(|id| Line { entry: Entry::of(&record(id.into(), id)), doc: "{}".to_owned().into() })
+            .collect();
         writer.write(&lines).unwrap();
         writer
             .connection

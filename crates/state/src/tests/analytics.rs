@@ -207,7 +207,7 @@ impl Store for Fake {
         if state.0 {
             return Err(StateError::Refused("it is out".to_owned()));
         }
-        state.1.extend(lines.iter().map(|line| line.record.id));
+        state.1.extend(lines.iter().map(|line| line.entry.id));
         Ok(())
     }
 
