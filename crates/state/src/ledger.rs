@@ -173,3 +173,13 @@ fn per_token(attempt: &Attempt) -> Option<Duration> {
     let rest = u32::try_from(output.checked_sub(1)?).ok().filter(|_| output >= TELLING)?;
     (!flowing.is_zero()).then(|| flowing / rest)
 }
+
+/// As databases hold it.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// As databases hold it: whole microseconds.
+pub(crate) fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}

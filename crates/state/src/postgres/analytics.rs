@@ -6,11 +6,11 @@ use ringmain_core::{Metered, WallTime};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
 
-use super::ledger::signed;
 use super::session::Session;
 use crate::StateError;
 use crate::analytics::{By, Fold, Line, Names, Question, Search, amount, grain_since, is_in_scope};
 use crate::histogram::Histogram;
+use crate::ledger::signed;
 use crate::sums::{Grain, Of, Slice, Sums};
 
 /// What a sum is of, what it counts, and its times: the columns that [`read`] takes.

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::{Database, WRITE_WITHIN};
 use crate::StateError;
 use crate::journaled::{Line, Store};
-use crate::ledger::{AttemptRow, Entry};
+use crate::ledger::{AttemptRow, Entry, micros, signed};
 use crate::sums::{Batch, Grain, Of, Sums};
 
 /// How many old rows of a table are taken out at once.
@@ -270,12 +270,4 @@ fn row(of: &Of, key_path: &str, sums: &Sums) -> Value {
         row[*name] = count.into();
     }
     row
-}
-
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn micros(time: std::time::Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

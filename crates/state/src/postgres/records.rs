@@ -9,11 +9,12 @@ use ringmain_core::{Metered, RequestId, WallTime};
 use ringmain_routing::Record;
 use tokio_postgres::Row;
 
-use super::ledger::{Writer, id_of, signed};
+use super::ledger::{Writer, id_of};
 use super::session::Session;
 use super::{Database, KEYS_WITHIN, READ_WITHIN, analytics};
 use crate::analytics::{Analytics, Line, Question, Search};
 use crate::journaled::Journaled;
+use crate::ledger::signed;
 use crate::{RecordQuery, RecordSink, StateError};
 
 /// Records that are read through at once.

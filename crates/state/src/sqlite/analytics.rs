@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use ringmain_core::{Metered, RequestId, WallTime};
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
-use super::ledger::signed;
 use crate::StateError;
 use crate::analytics::{By, Fold, Line, Names, Question, Search, amount, grain_since, is_in_scope};
+use crate::ledger::signed;
 use crate::sums::{Of, Slice, Sums};
 
 /// What a sum is of, what it counts, and its times: the columns that [`place`] and [`times`] read.

@@ -5,26 +5,28 @@ use std::sync::LazyLock;
 use ringmain_core::{Money, RequestId, Usage};
 use rusqlite::{CachedStatement, ToSql, Transaction, params};
 
-use super::ledger::signed;
 use crate::StateError;
 use crate::journaled::Line;
-use crate::ledger::{AttemptRow, Entry};
+use crate::ledger::{AttemptRow, Entry, micros, signed};
+
+/// A column, and what it counts.
+type Count = (&'static str, fn(&Usage) -> u64);
 
 /// What is counted seldom: a row without any of it is put in by a statement that has zeros in its text, for each value that
 /// is handed to SQLite costs more than one it was compiled with.
-const RARE: [&str; 12] = [
-    "cache_read",
-    "cache_write",
-    "cache_write_1h",
-    "reasoning",
-    "audio_input",
-    "audio_output",
-    "image_input",
-    "image_output",
-    "images",
-    "audio_ms",
-    "characters",
-    "searches",
+const RARE: [Count; 12] = [
+    ("cache_read", |usage| usage.cache_read),
+    ("cache_write", |usage| usage.cache_write),
+    ("cache_write_1h", |usage| usage.cache_write_1h),
+    ("reasoning", |usage| usage.reasoning),
+    ("audio_input", |usage| usage.audio_input),
+    ("audio_output", |usage| usage.audio_output),
+    ("image_input", |usage| usage.image_input),
+    ("image_output", |usage| usage.image_output),
+    ("images", |usage| usage.units.images.into()),
+    ("audio_ms", |usage| usage.units.audio_ms),
+    ("characters", |usage| usage.units.characters),
+    ("searches", |usage| usage.units.searches),
 ];
 
 /// The statements that put a row into a table: with what is rare, and without.
@@ -55,7 +57,8 @@ impl Insert {
         let rare = (1..=RARE.len()).map(|at| format!("?{}", columns + at));
         let zeros = RARE.map(|_| "0".to_owned());
         let whole = |rest: Vec<String>| {
-            format!("{begin}, {}) VALUES ({})", RARE.join(", "), [usual.clone(), rest].concat().join(", "))
+            let names = RARE.map(|(name, _)| name).join(", ");
+            format!("{begin}, {names}) VALUES ({})", [usual.clone(), rest].concat().join(", "))
         };
         Self { rare: whole(rare.collect()), usual: whole(zeros.to_vec()) }
     }
@@ -73,7 +76,7 @@ struct Prepared<'t> {
 impl Prepared<'_> {
     /// Puts a row in. What was used is null where nobody told it.
     fn execute(&mut self, row: &[&dyn ToSql], used: Option<&Usage>) -> Result<(), StateError> {
-        let rare = used.map(rare);
+        let rare = used.map(|usage| RARE.map(|(_, of)| signed(of(usage))));
         let (insert, rest) = match rare {
             None => (&mut self.rare, [None; RARE.len()]),
             Some(counts) if counts == [0; RARE.len()] => (&mut self.usual, [None; RARE.len()]),
@@ -89,30 +92,6 @@ impl Prepared<'_> {
         insert.raw_execute()?;
         Ok(())
     }
-}
-
-/// In the order of [`RARE`].
-fn rare(usage: &Usage) -> [i64; RARE.len()] {
-    let [images, audio_ms, characters, searches] = usage.units.counts();
-    let tokens = [usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.reasoning];
-    let [cache_read, cache_write, cache_write_1h, reasoning] = tokens;
-    let media = [usage.audio_input, usage.audio_output, usage.image_input, usage.image_output];
-    let [audio_input, audio_output, image_input, image_output] = media;
-    [
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        reasoning,
-        audio_input,
-        audio_output,
-        image_input,
-        image_output,
-        images,
-        audio_ms,
-        characters,
-        searches,
-    ]
-    .map(signed)
 }
 
 /// Puts in what is not there yet: a record that is was summed with its rows.
@@ -194,10 +173,6 @@ fn insert_attempt(
     )
 }
 
-fn micros(time: std::time::Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use ringmain_core::{Tick, Units};
@@ -242,7 +217,7 @@ mod tests {
         assert_eq!(insert(&transaction, &lines).unwrap().len(), 3);
         assert_eq!(insert(&transaction, &lines).unwrap().len(), 0, "each once");
         transaction.commit().unwrap();
-        let columns = ["input", "output"].into_iter().chain(RARE).collect::<Vec<_>>().join(", ");
+        let columns = ["input", "output"].into_iter().chain(RARE.map(|(name, _)| name)).collect::<Vec<_>>().join(", ");
         let counts = |table: &str, id: &str, number: u64| -> Vec<Option<i64>> {
             let sql = format!("SELECT {columns} FROM {table} WHERE {id} = ?1");
             let read = |row: &rusqlite::Row<'_>| (0..2 + RARE.len()).map(|at| row.get(at)).collect();

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ToSql, Transaction, params};
 use crate::StateError;
 use crate::histogram::Histogram;
 use crate::journaled::{Line, Store};
+use crate::ledger::signed;
 use crate::sums::{Batch, Grain, Of, Sums};
 
 use super::insert::insert;
@@ -170,10 +171,6 @@ pub(super) fn times_add(one: &[u8], other: &[u8]) -> Vec<u8> {
     let mut sum = Histogram::from_bytes(one);
     sum.merge(&Histogram::from_bytes(other));
     sum.to_bytes()
-}
-
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
