@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -59,14 +60,13 @@ function program(variable) {
   return path;
 }
 
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
+// Ports that were free a moment ago, all held until the last is found: asked for one by one, one can come twice.
+async function freePorts(count) {
+  const probes = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(probes.map((probe) => once(probe, "listening")));
+  const ports = probes.map((probe) => probe.address().port);
+  await Promise.all(probes.map((probe) => new Promise((closed) => probe.close(closed))));
+  return ports;
 }
 
 // Keys, base URLs and proxies of the surroundings reach nobody.
@@ -141,7 +141,8 @@ export async function world() {
     await process.until(`${url}${up}`);
     return process;
   };
-  const simAddress = `127.0.0.1:${await freePort()}`;
+  const [simPort] = await freePorts(1);
+  const simAddress = `127.0.0.1:${simPort}`;
   const simArgs = ["--listen", simAddress];
   const sim = await start(
     Sim,
@@ -152,7 +153,7 @@ export async function world() {
     "/_sim/faults",
   );
   const gateway = async (config, host = "127.0.0.1") => {
-    const [port, admin] = [await freePort(), await freePort()];
+    const [port, admin] = await freePorts(2);
     const server = { listen: `${host}:${port}`, admin: `127.0.0.1:${admin}`, ...config.server };
     const path = join(folder, `ringmain-${port}.yaml`);
     writeFileSync(path, JSON.stringify({ ...config, server })); // JSON is YAML.

@@ -5,6 +5,7 @@
     RINGMAIN_BIN=target/debug/ringmain PROVIDER_SIM_BIN=target/debug/provider-sim pytest tests/sdk
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -30,11 +31,19 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 ssl.create_default_context = functools.lru_cache(ssl.create_default_context)
 
 
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that were free a moment ago, all held until the last is found: asked for one by one, a port can be
+    given out twice."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One of them."""
+    return free_ports(1)[0]
 
 
 def http(method: str, url: str, body=None, timeout: float = 5.0):
@@ -177,7 +186,7 @@ def _ringmains(program: str, folder: Path):
     running = []
 
     def start(config, env=None, arguments=(), wait=True) -> Ringmain:
-        listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
         options, path = [], None
         if config is None:
             listen, admin, parsed = "127.0.0.1:8080", "127.0.0.1:8081", {}

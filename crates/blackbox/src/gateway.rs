@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ impl Gateway {
     /// # Errors
     /// It does not start, or is not ready in time; the text ends with what it printed.
     pub(crate) async fn start(program: &Path, config: &Value, folder: &Path) -> Result<Self> {
-        let (address, admin) = (free_address()?, free_address()?);
+        let [address, admin] = free_addresses()?;
         let path = folder.join("ringmain.yaml");
         let mut gateway = Self { address, admin, program: None, config: path.clone() };
         gateway.write(config)?;
@@ -187,7 +187,20 @@ impl Gateway {
 /// # Errors
 /// No port is free.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?)
+    Ok(free_addresses::<1>()?[0])
+}
+
+/// The same for several, all held until the last is found: asked for one by one, a port can be given out twice.
+///
+/// # Errors
+/// As [`free_address`].
+pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let (held, mut free) = ([any; N].map(TcpListener::bind), [any; N]);
+    for (address, listener) in free.iter_mut().zip(held) {
+        *address = listener.context("no free port")?.local_addr()?;
+    }
+    Ok(free)
 }
 
 /// Resident memory of a process, in MiB.

@@ -141,8 +141,8 @@ struct Gateway {
 
 impl Gateway {
     fn start(provider: &Provider) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (address, admin) = (free(), free());
+        let held = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
+        let [address, admin] = held.map(|free| free.local_addr().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let rules = format!(
             "server: {{ listen: '{address}', admin: '{admin}', max_body: 1MiB, drain: 1s }}\n\

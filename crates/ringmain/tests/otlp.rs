@@ -165,8 +165,8 @@ impl Drop for Gateway {
 }
 
 async fn gateway(folder: &Path, sim: &Sim, otlp: SocketAddr) -> Gateway {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (address, admin) = (free(), free());
+    let held = [0, 0].map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).unwrap());
+    let [address, admin] = held.map(|free| free.local_addr().unwrap());
     let config = json!({
         "server": { "listen": address.to_string(), "admin": admin.to_string() },
         "providers": { "eu": { "kind": "openai", "base_url": sim.openai_base_url("eu"), "keys": ["sk-simulated"] } },

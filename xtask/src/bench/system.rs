@@ -1,7 +1,7 @@
 //! What is measured. Another gateway is one more implementation of [`System`] and one more line in [`all`].
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -104,7 +104,20 @@ impl Drop for OwnChild {
 /// # Errors
 /// No port is free.
 pub(super) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?)
+    Ok(free_addresses::<1>()?[0])
+}
+
+/// The same for several, all held until the last is found: asked for one by one, a port can be given out twice.
+///
+/// # Errors
+/// As [`free_address`].
+pub(super) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let (held, mut free) = ([any; N].map(TcpListener::bind), [any; N]);
+    for (address, listener) in free.iter_mut().zip(held) {
+        *address = listener.context("no free port")?.local_addr()?;
+    }
+    Ok(free)
 }
 
 /// The first line a program prints when asked for its version.
@@ -225,7 +238,7 @@ impl System for Ringmain {
     }
 
     fn start(&self, provider: SocketAddr, folder: &Path) -> Result<Running> {
-        let (address, admin) = (free_address()?, free_address()?);
+        let [address, admin] = free_addresses()?;
         let config = format!(
             "server: {{ listen: \"{address}\", admin: \"{admin}\" }}\n\
              providers:\n  openai: {{ base_url: \"http://{provider}/v1\", keys: [\"sk-bench\"] }}\n  \

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::proxy::Proxy;
 use super::tls::Authority;
-use crate::gateway::{Program, free_address};
+use crate::gateway::{Program, free_addresses};
 
 /// What befalls a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Server {
     }
 
     async fn start(kind: Kind, authority: Option<&Authority>) -> Result<Self> {
-        let (folder, address) = (tempfile::tempdir()?, free_address()?);
+        let (folder, [address, beside]) = (tempfile::tempdir()?, free_addresses()?);
         if kind == Kind::Postgres {
             make_database(folder.path())?;
         }
@@ -96,7 +96,7 @@ impl Server {
         }
         let secure = match (authority, kind) {
             (None, _) => None,
-            (Some(_), Kind::Redis) => Some(free_address()?),
+            (Some(_), Kind::Redis) => Some(beside),
             (Some(_), Kind::Postgres) => Some(address),
         };
         let proxy = Proxy::start(secure.unwrap_or(address))?;
