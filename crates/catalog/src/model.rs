@@ -1,6 +1,6 @@
 //! One model at one provider.
 
-use ringmain_core::{Capabilities, Operation};
+use ringmain_core::{Capabilities, Efforts, Operation};
 
 use crate::{Price, Quirks};
 
@@ -21,6 +21,10 @@ pub struct Model {
     pub context_window: Option<u64>,
     /// The most output tokens. `None`: not known.
     pub max_output: Option<u64>,
+    /// The most tokens it can be told to think, where it is told in tokens. `None`: not known.
+    pub max_thinking: Option<u64>,
+    /// How much it can be told to think, in words; empty where that is not known.
+    pub efforts: Efforts,
     /// What it can do beyond plain text.
     pub capabilities: Capabilities,
     /// Does it think before it answers although nothing in the request asks it to? Such a model's first token is late.

@@ -214,6 +214,8 @@ pub(crate) struct RawModel {
     #[serde(default)]
     pub(crate) reasons_by_default: bool,
     #[serde(default)]
+    pub(crate) efforts: Vec<Text>,
+    #[serde(default)]
     pub(crate) quirks: RawQuirks,
     pub(crate) retires: Option<Text>,
     pub(crate) as_of: Option<Text>,
@@ -226,6 +228,7 @@ pub(crate) struct RawModel {
 pub(crate) struct RawLimits {
     pub(crate) context: Option<u64>,
     pub(crate) output: Option<u64>,
+    pub(crate) thinking: Option<u64>,
 }
 
 /// Dollars, per million tokens where nothing else is said.

@@ -4,6 +4,7 @@
 
 pub mod calendar;
 pub mod dialect;
+pub mod effort;
 pub mod facts;
 pub mod fault;
 pub mod id;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod usage;
 
 pub use dialect::{Dialect, Operation};
+pub use effort::{Effort, Efforts};
 pub use facts::{Capabilities, KeyName, Marks, RequestFacts};
 pub use fault::{Fault, FaultClass, FaultScope, Origin, Phase};
 pub use id::{RequestId, TargetName};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::HeaderMap;
-use ringmain_core::{Capabilities, Dialect, Fault, Usage};
+use ringmain_core::{Capabilities, Dialect, Effort, Efforts, Fault, Usage};
 use ringmain_wire::json::Object;
 
 use crate::continuation::SoFar;
@@ -102,6 +102,37 @@ pub struct TargetProfile {
     pub capabilities: Capabilities,
     /// The most output tokens the model gives: what a dialect that demands a limit is told when the caller gave none.
     pub max_output_tokens: Option<u64>,
+    /// The most tokens the model can be told to think.
+    pub max_thinking_tokens: Option<u64>,
+    /// How much the model can be told to think, in words; empty where the catalog does not know.
+    pub efforts: Efforts,
+}
+
+impl TargetProfile {
+    /// A cap on output tokens that the model takes: more than it gives is refused.
+    #[must_use]
+    pub fn capped(&self, tokens: u64) -> u64 {
+        self.max_output_tokens.map_or(tokens, |most| tokens.min(most))
+    }
+
+    /// The effort, in OpenAI's words, that the model can be told; `own`: a caller of the dialect hears in the provider's
+    /// words what it cannot. Where nothing is known of the model, tokens become no effort that only the newest know.
+    pub(crate) fn told_effort(&self, wanted: &ir::Reasoning, own: bool, losses: &mut Vec<Loss>) -> Option<Effort> {
+        let counted = wanted.budget_tokens.map(Effort::of_budget);
+        if counted.is_some() {
+            losses.push(Loss::approximated("reasoning.budget_tokens"));
+        }
+        let asked = match wanted.effort {
+            Some(effort) => effort,
+            None if self.efforts.is_empty() => counted?.min(Effort::High),
+            None => counted?,
+        };
+        let told = if own { asked } else { self.efforts.nearest(asked) };
+        if told != asked && wanted.effort.is_some() {
+            losses.push(Loss::approximated("reasoning_effort"));
+        }
+        Some(told)
+    }
 }
 
 /// Bytes and what was lost on the way to them.
@@ -278,6 +309,8 @@ pub struct Glance {
     pub refused: bool,
     /// It is the stream's last event (`[DONE]`, `message_stop`).
     pub terminal: bool,
+    /// It is the mark of the end, and nothing before it says that the answer is whole: not to be passed on.
+    pub premature: bool,
     /// It is an error.
     pub error: Option<Box<Fault>>,
     /// It cannot be read: to be skipped and counted.

@@ -43,12 +43,12 @@ pub fn counting(dialect: Dialect) -> Option<&'static dyn Counting> {
 }
 
 /// Does a request of this dialect hold what an answer of a model elsewhere left in it, and what a provider of this
-/// dialect would refuse? It is to be encoded anew even for a target of its own dialect.
+/// dialect would refuse that serves this model? It is to be encoded anew even for a target of its own dialect.
 #[must_use]
-pub fn holds_foreign(dialect: Dialect, body: &[u8]) -> bool {
+pub fn holds_foreign(dialect: Dialect, model: &str, body: &[u8]) -> bool {
     let of_its_own = match dialect {
         Dialect::OpenAiResponses => crate::openai_responses::holds_foreign(body),
-        Dialect::AnthropicMessages => crate::anthropic_messages::holds_foreign(body),
+        Dialect::AnthropicMessages => crate::anthropic_messages::holds_foreign(model, body),
         Dialect::OpenAiChat | Dialect::Gemini | Dialect::BedrockConverse | Dialect::CohereV2 => false,
     };
     of_its_own || crate::provenance::is_marked(body)

@@ -103,7 +103,9 @@ fn of_model(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     }
     let relayed = endpoint.dialect.is_none_or(|dialect| dialect == facts.dialect);
     // What earlier answers hold of models elsewhere, a provider of the caller's own dialect would refuse.
-    let foreign = endpoint.dialect.is_some_and(|dialect| registry::holds_foreign(dialect, request.document.body()));
+    let foreign = endpoint
+        .dialect
+        .is_some_and(|dialect| registry::holds_foreign(dialect, &target.name.model, request.document.body()));
     let (base, mut losses) = if relayed && !foreign {
         (Cow::Borrowed(&request.document), Vec::new())
     } else {
@@ -225,7 +227,8 @@ fn translated<'a>(
     let counts = request.facts.operation == Operation::CountTokens;
     let mut asked = Cow::Borrowed(asked);
     let mut lost = Vec::new();
-    if provenance::has_proofs(&asked) {
+    // Thinking without a proof is of models elsewhere too, where a target of the same dialect cannot have it as it is.
+    if asked.dialect == codec.dialect() || provenance::has_proofs(&asked) {
         let maker = Maker::of(codec.dialect(), &target.name.provider, &target.name.model);
         lost = provenance::claim(asked.to_mut(), &maker);
     }

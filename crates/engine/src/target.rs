@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Provider};
-use ringmain_core::{Billed, Capabilities, Dialect, Money, Operation, TargetName, Usage};
+use ringmain_core::{Billed, Capabilities, Dialect, Efforts, Money, Operation, TargetName, Usage};
 use ringmain_dialects::{TargetProfile, registry};
 use ringmain_routing::{KeyIx, TargetIx};
 use ringmain_telemetry::{Metrics, TargetMeter};
@@ -286,6 +286,8 @@ impl Target {
             model: name.to_owned(),
             capabilities: model.map_or(Capabilities::NONE, |model| model.capabilities),
             max_output_tokens: model.and_then(|model| model.max_output),
+            max_thinking_tokens: model.and_then(|model| model.max_thinking),
+            efforts: model.map_or(Efforts::UNKNOWN, |model| model.efforts),
         }
     }
 }

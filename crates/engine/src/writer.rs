@@ -168,7 +168,7 @@ impl Writer {
                     self.skipped += 1;
                 } else if let Some(fault) = glance.error {
                     self.error = Some(*fault);
-                } else if !(glance.usage_only && *strip_usage) {
+                } else if !(glance.premature || glance.usage_only && *strip_usage) {
                     match framing {
                         Framing::Sse | Framing::EventStream => push(out, chunk, frame.raw()),
                         Framing::JsonArray => out.push_back(element(array, &data)),

@@ -68,13 +68,17 @@ fn codec_of(dialect: Dialect) -> &'static dyn Codec {
 /// there too.
 fn request(codec: &dyn Codec, body: &[u8]) {
     let Ok(object) = Object::parse(body) else { return };
-    let _ = registry::holds_foreign(codec.dialect(), body);
+    let _ = registry::holds_foreign(codec.dialect(), "claude-sonnet-4-5", body);
     if codec.inspect(&object).is_err() {
         return;
     }
     let Ok(request) = codec.decode_request(body) else { return };
-    let profile =
-        TargetProfile { model: "m".to_owned(), capabilities: Capabilities::NONE, max_output_tokens: Some(4096) };
+    let profile = TargetProfile {
+        model: "m".to_owned(),
+        capabilities: Capabilities::NONE,
+        max_output_tokens: Some(4096),
+        ..TargetProfile::default()
+    };
     for to in Dialect::ALL.map(codec_of) {
         let Ok(encoded) = to.encode_request(&request, &profile) else { continue };
         let name = to.dialect();

@@ -75,8 +75,12 @@ const RULES_AS_JSON: &str = r#"{
 fn of_codec(codec: &dyn Codec, seeds: &mut Vec<(&'static str, Vec<u8>)>) {
     let name = codec.dialect().as_str();
     let mut add = |kind: &[u8], body: &[u8]| seeds.push((name, [kind, body].concat()));
-    let profile =
-        TargetProfile { model: "m".to_owned(), capabilities: Capabilities::NONE, max_output_tokens: Some(4096) };
+    let profile = TargetProfile {
+        model: "m".to_owned(),
+        capabilities: Capabilities::NONE,
+        max_output_tokens: Some(4096),
+        ..TargetProfile::default()
+    };
     for request in requests(codec.dialect()) {
         if let Ok(encoded) = codec.encode_request(&request, &profile) {
             add(&[REQUEST], &encoded.body);

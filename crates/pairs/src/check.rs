@@ -158,6 +158,7 @@ fn request(source: &dyn Codec, body: &Value, to: &dyn Codec) -> Outcome {
         model: "some-model".to_owned(),
         capabilities: Capabilities::NONE,
         max_output_tokens: Some(4096),
+        ..TargetProfile::default()
     };
     let encoded = match to.encode_request(&request, &profile) {
         Ok(encoded) => encoded,

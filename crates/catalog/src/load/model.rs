@@ -1,6 +1,6 @@
 //! The meaning of a model file.
 
-use ringmain_core::{Capabilities, Money};
+use ringmain_core::{Capabilities, Effort, Efforts, Money};
 use serde_saphyr::{Location, Spanned};
 
 use super::{Loaded, Scope};
@@ -26,6 +26,8 @@ fn entry(scope: &mut Scope<'_>, provider: &str, (as_of, source): (&str, &str), r
         price: raw.price.map(|raw| price(scope, raw)),
         context_window: raw.limits.context,
         max_output: raw.limits.output,
+        max_thinking: raw.limits.thinking,
+        efforts: efforts(scope, &raw.efforts),
         reasons_by_default: raw.reasons_by_default,
         quirks: scope.quirks(raw.quirks),
         retires: raw.retires.map(|text| date(scope, text)),
@@ -42,6 +44,11 @@ fn entry(scope: &mut Scope<'_>, provider: &str, (as_of, source): (&str, &str), r
     }
     let names = raw.aliases.into_iter().map(|text| (text.value, text.referenced)).collect();
     Loaded { entry, file: scope.file.to_owned(), at, names }
+}
+
+fn efforts(scope: &mut Scope<'_>, words: &[Text]) -> Efforts {
+    let known = Effort::ALL.map(|effort| (effort.as_str(), effort));
+    words.iter().filter_map(|text| scope.word(text, &known)).fold(Efforts::UNKNOWN, Efforts::with)
 }
 
 /// `YYYY-MM-DD`.

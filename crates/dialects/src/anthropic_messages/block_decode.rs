@@ -25,6 +25,9 @@ pub(super) fn block(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result
         _ if value.is_object() => return Err(Malformed::new(format!("{path}.type"), "expected a string")),
         _ => return Err(Malformed::new(path, "expected an object")),
     };
+    if kind == "search_result" && value.get("content").is_some_and(|content| !joined(content).is_empty()) {
+        return search_result(path, value, extras);
+    }
     let known = match kind.as_str() {
         "text" | "tool_use" | "tool_result" | "thinking" | "redacted_thinking" => true,
         "image" | "document" => known_source(&value),
@@ -60,6 +63,29 @@ pub(super) fn block(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result
     Ok(Block { kind, cache, place: Place::at(path) })
 }
 
+/// What the application found by searching: to others it is text, here its parts are put back.
+fn search_result(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Block, Malformed> {
+    let mut fields = Fields::of(path, value)?;
+    fields.value("type");
+    let cache = cache_mark(&mut fields, extras)?;
+    let part = |name: &str| fields.peek(name).and_then(Value::as_str).map(str::to_owned);
+    let inner = fields.peek("content").map(joined);
+    let parts = [part("title"), part("source"), inner].into_iter().flatten().filter(|part| !part.is_empty());
+    let text = parts.collect::<Vec<_>>().join("\n");
+    extras.extend(fields.rest());
+    Ok(Block { kind: BlockKind::Text { text, citations: Vec::new() }, cache, place: Place::at(path) })
+}
+
+/// The text of content, a paragraph for each block.
+fn joined(content: &Value) -> String {
+    let text = |block: &Value| block.get("text").and_then(Value::as_str).map(str::to_owned);
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(blocks) => blocks.iter().filter_map(text).collect::<Vec<_>>().join("\n\n"),
+        _ => String::new(),
+    }
+}
+
 fn array(path: &str, value: Value) -> Result<Vec<Value>, Malformed> {
     match value {
         Value::Array(items) => Ok(items),
@@ -76,10 +102,14 @@ pub(super) fn cache_mark(fields: &mut Fields, extras: &mut Vec<Extra>) -> Result
     Ok(Some(mark))
 }
 
-/// Sources that have a word; a document made of blocks, or a kind to come, stays whole.
+/// Sources that have a word; a document made of pictures, or a kind to come, stays whole.
 fn known_source(block: &Value) -> bool {
-    let kind = block.get("source").and_then(|source| source.get("type")).and_then(Value::as_str);
-    matches!(kind, Some("base64" | "url" | "text" | "file"))
+    let Some(source) = block.get("source") else { return false };
+    match source.get("type").and_then(Value::as_str) {
+        Some("base64" | "url" | "text" | "file") => true,
+        Some("content") => source.get("content").is_some_and(|content| !joined(content).is_empty()),
+        _ => false,
+    }
 }
 
 fn media(fields: &mut Fields, extras: &mut Vec<Extra>) -> Result<Media, Malformed> {
@@ -91,6 +121,13 @@ fn media(fields: &mut Fields, extras: &mut Vec<Extra>) -> Result<Media, Malforme
         "base64" => MediaSource::Base64(source.required_string("data")?),
         "text" => MediaSource::Text(source.required_string("data")?),
         "url" => MediaSource::Url(source.required_string("url")?),
+        // To others its text; here the blocks are put back.
+        "content" => {
+            let blocks = source.value("content").unwrap_or_default();
+            let text = joined(&blocks);
+            extras.push(Extra { field: source.path("content"), value: blocks });
+            MediaSource::Text(text)
+        }
         _ => MediaSource::File { dialect: OWN, id: source.required_string("file_id")? },
     };
     extras.extend(source.rest());

@@ -55,6 +55,10 @@ pub(super) fn compact(mut blocks: Vec<Value>) -> Value {
 
 fn encode(context: &mut Context<'_>, role: Role, block: &Block, path: &str) -> Result<Option<Value>, Unsupported> {
     let value = match &block.kind {
+        // Text has no content of its own: this is what a search found.
+        BlockKind::Text { .. } if let Some(content) = context.put_back.take(path, "content") => {
+            Some(json!({ "type": "search_result", "content": content }))
+        }
         BlockKind::Text { text, citations } => text_block(context, text, citations, path),
         BlockKind::Refusal { text } => text_block(context, text, &[], path),
         BlockKind::Image(_) | BlockKind::Document(_) if role == Role::Assistant => {
@@ -190,7 +194,9 @@ fn image(context: &mut Context<'_>, media: &Media, path: &str) -> Result<Value, 
 
 fn document(context: &mut Context<'_>, media: &Media, path: &str) -> Result<Value, Unsupported> {
     let plain = |text: &str| json!({ "type": "text", "media_type": "text/plain", "data": text });
+    let blocks = context.put_back.take(&format!("{path}.source"), "content");
     let source = match &media.source {
+        MediaSource::Text(_) if let Some(blocks) = blocks => json!({ "type": "content", "content": blocks }),
         MediaSource::Base64(data) => match media.media_type.as_deref() {
             Some(kind) if context.own || kind == "application/pdf" => base64_source(kind, data),
             None => base64_source("application/pdf", data),

@@ -42,9 +42,10 @@ use crate::shared::told::told;
 /// This folder's dialect.
 const OWN: Dialect = Dialect::AnthropicMessages;
 
-/// Does a request hold a tool loop that the API would refuse to go on with, as a model elsewhere began it?
-pub(crate) fn holds_foreign(body: &[u8]) -> bool {
-    thinking::is_stuck(body)
+/// Does a request hold a tool loop that the API would refuse to go on with, as a model elsewhere began it, or thinking
+/// that nobody signed, which only Anthropic's own models refuse?
+pub(crate) fn holds_foreign(model: &str, body: &[u8]) -> bool {
+    thinking::is_stuck(body) || (model.contains("claude") && thinking::is_unsigned(body))
 }
 
 /// Anthropic Messages, also as other hosts speak it.

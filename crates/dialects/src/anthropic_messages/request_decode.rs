@@ -130,7 +130,8 @@ fn output_and_thinking(fields: &mut Fields, request: &mut Request, extras: &mut 
     if let Some(mut format) = format {
         format.value("type");
         let schema = format.value("schema").ok_or_else(|| Malformed::new(format.path("schema"), "is required"))?;
-        request.output = OutputFormat::JsonSchema { name: None, description: None, schema, strict: None };
+        // Every answer is held to its schema.
+        request.output = OutputFormat::JsonSchema { name: None, description: None, schema, strict: Some(true) };
         extras.extend(format.rest());
     }
     let thinking = fields.object("thinking")?;

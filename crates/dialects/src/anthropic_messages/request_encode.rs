@@ -10,7 +10,7 @@ use crate::ir::{OutputFormat, Request};
 use crate::loss::Loss;
 use crate::shared::claude_version::Version;
 use crate::shared::put_back::PutBack;
-use crate::shared::structured;
+use crate::shared::{asked_about, structured};
 use ringmain_core::Capabilities;
 
 /// `max_tokens` is demanded; this is what is sent where neither caller nor catalog knows a number.
@@ -59,6 +59,7 @@ impl<'a> Context<'a> {
 
 /// Writes a request body.
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    asked_about::check(request, OWN)?;
     let mut context = Context::new(request, profile);
     let mut conversation = Conversation::new(&mut context)?;
     let system = system(&mut context, &mut conversation)?;
@@ -118,20 +119,18 @@ fn held_to_form(context: &Context<'_>) -> bool {
 }
 
 fn max_tokens(context: &mut Context<'_>, thinking: &Thinking) -> u64 {
-    let most = context.profile.max_output_tokens;
-    match (context.request.sampling.max_output_tokens, most) {
-        // More than the model gives is refused. A caller of this dialect hears that in the provider's words.
-        (Some(given), Some(most)) if given > most && !context.own => {
+    if let Some(given) = context.request.sampling.max_output_tokens {
+        // A caller of this dialect hears in the provider's words that it is too much.
+        let cap = if context.own { given } else { context.profile.capped(given) };
+        if cap != given {
             context.approximated("max_tokens");
-            return most;
         }
-        (Some(given), _) => return given,
-        (None, _) => {}
+        return cap;
     }
     context.losses.push(Loss::defaulted("max_tokens"));
     // Thinking counts against the limit, so a guessed limit leaves room for it.
     let guess = DEFAULT_MAX_TOKENS + thinking.budget().unwrap_or_default();
-    most.unwrap_or(guess)
+    context.profile.max_output_tokens.unwrap_or(guess)
 }
 
 fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value> {

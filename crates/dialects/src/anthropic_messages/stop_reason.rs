@@ -39,6 +39,7 @@ pub(super) fn encode(finish: &Finish, holds: Holds) -> (&'static str, Option<&st
         Finish::ContextFull => ("model_context_window_exceeded", None, false),
         // A beta word of this dialect. Any other would be outside the enumeration that typed clients accept.
         Finish::Other(word) if word == "compaction" => ("compaction", None, false),
-        Finish::Other(_) => ("end_turn", None, true),
+        // Not `end_turn`: an answer that ended for an odd reason may not look whole.
+        Finish::Other(_) => ("refusal", None, true),
     }
 }

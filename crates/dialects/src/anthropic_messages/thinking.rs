@@ -1,6 +1,7 @@
 //! How much the model is to think: a token budget for older models, an effort for newer ones.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -140,6 +141,16 @@ pub(super) fn is_stuck(body: &[u8]) -> bool {
         && !asked.first().is_some_and(|kind| matches!(kind.as_str(), "thinking" | "redacted_thinking"))
 }
 
+/// Is there an empty signature, as thinking has that came from a model without any? Other text that looks like one is
+/// found too.
+pub(super) fn is_unsigned(body: &[u8]) -> bool {
+    static SIGNATURE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"signature\""));
+    SIGNATURE.find_iter(body).any(|at| {
+        let value = body.get(at + "\"signature\"".len()..).unwrap_or_default().trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\"\""))
+    })
+}
+
 /// The caller wrote this dialect: what it said, as it said it.
 fn own(reasoning: &Reasoning) -> Thinking {
     let mode = match (reasoning.budget_tokens, reasoning.effort, reasoning.visible) {
@@ -195,6 +206,14 @@ fn budgeted(context: &mut Context<'_>, reasoning: &Reasoning) -> Thinking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thinking_that_nobody_signed() {
+        assert!(is_unsigned(br#"{"type":"thinking","thinking":"x","signature":""}"#));
+        assert!(is_unsigned(b"{\"signature\": \"EqQB\"}{\"signature\" : \"\"}"));
+        assert!(!is_unsigned(br#"{"type":"thinking","thinking":"\"signature\":\"\"","signature":"EqQB"}"#));
+        assert!(!is_unsigned(br#"{"signature"#));
+    }
 
     #[test]
     fn a_loop_that_another_model_began() {

@@ -7,6 +7,7 @@ use super::block_encode::cache_control;
 use super::request_encode::Context;
 use crate::codec::Unsupported;
 use crate::ir::{Tool, ToolChoice};
+use crate::shared::tool_names;
 
 /// A tool's name may be this long.
 const MAX_NAME: usize = 128;
@@ -22,19 +23,13 @@ pub(super) fn encode(context: &mut Context<'_>) -> Result<Option<Value>, Unsuppo
             Tool::Opaque { .. } => context.dropped(path),
             // Of some tools the others are not offered.
             Tool::Function { .. } if !request.allows(tool) => {}
-            Tool::Function { name, .. } if !is_name(name) => {
-                // The model would call it by another name than the caller knows, and nobody here remembers which.
-                let reason = "a tool's name may hold letters, digits, `_` and `-`, 128 at most";
-                return Err(Unsupported { field: format!("{path}.name"), reason: reason.to_owned() });
+            Tool::Function { name, .. } => {
+                tool_names::check(name, MAX_NAME, &path)?;
+                tools.push(function(context, tool, &path));
             }
-            Tool::Function { .. } => tools.push(function(context, tool, &path)),
         }
     }
     Ok((!tools.is_empty()).then_some(Value::Array(tools)))
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 fn function(context: &mut Context<'_>, tool: &Tool, path: &str) -> Value {

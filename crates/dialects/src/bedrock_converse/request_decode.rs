@@ -152,7 +152,8 @@ fn output_config(
             name: definition.string("name")?,
             description: definition.string("description")?,
             schema,
-            strict: None,
+            // Every answer is held to its schema.
+            strict: Some(true),
         };
         [definition, structure, format].into_iter().for_each(|fields| extras.extend(fields.rest()));
     }

@@ -14,7 +14,7 @@ use crate::ir::{OutputFormat, Request};
 use crate::loss::Loss;
 use crate::shared::claude_version::Version;
 use crate::shared::put_back::PutBack;
-use crate::shared::structured;
+use crate::shared::{asked_about, structured};
 
 /// The tiers of service that go by the same word elsewhere.
 const TIERS: [&str; 3] = ["default", "flex", "priority"];
@@ -71,6 +71,7 @@ impl<'a> Context<'a> {
 
 /// Writes a request body. The model goes into the path.
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    asked_about::check(request, OWN)?;
     let mut context = Context::new(request, profile);
     let mut conversation = Conversation::new(&mut context)?;
     let mut system = block_encode::system(&mut context, &request.system, "system")?;

@@ -45,13 +45,11 @@ pub(super) fn inference_config(context: &mut Context<'_>, budget: bool) -> Optio
 /// More than the model gives is refused. A caller of this dialect hears that in the provider's words.
 fn max_tokens(context: &mut Context<'_>) -> Option<u64> {
     let given = context.request.sampling.max_output_tokens?;
-    match context.profile.max_output_tokens {
-        Some(most) if given > most && !context.own => {
-            context.approximated("max_tokens");
-            Some(most)
-        }
-        _ => Some(given),
+    let cap = if context.own { given } else { context.profile.capped(given) };
+    if cap != given {
+        context.approximated("max_tokens");
     }
+    Some(cap)
 }
 
 fn translated(context: &mut Context<'_>, budget: bool, config: &mut Map<String, Value>) {

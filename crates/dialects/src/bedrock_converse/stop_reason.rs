@@ -44,7 +44,11 @@ pub(super) fn encode(finish: &Finish, holds: Holds) -> (&'static str, bool) {
         Finish::ContextFull => ("model_context_window_exceeded", false),
         Finish::Other(word) if word == "malformed_model_output" => ("malformed_model_output", false),
         Finish::Other(word) if word == "malformed_tool_use" => ("malformed_tool_use", false),
-        // Any other word would be outside the enumeration that typed clients accept.
-        Finish::Pause | Finish::Other(_) => ("end_turn", true),
+        Finish::Pause => ("end_turn", true),
+        // Gemini's words for calls that cannot be read, or that nobody offered.
+        Finish::Other(word) if word.contains("_CALL") => ("malformed_tool_use", true),
+        // Not `end_turn`: an answer that ended for an odd reason may not look whole. Any other word would be outside the
+        // enumeration that typed clients accept.
+        Finish::Other(_) => ("malformed_model_output", true),
     }
 }

@@ -12,6 +12,7 @@ use super::wire::union;
 use crate::codec::Unsupported;
 use crate::ir::{BlockKind, Tool, ToolChoice};
 use crate::loss::Loss;
+use crate::shared::tool_names;
 
 /// A tool's name may be this long.
 const MAX_NAME: usize = 64;
@@ -29,12 +30,8 @@ pub(super) fn encode(context: &mut Context<'_>, conversation: &Conversation) -> 
             Tool::Opaque { .. } => context.dropped(path),
             // Of some tools the others are not offered.
             Tool::Function { .. } if !request.allows(tool) => {}
-            Tool::Function { name, .. } if !is_name(name) => {
-                // The model would call it by another name than the caller knows, and nobody here remembers which.
-                let reason = "a tool's name may hold letters, digits, `_` and `-`, 64 at most";
-                return Err(Unsupported { field: format!("{path}.name"), reason: reason.to_owned() });
-            }
-            Tool::Function { cache, .. } => {
+            Tool::Function { name, cache, .. } => {
+                tool_names::check(name, MAX_NAME, &path)?;
                 tools.push(function(context, tool, &path));
                 if let Some(mark) = cache {
                     tools.extend(cache_point(context, mark, &path));
@@ -79,17 +76,13 @@ fn met(context: &mut Context<'_>) -> Vec<Value> {
     let blocks = context.request.turns.iter().flat_map(|turn| &turn.blocks);
     let names: BTreeSet<&str> = blocks
         .filter_map(|block| match &block.kind {
-            BlockKind::ToolCall { name, .. } if is_name(name) => Some(name.as_str()),
+            BlockKind::ToolCall { name, .. } if tool_names::is_name(name, MAX_NAME) => Some(name.as_str()),
             _ => None,
         })
         .collect();
     context.losses.push(Loss::defaulted("tools"));
     let schema = json!({ "json": { "type": "object", "properties": {} } });
     names.into_iter().map(|name| json!({ "toolSpec": { "name": name, "inputSchema": schema } })).collect()
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 fn function(context: &mut Context<'_>, tool: &Tool, path: &str) -> Value {

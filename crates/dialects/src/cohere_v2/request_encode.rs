@@ -7,12 +7,13 @@ use super::{OWN, messages_encode, sampling};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
+use crate::shared::asked_about;
 use crate::shared::structured::{described, instruction};
 
 /// What every part of the encoding needs.
 pub(super) struct Context<'a> {
     pub(super) request: &'a Request,
-    profile: &'a TargetProfile,
+    pub(super) profile: &'a TargetProfile,
     /// The caller speaks this dialect: what it wrote goes as it was.
     pub(super) own: bool,
     losses: Vec<Loss>,
@@ -39,6 +40,7 @@ impl Context<'_> {
 /// # Errors
 /// Media that this dialect has no place for.
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    asked_about::check(request, OWN)?;
     let own = request.dialect == OWN;
     let mut context = Context { request, profile, own, losses: Vec::new() };
     let thinks = context.thinks();

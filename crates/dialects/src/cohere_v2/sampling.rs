@@ -23,7 +23,11 @@ pub(super) fn encode(context: &mut Context<'_>, body: &mut Map<String, Value>) {
     let sampling = &context.request.sampling;
     unknown_here(context, sampling);
     if let Some(most) = sampling.max_output_tokens {
-        body.insert("max_tokens".to_owned(), most.into());
+        let cap = if context.own { most } else { context.profile.capped(most) };
+        if cap != most {
+            context.approximated("max_tokens");
+        }
+        body.insert("max_tokens".to_owned(), cap.into());
     }
     let given = [&sampling.temperature, &sampling.top_p, &sampling.frequency_penalty, &sampling.presence_penalty];
     for ((field, name, least, most), number) in RANGES.into_iter().zip(given) {

@@ -37,6 +37,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     if let Some(config) = field(&mut fields, "generationConfig")? {
         generation(config, &mut request)?;
     }
+    // What is cached is a part of the question that its provider alone remembers.
+    request.remembered.extend(fields.peek("cachedContent").map(|_| "cachedContent".to_owned()));
     request.extras.extend(fields.rest());
     Ok(request)
 }
@@ -236,7 +238,8 @@ fn output(config: &mut Fields, extras: &mut Vec<Extra>) -> Result<OutputFormat, 
     let path = config.path("responseMimeType");
     Ok(match (schema, kind.as_deref()) {
         (Some(schema), Some("application/json") | None) => {
-            OutputFormat::JsonSchema { name: None, description: None, schema, strict: None }
+            // Every answer is held to its schema.
+            OutputFormat::JsonSchema { name: None, description: None, schema, strict: Some(true) }
         }
         (None, Some("application/json")) => OutputFormat::Json,
         (None, None | Some("text/plain" | "")) => OutputFormat::Text,

@@ -10,8 +10,10 @@ use super::names::Builder;
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Extra, Request, Tool, ToolChoice};
 use crate::loss::Loss;
+use crate::shared::asked_about;
 
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    asked_about::check(request, Dialect::Gemini)?;
     let mut losses = Vec::new();
     let mut body = Builder::default();
     contents::write(request, profile, &mut body, &mut losses)?;

@@ -14,8 +14,9 @@ pub mod words;
 
 pub use content::{Block, BlockKind, CacheMark, Media, MediaSource, Role, Turn};
 pub use event::{BlockHead, Delta, Event};
-pub use request::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Signatures, Tool, ToolChoice};
+pub use request::{Extra, OutputFormat, Reasoning, Request, Sampling, Signatures, Tool, ToolChoice};
 pub use response::{Finish, Response};
+pub use ringmain_core::Effort;
 pub use words::{Named, Place, Words};
 
 /// A number as it was written.

@@ -1,6 +1,6 @@
 //! A chat request.
 
-use ringmain_core::Dialect;
+use ringmain_core::{Dialect, Effort};
 
 use super::content::{Block, CacheMark, Turn};
 use super::words::Named;
@@ -241,71 +241,4 @@ pub struct Reasoning {
     pub budget_tokens: Option<u64>,
     /// Should the thinking be shown (summaries, thoughts)?
     pub visible: Option<bool>,
-}
-
-/// Reasoning effort in words, as OpenAI names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Effort {
-    /// Do not think.
-    None,
-    /// As little as possible.
-    Minimal,
-    /// Little.
-    Low,
-    /// Some.
-    Medium,
-    /// Much.
-    High,
-    /// More than `high` (`xhigh`).
-    Highest,
-}
-
-impl Effort {
-    /// OpenAI's word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Minimal => "minimal",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Highest => "xhigh",
-        }
-    }
-
-    /// From OpenAI's word.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Highest]
-            .into_iter()
-            .find(|effort| effort.as_str() == name)
-    }
-
-    /// Tokens for dialects that count instead: the steps LiteLLM's users know (1024, 2048, 4096), and twice on from
-    /// there. An approximation, to be reported as one.
-    #[must_use]
-    pub const fn budget_tokens(self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Minimal => 512,
-            Self::Low => 1024,
-            Self::Medium => 2048,
-            Self::High => 4096,
-            Self::Highest => 8192,
-        }
-    }
-
-    /// The effort nearest to a token budget.
-    #[must_use]
-    pub const fn of_budget(tokens: u64) -> Self {
-        match tokens {
-            0 => Self::None,
-            1..=768 => Self::Minimal,
-            769..=1536 => Self::Low,
-            1537..=3072 => Self::Medium,
-            3073..=6144 => Self::High,
-            _ => Self::Highest,
-        }
-    }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
+use crate::shared::{asked_about, structured, tool_names};
 
 use super::messages_encode;
 
@@ -13,6 +14,8 @@ use super::messages_encode;
 const SCHEMA_NAME: &str = "response";
 /// The most stop texts OpenAI takes.
 const MAX_STOP: usize = 4;
+/// A tool's name may be this long.
+const MAX_NAME: usize = 64;
 /// Fields that mean the same wherever they are known.
 const ADOPTED: [&str; 5] =
     ["logit_bias", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"];
@@ -22,18 +25,19 @@ const ADOPTED: [&str; 5] =
 /// # Errors
 /// Media that this dialect has no place for.
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    asked_about::check(request, messages_encode::OWN)?;
     let mut losses = Vec::new();
     let mut body = Map::new();
     let model = if profile.model.is_empty() { &request.model } else { &profile.model };
     body.insert("model".to_owned(), model.as_str().into());
     let messages = messages_encode::encode(request, &mut losses)?;
     body.insert("messages".to_owned(), messages.into());
-    tools(request, &mut body, &mut losses);
-    sampling(request, &mut body, &mut losses);
-    output(&request.output, &mut body, &mut losses);
+    tools(request, &mut body, &mut losses)?;
+    sampling(request, profile, &mut body, &mut losses);
+    output(request, &mut body, &mut losses);
     let able = profile.capabilities.is_empty() || profile.capabilities.contains(Capabilities::REASONING);
     match &request.reasoning {
-        Some(wanted) if able => reasoning(wanted, &mut body, &mut losses),
+        Some(wanted) if able => reasoning(wanted, request.dialect, profile, &mut body, &mut losses),
         // Refused where the model cannot think; not thinking is what it does anyway.
         Some(wanted) if wanted.effort != Some(Effort::None) => losses.push(Loss::dropped("reasoning_effort")),
         _ => {}
@@ -63,11 +67,15 @@ fn put_back(extra: &Extra, dialect: Dialect, body: &mut Map<String, Value>, loss
     }
 }
 
-fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) -> Result<(), Unsupported> {
+    let own = request.dialect == messages_encode::OWN;
     let mut tools = Vec::new();
     for (nth, tool) in request.tools.iter().enumerate() {
         match tool {
             Tool::Function { name, description, parameters, strict, cache } => {
+                if !own {
+                    tool_names::check(name, MAX_NAME, &format!("tools[{nth}]"))?;
+                }
                 let mut function = Map::new();
                 function.insert("name".to_owned(), name.as_str().into());
                 let mut set = |field: &str, value: Option<Value>| {
@@ -110,6 +118,7 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
             None => {}
         }
     }
+    Ok(())
 }
 
 /// Whether one of some tools must be asked for.
@@ -117,13 +126,17 @@ const fn mode(required: bool) -> &'static str {
     if required { "required" } else { "auto" }
 }
 
-fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
     let sampling = &request.sampling;
     let own = request.dialect == messages_encode::OWN;
+    let cap = sampling.max_output_tokens.map(|most| if own { most } else { profile.capped(most) });
+    if cap != sampling.max_output_tokens {
+        losses.push(Loss::approximated("max_tokens"));
+    }
     let mut set = |field: &str, value: Option<Value>| {
         value.map(|value| body.insert(field.to_owned(), value));
     };
-    set("max_completion_tokens", sampling.max_output_tokens.map(Value::from));
+    set("max_completion_tokens", cap.map(Value::from));
     set("temperature", sampling.temperature.clone().map(Value::Number));
     set("top_p", sampling.top_p.clone().map(Value::Number));
     set("seed", sampling.seed.clone().map(Value::Number));
@@ -149,8 +162,8 @@ fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<L
     set("stop", (!stop.is_empty()).then(|| stop.into()));
 }
 
-fn output(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
-    let format = match output {
+fn output(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let format = match &request.output {
         OutputFormat::Text => return,
         OutputFormat::Json => json!({ "type": "json_object" }),
         OutputFormat::JsonSchema { name, description, schema, strict } => {
@@ -162,8 +175,8 @@ fn output(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec
                 inner["description"] = description.as_str().into();
             }
             inner["schema"] = schema.clone();
-            if let Some(strict) = strict {
-                inner["strict"] = (*strict).into();
+            if let Some(strict) = structured::strict(request.dialect, *strict, schema, losses) {
+                inner["strict"] = strict.into();
             }
             json!({ "type": "json_schema", "json_schema": inner })
         }
@@ -171,12 +184,14 @@ fn output(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec
     body.insert("response_format".to_owned(), format);
 }
 
-fn reasoning(wanted: &Reasoning, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
-    let counted = wanted.budget_tokens.map(Effort::of_budget);
-    if counted.is_some() {
-        losses.push(Loss::approximated("reasoning.budget_tokens"));
-    }
-    if let Some(effort) = wanted.effort.or(counted) {
+fn reasoning(
+    wanted: &Reasoning,
+    caller: Dialect,
+    profile: &TargetProfile,
+    body: &mut Map<String, Value>,
+    losses: &mut Vec<Loss>,
+) {
+    if let Some(effort) = profile.told_effort(wanted, caller == messages_encode::OWN, losses) {
         body.insert("reasoning_effort".to_owned(), effort.as_str().into());
     }
     // Hidden is what this dialect does; shown cannot be asked for.

@@ -233,6 +233,9 @@ impl Reader {
             self.follow(&chunk);
         }
         self.choices(&chunk, whole, &mut glance);
+        // An answer that says nothing of an answer: an SDK would stumble over it.
+        glance.malformed =
+            whole && !glance.refused && !chunk.choices.iter().flatten().any(|choice| choice.message().is_some());
         glance
     }
 }
@@ -246,7 +249,9 @@ impl Tap for Reader {
         let data = data.trim_ascii();
         if data == DONE {
             self.done = true;
-            return Glance { terminal: true, ..Glance::default() };
+            // Some servers write it after a cut too: see the stream decoder.
+            let terminal = self.is_whole(false);
+            return Glance { terminal, premature: !terminal, ..Glance::default() };
         }
         if data.is_empty() {
             return Glance::default();

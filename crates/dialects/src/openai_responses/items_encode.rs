@@ -50,6 +50,8 @@ struct Out<'a> {
     own: bool,
     /// Whose a seal is, is known: the target takes each that is left.
     proven: bool,
+    /// Thinking of models elsewhere has been taken out of the caller's own dialect.
+    claimed: bool,
     /// What is being written, for losses.
     at: Whereabouts,
 }
@@ -57,8 +59,8 @@ struct Out<'a> {
 impl<'a> Out<'a> {
     fn new(request: &Request, losses: &'a mut Vec<Loss>) -> Self {
         let own = request.dialect == OWN;
-        let proven = own || request.signatures.are_targets();
-        Self { items: Vec::new(), losses, own, proven, at: Whereabouts::default() }
+        let claimed = request.signatures.are_targets();
+        Self { items: Vec::new(), losses, own, proven: own || claimed, claimed, at: Whereabouts::default() }
     }
 
     fn dropped(&mut self, what: &str) {
@@ -234,8 +236,9 @@ impl<'a> Out<'a> {
             BlockKind::Reasoning { text, redacted, .. } => {
                 let sealed = redacted.as_deref().filter(|content| self.proven || content.starts_with(SEALED));
                 let text = Some(text).filter(|text| !text.is_empty());
-                // Thinking without its seal proves nothing, and only the caller's own dialect may have a use for it.
-                if sealed.is_none() && !(self.own && text.is_some()) {
+                // Thinking without its seal proves nothing, and only the caller's own dialect may have a use for it, where
+                // it is not of a model elsewhere.
+                if sealed.is_none() && (self.claimed || !self.own || text.is_none()) {
                     return self.lost();
                 }
                 let summary: Vec<_> =

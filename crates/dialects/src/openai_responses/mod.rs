@@ -44,9 +44,10 @@ use crate::shared::told::told;
 /// The dialect whose opaque blocks go back as they are.
 const OWN: Dialect = Dialect::OpenAiResponses;
 
-/// Does a request hold proofs of models elsewhere, which an earlier answer had in its reasoning items?
+/// Does a request hold proofs of models elsewhere, which an earlier answer had in its reasoning items, or thinking of
+/// models elsewhere that have none?
 pub(crate) fn holds_foreign(body: &[u8]) -> bool {
-    seal::is_in(body)
+    seal::is_in(body) || seal::is_unsealed(body)
 }
 
 /// The codec of [`Dialect::OpenAiResponses`].

@@ -6,13 +6,16 @@ use serde_json::{Map, Value, json};
 use super::request_decode::{INCLUDE_LOGPROBS, INCLUDE_SEALED};
 use super::{OWN, items_encode};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
-use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
+use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
+use crate::shared::{asked_about, structured, tool_names};
 
 /// A schema's name where the caller gave none; one is demanded.
 const SCHEMA_NAME: &str = "response";
 /// The fewest output tokens OpenAI takes.
 const LEAST_OUTPUT: u64 = 16;
+/// A tool's name may be this long.
+const MAX_NAME: usize = 128;
 /// Fields that mean the same wherever they are known.
 const ADOPTED: [&str; 5] = ["metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 /// The tiers of service there are words for.
@@ -23,6 +26,7 @@ const TIERS: [&str; 5] = ["auto", "default", "flex", "priority", "scale"];
 /// # Errors
 /// Media that this dialect has no place for.
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
+    asked_about::check(request, OWN)?;
     let mut losses = Vec::new();
     let mut body = Map::new();
     let own = request.dialect == OWN;
@@ -34,12 +38,12 @@ pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encod
     }
     let input = items_encode::encode(request, &mut losses)?;
     body.insert("input".to_owned(), input.into());
-    tools(request, &mut body, &mut losses);
-    sampling(&request.sampling, own, &mut body, &mut losses);
-    format(&request.output, &mut body, &mut losses);
+    tools(request, &mut body, &mut losses)?;
+    sampling(request, profile, &mut body, &mut losses);
+    format(request, &mut body, &mut losses);
     let able = profile.capabilities.is_empty() || profile.capabilities.contains(Capabilities::REASONING);
     match &request.reasoning {
-        Some(wanted) if able || own => reasoning(wanted, &mut body, &mut losses),
+        Some(wanted) if able || own => reasoning(wanted, own, profile, &mut body, &mut losses),
         // Refused where the model cannot think; not thinking is what it does anyway.
         Some(wanted) if wanted.effort != Some(Effort::None) => losses.push(Loss::dropped("reasoning_effort")),
         _ => {}
@@ -89,12 +93,15 @@ fn put_back(extra: &Extra, own: bool, body: &mut Map<String, Value>, losses: &mu
     }
 }
 
-fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) -> Result<(), Unsupported> {
     let own = request.dialect == OWN;
     let mut tools = Vec::new();
     for (nth, tool) in request.tools.iter().enumerate() {
         match tool {
             Tool::Function { name, description, parameters, strict, cache } => {
+                if !own {
+                    tool_names::check(name, MAX_NAME, &format!("tools[{nth}]"))?;
+                }
                 let mut function = json!({ "type": "function", "name": name });
                 if let Some(description) = description {
                     function["description"] = description.as_str().into();
@@ -142,13 +149,15 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
             None => {}
         }
     }
+    Ok(())
 }
 
-fn sampling(sampling: &Sampling, own: bool, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let (sampling, own) = (&request.sampling, request.dialect == OWN);
     let mut set = |field: &str, value: Option<Value>| {
         value.map(|value| body.insert(field.to_owned(), value));
     };
-    let most = sampling.max_output_tokens.map(|most| if own { most } else { most.max(LEAST_OUTPUT) });
+    let most = sampling.max_output_tokens.map(|most| if own { most } else { profile.capped(most).max(LEAST_OUTPUT) });
     if most != sampling.max_output_tokens {
         losses.push(Loss::approximated("max_tokens"));
     }
@@ -171,8 +180,8 @@ fn sampling(sampling: &Sampling, own: bool, body: &mut Map<String, Value>, losse
     losses.extend(unknown_here.into_iter().filter(|(_, given)| *given).map(|(field, _)| Loss::dropped(field)));
 }
 
-fn format(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
-    let format = match output {
+fn format(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
+    let format = match &request.output {
         OutputFormat::Text => return,
         OutputFormat::Json => json!({ "type": "json_object" }),
         OutputFormat::JsonSchema { name, description, schema, strict } => {
@@ -184,8 +193,8 @@ fn format(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec
                 format["description"] = description.as_str().into();
             }
             format["schema"] = schema.clone();
-            if let Some(strict) = strict {
-                format["strict"] = (*strict).into();
+            if let Some(strict) = structured::strict(request.dialect, *strict, schema, losses) {
+                format["strict"] = strict.into();
             }
             format
         }
@@ -193,13 +202,15 @@ fn format(output: &OutputFormat, body: &mut Map<String, Value>, losses: &mut Vec
     body.insert("text".to_owned(), json!({ "format": format }));
 }
 
-fn reasoning(wanted: &Reasoning, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
-    let counted = wanted.budget_tokens.map(Effort::of_budget);
-    if counted.is_some() {
-        losses.push(Loss::approximated("reasoning.budget_tokens"));
-    }
+fn reasoning(
+    wanted: &Reasoning,
+    own: bool,
+    profile: &TargetProfile,
+    body: &mut Map<String, Value>,
+    losses: &mut Vec<Loss>,
+) {
     let mut reasoning = Map::new();
-    if let Some(effort) = wanted.effort.or(counted) {
+    if let Some(effort) = profile.told_effort(wanted, own, losses) {
         reasoning.insert("effort".to_owned(), effort.as_str().into());
     }
     if wanted.visible == Some(true) {

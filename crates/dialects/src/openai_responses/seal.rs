@@ -5,9 +5,12 @@
 //! thinking text, or that of one tool call, in a reasoning item of its own. The mark tells them from the provider's own
 //! content, and keeps them from being sent to one that would refuse them.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::ir::{Block, BlockKind};
 
@@ -38,6 +41,36 @@ pub(super) enum Sealed {
 /// Is there any of our marks in this JSON? Other text that looks like one is found too.
 pub(super) fn is_in(json: &[u8]) -> bool {
     MARK.find(json).is_some()
+}
+
+/// Is there a reasoning item without anything sealed in it whose id was made up here? OpenAI would look for it, as it does
+/// for one of its own that it stored. Looks for such ids first: most bodies are not opened.
+pub(super) fn is_unsealed(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        input: Vec<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+        #[serde(borrow, default)]
+        encrypted_content: Option<Cow<'a, str>>,
+    }
+    static ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"rs_"));
+    // OpenAI's own end in hexadecimal digits.
+    let made_up =
+        |id: &str| id.rsplit_once('_').is_some_and(|(first, last)| first != "rs" && last.parse::<u32>().is_ok());
+    if ID.find(body).is_none() {
+        return false;
+    }
+    let Ok(Request { input }) = serde_json::from_slice(body) else { return false };
+    input.iter().filter_map(|item| serde_json::from_str::<Item<'_>>(item.get()).ok()).any(|item| {
+        item.kind == "reasoning" && item.encrypted_content.is_none_or(|sealed| sealed.is_empty()) && made_up(&item.id)
+    })
 }
 
 /// Reads the field.
@@ -79,6 +112,20 @@ pub(super) fn sign<'a>(blocks: impl Iterator<Item = &'a mut Block>, proofs: &[(S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thinking_without_a_seal_that_was_named_here() {
+        let body = |id: &str, more: &str| {
+            format!(
+                r#"{{"input":[{{"role":"user","content":"hi"}},{{"type":"reasoning","id":"{id}","summary":[]{more}}}]}}"#
+            )
+        };
+        assert!(is_unsealed(body("rs_chatcmpl-1_1", "").as_bytes()));
+        assert!(is_unsealed(body("rs_0_2", r#","encrypted_content":null"#).as_bytes()));
+        assert!(!is_unsealed(body("rs_chatcmpl-1_1", r#","encrypted_content":"gAAAA""#).as_bytes()));
+        assert!(!is_unsealed(body("rs_68af4030baa48193b0b43b4c2a176a1a0e6967589f08", "").as_bytes()));
+        assert!(!is_unsealed(br#"{"input":"rs_0_2"}"#));
+    }
 
     #[test]
     fn what_is_sealed_is_read_back() {

@@ -6,7 +6,7 @@ use crate::ir::{Block, BlockKind, Media, MediaSource, OutputFormat, Request, Too
 
 /// Bytes of English text in a token, as the common tokenizers cut it.
 const BYTES_PER_TOKEN: u64 = 4;
-/// A JSON string longer than this without a space is data (base64), not text.
+/// A JSON string longer than this whose beginning is base64 is data, not text.
 const DATA_STRING: usize = 2048;
 /// What an inline picture costs, about: OpenAI's high detail is 765 for a square, Anthropic's at most 1600.
 const TOKENS_PER_DATA: u64 = 1000;
@@ -20,7 +20,7 @@ pub fn tokens(json: &[u8]) -> u64 {
         text += open as u64;
         let body = &rest[open + 1..];
         let length = string_length(body);
-        if length > DATA_STRING && memchr(b' ', &body[..DATA_STRING]).is_none() {
+        if length > DATA_STRING && is_data(&body[..DATA_STRING]) {
             data += 1;
         } else {
             text += length as u64;
@@ -28,6 +28,15 @@ pub fn tokens(json: &[u8]) -> u64 {
         rest = body.get(length + 1..).unwrap_or_default();
     }
     (text + rest.len() as u64) / BYTES_PER_TOKEN + data * TOKENS_PER_DATA
+}
+
+/// Base64, also in a URL (`data:…;base64,`), and with slashes escaped as some write JSON. Many scripts know no spaces, and
+/// neither does packed JSON: what is not base64 is text.
+fn is_data(beginning: &[u8]) -> bool {
+    let inline = beginning.strip_prefix(b"data:").and_then(|rest| rest.get(memchr(b',', rest)? + 1..));
+    let is_base64 =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\\');
+    inline.unwrap_or(beginning).iter().all(is_base64)
 }
 
 /// What a turn costs beyond what it says: who speaks, and where it ends.
@@ -120,5 +129,15 @@ mod tests {
         assert_eq!(tokens(br#"{"a":"say \"hi\" to them"}"#), 5);
         let image = format!("[\"{}\"]", "A".repeat(5_000_000));
         assert_eq!(tokens(image.as_bytes()), 1000);
+        let escaped = format!("[\"data:image/png;base64,{}\"]", r"ab\/+".repeat(1000));
+        assert_eq!(tokens(escaped.as_bytes()), 1000);
+    }
+
+    #[test]
+    fn text_without_spaces_is_prose() {
+        let thai = format!("[\"{}\"]", "ก".repeat(30_000));
+        assert_eq!(tokens(thai.as_bytes()), 22_500);
+        let packed = format!("[\"{}\"]", r#"{\"a\":1},"#.repeat(1000));
+        assert!(tokens(packed.as_bytes()) >= 2_500);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub mod arguments;
+pub(crate) mod asked_about;
 pub mod billed;
 pub mod borrowed;
 pub(crate) mod calls;
@@ -15,4 +16,5 @@ pub mod sequencer;
 pub mod status;
 pub(crate) mod structured;
 pub mod told;
+pub(crate) mod tool_names;
 pub(crate) mod whereabouts;

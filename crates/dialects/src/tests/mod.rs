@@ -1,6 +1,7 @@
 //! What the codecs' tests share: recorded traffic, and streams without a network.
 
 mod counting;
+mod fitted;
 mod usage;
 
 use std::path::PathBuf;

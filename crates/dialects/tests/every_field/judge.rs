@@ -120,8 +120,12 @@ fn encode(to: Dialect, request: &ir::Request) -> Result<Sent, String> {
         Dialect::Gemini => "gemini-2.5-flash",
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::CohereV2 => "some-model",
     };
-    let profile =
-        TargetProfile { model: model.to_owned(), capabilities: Capabilities::NONE, max_output_tokens: Some(64_000) };
+    let profile = TargetProfile {
+        model: model.to_owned(),
+        capabilities: Capabilities::NONE,
+        max_output_tokens: Some(64_000),
+        ..TargetProfile::default()
+    };
     match codec(to).encode_request(request, &profile) {
         Ok(encoded) => Ok((encoded.body, encoded.losses)),
         Err(unsupported) => Err(unsupported.field),

@@ -189,6 +189,7 @@ fn write(to: Dialect, request: &ir::Request) -> Result<Encoded, ringmain_dialect
         model: model(to).to_owned(),
         capabilities: Capabilities::NONE,
         max_output_tokens: Some(64_000),
+        ..TargetProfile::default()
     };
     codec(to).encode_request(request, &profile)
 }

@@ -11,6 +11,8 @@ use crate::shared::structured::described;
 
 /// The fewest thinking tokens of a Pro model, which cannot stop thinking.
 const PRO_LEAST_BUDGET: u64 = 128;
+/// The most stop sequences.
+const MAX_STOP: usize = 5;
 
 pub(super) fn write(request: &Request, profile: &TargetProfile, losses: &mut Vec<Loss>) -> Builder {
     let mut config = Builder::default();
@@ -18,18 +20,27 @@ pub(super) fn write(request: &Request, profile: &TargetProfile, losses: &mut Vec
     config.maybe("temperature", sampling.temperature.clone());
     config.maybe("topP", sampling.top_p.clone());
     config.maybe("topK", sampling.top_k);
-    config.maybe("maxOutputTokens", sampling.max_output_tokens);
+    let native = is_native(request);
+    let cap = sampling.max_output_tokens.map(|most| if native { most } else { profile.capped(most) });
+    if cap != sampling.max_output_tokens {
+        losses.push(Loss::approximated("max_tokens"));
+    }
+    config.maybe("maxOutputTokens", cap);
     config.maybe("seed", sampling.seed.clone());
     config.maybe("frequencyPenalty", sampling.frequency_penalty.clone());
     config.maybe("presencePenalty", sampling.presence_penalty.clone());
     config.maybe("responseLogprobs", sampling.logprobs);
     config.maybe("logprobs", sampling.top_logprobs);
+    let most = if native { usize::MAX } else { MAX_STOP };
+    if sampling.stop.len() > most {
+        losses.push(Loss::approximated("stop"));
+    }
     if !sampling.stop.is_empty() {
-        config.set("stopSequences", sampling.stop.clone());
+        config.set("stopSequences", sampling.stop.iter().take(most).cloned().collect::<Vec<_>>());
     }
     match sampling.n {
         // More answers than one would be paid for and not be carried back.
-        Some(n) if n > 1 && !is_native(request) => losses.push(Loss::dropped("n")),
+        Some(n) if n > 1 && !native => losses.push(Loss::dropped("n")),
         n => config.maybe("candidateCount", n),
     }
     match &request.output {
@@ -72,10 +83,12 @@ fn thinking(
             thinking.maybe("thinkingBudget", budget);
             thinking.set("thinkingLevel", effort.as_str().to_ascii_uppercase());
         }
-        (Some(budget), _) => thinking.set("thinkingBudget", least(budget, is_pro && !is_native(request), losses)),
+        (Some(budget), _) if is_native(request) => thinking.set("thinkingBudget", budget),
+        (Some(budget), _) => thinking.set("thinkingBudget", within(budget, profile, losses)),
         (None, Some(effort)) if is_third_generation(&profile.model) => {
-            let (level, exact) = level(effort, is_pro);
-            if !exact {
+            let able = profile.efforts.nearest(effort);
+            let (level, exact) = level(able, is_pro);
+            if !exact || able != effort {
                 losses.push(Loss::approximated("reasoning_effort"));
             }
             thinking.set("thinkingLevel", level);
@@ -84,19 +97,21 @@ fn thinking(
             if effort != Effort::None {
                 losses.push(Loss::approximated("reasoning_effort"));
             }
-            thinking.set("thinkingBudget", least(effort.budget_tokens(), is_pro, losses));
+            thinking.set("thinkingBudget", within(effort.budget_tokens(), profile, losses));
         }
         (None, None) => {}
     }
     config.object("thinkingConfig", thinking);
 }
 
-fn least(budget: u64, is_pro: bool, losses: &mut Vec<Loss>) -> u64 {
-    if is_pro && budget < PRO_LEAST_BUDGET {
+/// The budget that the model takes.
+fn within(budget: u64, profile: &TargetProfile, losses: &mut Vec<Loss>) -> u64 {
+    let least = if profile.model.contains("pro") { PRO_LEAST_BUDGET } else { 0 };
+    let near = profile.max_thinking_tokens.map_or(budget, |most| budget.min(most)).max(least);
+    if near != budget {
         losses.push(Loss::approximated("reasoning"));
-        return PRO_LEAST_BUDGET;
     }
-    budget
+    near
 }
 
 /// The nearest level, and whether it means the same. Thinking cannot be turned off, and Pro models know no `MINIMAL`.

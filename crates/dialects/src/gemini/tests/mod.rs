@@ -34,7 +34,12 @@ fn streams() -> Vec<(String, Vec<Frame>)> {
 }
 
 fn profile(model: &str) -> TargetProfile {
-    TargetProfile { model: model.to_owned(), capabilities: Capabilities::NONE, max_output_tokens: None }
+    TargetProfile {
+        model: model.to_owned(),
+        capabilities: Capabilities::NONE,
+        max_output_tokens: None,
+        ..TargetProfile::default()
+    }
 }
 
 fn encoded(request: &Request, profile: &TargetProfile) -> (Value, Vec<String>) {

@@ -158,7 +158,42 @@ fn usage_has_a_chunk_of_its_own() {
     decoder.event(None, filters.as_bytes(), &mut events).unwrap();
     assert_eq!(events, []);
     assert!(tap.event(None, b"{\"choices\":").malformed);
-    assert!(tap.event(None, b"[DONE]").terminal);
+}
+
+#[test]
+fn a_mark_of_the_end_alone_does_not_make_a_whole() {
+    let text = r#"{"choices":[{"index":0,"delta":{"content":"hi"}}]}"#;
+    let role = r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#;
+    let stop = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let second = r#"{"choices":[{"index":1,"delta":{"content":"hi"}}]}"#;
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+    let table = [
+        (vec![role, text, stop], true),
+        (vec![role, text], false),
+        (vec![role, text, usage], true),
+        (vec![role, usage], false),
+        (vec![text, second, stop], false),
+        (vec![], false),
+    ];
+    for (events, whole) in table {
+        let mut tap = OpenAiChat.tap();
+        events.iter().for_each(|event| drop(tap.event(None, event.as_bytes())));
+        let last = tap.event(None, b"[DONE]");
+        assert_eq!((last.terminal, last.premature, tap.is_whole(false)), (whole, !whole, whole), "{events:?}");
+    }
+}
+
+#[test]
+fn an_answer_without_a_message_is_none() {
+    for (body, malformed) in [
+        (r#"{"choices":[],"usage":{"completion_tokens":4}}"#, true),
+        (r#"{"usage":{"completion_tokens":4}}"#, true),
+        (r#"{"choices":[{"index":0,"finish_reason":"stop"}]}"#, true),
+        (r#"{"choices":[{"index":0,"finish_reason":"content_filter"}]}"#, false),
+        (r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":null}]}"#, false),
+    ] {
+        assert_eq!(OpenAiChat.tap().body(body.as_bytes()).malformed, malformed, "{body}");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn decode(body: &Value) -> Request {
 }
 
 fn encode(request: &Request, capabilities: Capabilities) -> (Value, Vec<String>) {
-    let profile = TargetProfile { model: "m".to_owned(), capabilities, max_output_tokens: None };
+    let profile =
+        TargetProfile { model: "m".to_owned(), capabilities, max_output_tokens: None, ..TargetProfile::default() };
     let encoded = OpenAiResponses.encode_request(request, &profile).unwrap();
     let losses = encoded.losses.into_iter().map(|loss| loss.field).collect();
     (serde_json::from_slice(&encoded.body).unwrap(), losses)

@@ -167,6 +167,25 @@ fn proofs_of_models_elsewhere_stay_out_of_a_relayed_request() {
 }
 
 #[test]
+fn thinking_of_models_elsewhere_stays_out_of_a_relayed_request() {
+    let claude = r#"{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature": ""},{"type":"text","text":"hi"}]}]}"#;
+    let gpt = r#"{"model":"m","input":[{"type":"reasoning","id":"rs_chatcmpl-1_1","summary":[{"type":"summary_text","text":"hm"}]},{"role":"user","content":"x"}]}"#;
+    let cases = [
+        (AnthropicMessages, claude, "claude-sonnet-4-5", Some("messages[0].content[0]")),
+        // Servers of the dialect with models of their own sign nothing, and want their thinking back.
+        (AnthropicMessages, claude, "deepseek-v4-pro", None),
+        (OpenAiResponses, gpt, "gpt-5", Some("input[0]")),
+    ];
+    for (dialect, body, model, lost) in cases {
+        let target = target_at(kind(vec![chat(dialect)], Quirks::default()), model);
+        let rendered = render(&request(dialect, body), &target).unwrap();
+        assert!(rendered.relayed, "the answer is the caller's as it comes");
+        assert_eq!(text(&rendered).contains("hm"), lost.is_none(), "{}", text(&rendered));
+        assert_eq!(rendered.losses.first().map(|loss| loss.field.as_str()), lost);
+    }
+}
+
+#[test]
 fn a_server_without_the_callers_dialect_is_asked_in_the_preferred_one() {
     let both = || kind(vec![chat(OpenAiChat), chat(OpenAiResponses)], Quirks::default());
     let spoken = |target: &crate::target::Target| target.endpoint(Operation::Chat, OpenAiResponses)?.dialect;
