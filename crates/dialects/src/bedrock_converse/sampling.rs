@@ -107,10 +107,7 @@ fn unknown_here(context: &mut Context<'_>, sampling: &Sampling) {
         ("frequency_penalty", unless_zero(&sampling.frequency_penalty)),
         ("presence_penalty", unless_zero(&sampling.presence_penalty)),
         ("n", sampling.n.is_some_and(|n| n > 1)),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some_and(|n| n > 0)),
     ];
-    for (field, _) in table.into_iter().filter(|(_, given)| *given) {
-        context.dropped(field);
-    }
+    let unknown = table.into_iter().filter(|(_, given)| *given).map(|(field, _)| field);
+    unknown.chain(sampling.probabilities()).for_each(|field| context.dropped(field));
 }

@@ -52,8 +52,9 @@ pub(super) fn encode(context: &mut Context<'_>, body: &mut Map<String, Value>) {
         let stop: Vec<Value> = sampling.stop.iter().take(most).map(|text| text.as_str().into()).collect();
         body.insert("stop_sequences".to_owned(), stop.into());
     }
-    if sampling.logprobs == Some(true) || (context.own && sampling.logprobs.is_some()) {
-        body.insert("logprobs".to_owned(), sampling.logprobs.into());
+    match sampling.logprobs {
+        Some(wanted) if context.own => drop(body.insert("logprobs".to_owned(), wanted.into())),
+        _ => sampling.probabilities().for_each(|field| context.dropped(field)),
     }
 }
 
@@ -69,9 +70,7 @@ fn within(context: &mut Context<'_>, number: &Number, name: &str, least: f64, mo
 
 /// What this dialect has no word for, where it was more than the default.
 fn unknown_here(context: &mut Context<'_>, sampling: &Sampling) {
-    let table =
-        [("n", sampling.n.is_some_and(|n| n > 1)), ("top_logprobs", sampling.top_logprobs.is_some_and(|n| n > 0))];
-    for (field, _) in table.into_iter().filter(|(_, given)| *given) {
-        context.dropped(field);
+    if sampling.n.is_some_and(|n| n > 1) {
+        context.dropped("n");
     }
 }

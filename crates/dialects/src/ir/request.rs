@@ -211,6 +211,18 @@ pub struct Sampling {
     pub top_logprobs: Option<u64>,
 }
 
+impl Sampling {
+    /// What asks for log probabilities. Only an answer that is the caller's as it comes holds them: a target of another
+    /// dialect is not asked, since it would be paid for and thrown away.
+    pub(crate) fn probabilities(&self) -> impl Iterator<Item = &'static str> {
+        let asked = [
+            ("logprobs", self.logprobs == Some(true)),
+            ("top_logprobs", self.top_logprobs.is_some_and(|count| count > 0)),
+        ];
+        asked.into_iter().filter(|(_, asked)| *asked).map(|(field, _)| field)
+    }
+}
+
 /// The form of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum OutputFormat {

@@ -142,14 +142,15 @@ fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, V
     set("seed", sampling.seed.clone().map(Value::Number));
     set("frequency_penalty", sampling.frequency_penalty.clone().map(Value::Number));
     set("presence_penalty", sampling.presence_penalty.clone().map(Value::Number));
-    set("logprobs", sampling.logprobs.map(Value::from));
-    set("top_logprobs", sampling.top_logprobs.map(Value::from));
     // Not OpenAI's, but many servers' of this dialect: for callers who wrote it in this dialect.
     let (top_k, n) = (sampling.top_k.map(Value::from), sampling.n.map(Value::from));
     if own {
         set("top_k", top_k);
         set("n", n);
+        set("logprobs", sampling.logprobs.map(Value::from));
+        set("top_logprobs", sampling.top_logprobs.map(Value::from));
     } else {
+        losses.extend(sampling.probabilities().map(Loss::dropped));
         losses.extend(top_k.map(|_| Loss::dropped("top_k")));
         // Only the first of several answers is translated; the others would be paid for and thrown away.
         losses.extend(sampling.n.filter(|n| *n > 1).map(|_| Loss::dropped("n")));

@@ -164,10 +164,11 @@ fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, V
     set("max_output_tokens", most.map(Value::from));
     set("temperature", sampling.temperature.clone().map(Value::Number));
     set("top_p", sampling.top_p.clone().map(Value::Number));
-    let alternatives = sampling.top_logprobs.filter(|_| own || sampling.logprobs == Some(true));
-    set("top_logprobs", alternatives.map(Value::from));
-    let unasked = alternatives.is_none() && sampling.top_logprobs.is_some_and(|n| n > 0);
-    losses.extend(unasked.then(|| Loss::dropped("top_logprobs")));
+    if own {
+        set("top_logprobs", sampling.top_logprobs.map(Value::from));
+    } else {
+        losses.extend(sampling.probabilities().map(Loss::dropped));
+    }
     let unless_zero = |number: &Option<serde_json::Number>| number.as_ref().is_some_and(|n| n.as_f64() != Some(0.0));
     let unknown_here = [
         ("top_k", sampling.top_k.is_some()),
@@ -228,7 +229,7 @@ fn include(request: &Request, profile: &TargetProfile, body: &mut Map<String, Va
     if profile.capabilities.contains(Capabilities::REASONING) {
         items.push(INCLUDE_SEALED);
     }
-    if request.sampling.logprobs == Some(true) {
+    if request.dialect == OWN && request.sampling.logprobs == Some(true) {
         items.push(INCLUDE_LOGPROBS);
     }
     if !items.is_empty() {

@@ -29,8 +29,12 @@ pub(super) fn write(request: &Request, profile: &TargetProfile, losses: &mut Vec
     config.maybe("seed", sampling.seed.clone());
     config.maybe("frequencyPenalty", sampling.frequency_penalty.clone());
     config.maybe("presencePenalty", sampling.presence_penalty.clone());
-    config.maybe("responseLogprobs", sampling.logprobs);
-    config.maybe("logprobs", sampling.top_logprobs);
+    if native {
+        config.maybe("responseLogprobs", sampling.logprobs);
+        config.maybe("logprobs", sampling.top_logprobs);
+    } else {
+        losses.extend(sampling.probabilities().map(Loss::dropped));
+    }
     let most = if native { usize::MAX } else { MAX_STOP };
     if sampling.stop.len() > most {
         losses.push(Loss::approximated("stop"));
