@@ -8,7 +8,14 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     return { 0 }
 end
 
-local function look(hash, oldest, begin, seed)
+-- Both keys of a limit are kept together, for longer than any lease in them: never for less than they already are.
+local function keep(key, life)
+    if redis.call('PTTL', key) < tonumber(life) then
+        redis.call('PEXPIRE', key, life)
+    end
+end
+
+local function look(hash, leases, oldest, begin, seed)
     local sum, held, buckets, seeded = 0, 0, {}, false
     local fields = redis.call('HGETALL', hash)
     for at = 1, #fields, 2 do
@@ -27,12 +34,17 @@ local function look(hash, oldest, begin, seed)
             end
         end
     end
+    -- Where nobody has a lease, nothing is held: one of the keys was lost.
+    if held < 0 or (held > 0 and redis.call('EXISTS', leases) == 0) then
+        redis.call('HDEL', hash, 'held')
+        held = 0
+    end
     if not seeded then
         redis.call('HSET', hash, 'seeded', 1)
         if tonumber(seed) > sum then
             local missing = tonumber(seed) - sum
             redis.call('HINCRBY', hash, begin, string.format('%.0f', missing))
-            return look(hash, oldest, begin, '0')
+            return look(hash, leases, oldest, begin, '0')
         end
     end
     return sum, held, buckets
@@ -50,8 +62,9 @@ for i = 1, limits do
             redis.call('HINCRBY', hash, 'held', '-' .. held)
         end
     end
-    local sum, held, buckets = look(hash, tonumber(ARGV[a + 4]), ARGV[a + 3], ARGV[a + 6])
-    redis.call('PEXPIRE', hash, ARGV[a + 7])
+    local sum, held, buckets = look(hash, leases, tonumber(ARGV[a + 4]), ARGV[a + 3], ARGV[a + 6])
+    keep(hash, ARGV[a + 7])
+    keep(leases, ARGV[a + 7])
     if not force and sum + held + amount > most then
         return { i, held, unpack(buckets) }
     end
@@ -70,6 +83,6 @@ for i = 1, limits do
         redis.call('HINCRBY', hash, 'held', amount)
     end
     redis.call('ZADD', leases, lease, ticket .. '|' .. amount)
-    redis.call('PEXPIRE', leases, ARGV[a + 7])
+    keep(leases, ARGV[a + 7])
 end
 return answer
