@@ -30,6 +30,12 @@ impl LimitId {
     }
 }
 
+    /// Is it on what is used up as it is paid for, money or tokens? Others hold for everybody, whichever way they go.
+    #[must_use]
+    pub const fn is_budget(&self) -> bool {
+        matches!(self.limit.of, Metered::Money | Metered::Tokens)
+    }
+
 impl Hash for LimitId {
     fn hash<H: Hasher>(&self, to: &mut H) {
         to.write_u64(self.hash);
@@ -156,8 +162,11 @@ pub trait QuotaStore: fmt::Debug + Send + Sync {
     /// The first limit that has no room, and when it will.
     fn reserve(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted>;
 
-    /// Reserves whether there is room or not.
-    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant;
+    /// The same, for a request that no budget holds back: limits on requests and on what runs at one time do.
+    ///
+    /// # Errors
+    /// The first of those that has no room, and when it will.
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted>;
 
     /// Puts what was used in place of what was reserved.
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime);

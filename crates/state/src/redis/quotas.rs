@@ -117,11 +117,12 @@ impl Quotas {
         let lease_ms = self.link.lease_ms();
         let lease = now.0.saturating_add(lease_ms);
         let mut call = self.reserve.prepare_invoke();
-        call.key(settled(ticket)).arg(now.0).arg(&ticket.0).arg(lease).arg(u8::from(force));
+        call.key(settled(ticket)).arg(now.0).arg(&ticket.0).arg(lease);
         for (id, seed) in limits.iter().zip(seeds) {
             let (hash, leases) = keys(id);
             let Span { begin, oldest, life } = Span::of(id, now, lease_ms);
-            call.key(hash).key(leases).arg(id.limit.most).arg(ask.of(id.limit.of)).arg(begin).arg(oldest);
+            let most = if force && id.is_budget() { String::new() } else { id.limit.most.to_string() };
+            call.key(hash).key(leases).arg(most).arg(ask.of(id.limit.of)).arg(begin).arg(oldest);
             call.arg(u8::from(is_counted_at_once(id))).arg(*seed).arg(life);
         }
         let answer = self.link.ask(call.invoke_async::<Vec<u64>>(&mut connection)).await;

@@ -1,7 +1,7 @@
 -- Reserves from every limit, or from none. The first key tells that it has been settled; then each limit has two: a hash of
 -- what was used, by the beginning of its bucket, with what is held; and a sorted set of reservations by the end of their
 -- leases. Answers 0 and how each limit stands; or the number of the limit without room, what is held of it, and its buckets.
-local now, ticket, lease, force = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == '1'
+local now, ticket, lease = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local limits = (#KEYS - 1) / 2
 -- It was settled while nobody knew whether this would be heard.
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -52,7 +52,7 @@ end
 
 local answer = { 0 }
 for i = 1, limits do
-    local hash, leases, a = KEYS[2 * i], KEYS[2 * i + 1], 4 + (i - 1) * 7
+    local hash, leases, a = KEYS[2 * i], KEYS[2 * i + 1], 3 + (i - 1) * 7
     local most, amount = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
     -- Who died gives back what it held when its lease ends.
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
@@ -65,7 +65,8 @@ for i = 1, limits do
     local sum, held, buckets = look(hash, leases, tonumber(ARGV[a + 4]), ARGV[a + 3], ARGV[a + 6])
     keep(hash, ARGV[a + 7])
     keep(leases, ARGV[a + 7])
-    if not force and sum + held + amount > most then
+    -- Without a number it does not hold this request back.
+    if most and sum + held + amount > most then
         return { i, held, unpack(buckets) }
     end
     local at_once = ARGV[a + 5] == '1'
@@ -73,7 +74,7 @@ for i = 1, limits do
     answer[2 * i + 1] = at_once and held or held + amount
 end
 for i = 1, limits do
-    local hash, leases, a = KEYS[2 * i], KEYS[2 * i + 1], 4 + (i - 1) * 7
+    local hash, leases, a = KEYS[2 * i], KEYS[2 * i + 1], 3 + (i - 1) * 7
     local amount = ARGV[a + 2]
     if ARGV[a + 5] == '1' then
         redis.call('HINCRBY', hash, ARGV[a + 3], amount)

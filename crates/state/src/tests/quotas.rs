@@ -59,8 +59,8 @@ impl QuotaStore for InRedis {
         self.ask(limits, ask, &vec![0; limits.len()], false, now)
     }
 
-    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant {
-        self.ask(limits, ask, &vec![0; limits.len()], true, now).unwrap()
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+        self.ask(limits, ask, &vec![0; limits.len()], true, now)
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
@@ -151,9 +151,32 @@ fn what_is_reserved_counts_until_it_is_settled() {
         let over = store.reserve(&limits, nanos(400_000_000), noon(2)).unwrap_err();
         let december = parse_date("2026-12-01").unwrap().0 - noon(2).0;
         assert_eq!(over.returns, Some(Duration::from_millis(december)), "{name}");
-        let forced = store.force(&limits, nanos(400_000_000), noon(2));
+        let forced = store.force(&limits, nanos(400_000_000), noon(2)).unwrap();
         store.settle(forced, nanos(400_000_000), noon(2));
         assert_eq!(store.standing(&limits[0], noon(3)).used, 1_001_000_000, "{name}: counted all the same");
+    }
+}
+
+#[test]
+fn what_budgets_do_not_hold_back_other_limits_do() {
+    for (name, store) in stores() {
+        let limits: LimitIds =
+            [limit("key:a", "$1/day"), limit("key:a", "10 tokens/day"), limit("group:acme", "1 at once")]
+                .into_iter()
+                .chain([limit("group:acme", "2 requests/hour")])
+                .collect();
+        let ask = Amounts { tokens: 20, nanos: 2_000_000_000 };
+        let first = store.force(&limits, ask, noon(0)).unwrap();
+        assert_eq!(store.reserve(&limits, Amounts::default(), noon(0)).unwrap_err().at, 0, "{name}");
+        let full = store.force(&limits, ask, noon(0)).unwrap_err();
+        assert_eq!((full.at, full.returns), (2, Some(Duration::from_secs(1))), "{name}");
+        store.settle(first, ask, noon(1));
+        store.settle(store.force(&limits, ask, noon(1)).unwrap(), ask, noon(2));
+        let full = store.force(&limits, ask, noon(2)).unwrap_err();
+        assert_eq!((full.at, full.returns), (3, Some(Duration::from_secs(3598))), "{name}");
+        let used = limits.iter().map(|id| store.standing(id, noon(3))).collect::<Vec<_>>();
+        let expected = [4_000_000_000, 40, 0, 2].map(|used| Standing { used, reserved: 0 });
+        assert_eq!(used, expected, "{name}: what was refused holds nothing");
     }
 }
 
