@@ -1,10 +1,13 @@
-//! Limits of keys and groups as their callers meet them: where a fallback route leads.
+//! Limits of keys and groups as their callers meet them: where a fallback route leads, and what a change of a limit keeps.
 
 mod pipes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pipes::{Act, Answer, World, plain};
+use ringmain_engine::records::Store;
+use ringmain_state::memory;
 
 const PROVIDERS: &str = "
 providers:
@@ -18,7 +21,11 @@ fn slow() -> Vec<Act> {
 }
 
 fn world(rules: &str) -> World {
-    World::of(&[("a", vec![slow()]), ("b", vec![slow()])], &format!("{PROVIDERS}{rules}"))
+    World::of(&[("a", vec![slow()]), ("b", vec![slow()])], &rules_of(rules))
+}
+
+fn rules_of(rules: &str) -> String {
+    format!("{PROVIDERS}{rules}")
 }
 
 async fn ask(world: &World, key: &str) -> Answer {
@@ -60,4 +67,61 @@ keys:
         assert!(expected == 200 || answer.text.contains("3 requests/1h of group `acme`"), "{}", answer.text);
     }
     assert_eq!((world.asked("a"), world.asked("b")), (1, 3));
+}
+
+fn limited(limits: &str) -> String {
+    format!("keys: [{{ name: k, key: virtual-k-key, limits: [{limits}] }}]")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_and_what_runs_counts_under_a_changed_limit() {
+    let world = world(&limited("2 at once, 3 requests/1h"));
+    let change = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.reload(&rules_of(&limited("1 at once, 9 requests/1h")));
+        ask(&world, "k").await
+    };
+    let (one, two, third) = tokio::join!(ask(&world, "k"), ask(&world, "k"), change);
+    assert_eq!([one, two].map(|answer| answer.status.as_u16()), [200, 200]);
+    assert_eq!(third.status, 429, "two are running: {}", third.text);
+    assert_eq!(ask(&world, "k").await.status, 200, "and were given back");
+    world.reload(&rules_of(&limited("1 at once, 3 requests/1h")));
+    let full = ask(&world, "k").await;
+    assert!(full.status == 429 && full.text.contains("3 requests/1h"), "{}", full.text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_limits_on_the_same_the_smaller_holds_and_nothing_counts_twice() {
+    let world = world(&limited("5 requests/1h, 3 requests/1h, 4 requests/1h"));
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(ask(&world, "k").await.status.as_u16(), expected);
+    }
+}
+
+/// A limit that was lifted for a while begins again with what the ledger says of that while.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_comes_back_knows_what_was_used_meanwhile() {
+    let world = world(&limited("4 requests/1h"));
+    let kept = Arc::new(memory::Records::new(100));
+    world.gateway().records.keep_in(Store { sink: kept.clone(), query: kept.clone(), analytics: kept });
+    let change = |limits| {
+        world.reload(&rules_of(&limited(limits)));
+        world.gateway().remember_use();
+    };
+    world.gateway().remember_use();
+    assert_eq!(ask(&world, "k").await.status, 200);
+    change("5 at once");
+    for _ in 0..2 {
+        assert_eq!(ask(&world, "k").await.status, 200);
+    }
+    change("4 requests/1h");
+    for expected in [200, 429, 429] {
+        assert_eq!(ask(&world, "k").await.status.as_u16(), expected);
+    }
+    // Those that were refused are in the ledger as well.
+    change("5 at once");
+    change("5 requests/1h");
+    for expected in [200, 429] {
+        assert_eq!(ask(&world, "k").await.status.as_u16(), expected);
+    }
 }

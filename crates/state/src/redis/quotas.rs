@@ -174,9 +174,12 @@ fn settled(ticket: &Ticket) -> String {
     format!("{{ringmain}}:settled:{}", ticket.0)
 }
 
-/// The two keys of a limit. One hash tag: whatever is between keeps them together.
+/// The two keys of what a limit counts, however much it allows. One hash tag: whatever is between keeps them together.
 fn keys(id: &LimitId) -> (String, String) {
-    let name = format!("{{ringmain}}:limit:{}:{}", id.scope, id.limit);
+    let mut name = format!("{{ringmain}}:count:{}:{}", id.scope, id.limit.of.as_str());
+    if let Some(per) = id.limit.per {
+        name = format!("{name}/{per}");
+    }
     (format!("{name}:used"), format!("{name}:held"))
 }
 

@@ -181,6 +181,29 @@ fn what_budgets_do_not_hold_back_other_limits_do() {
 }
 
 #[test]
+fn a_limit_that_changes_keeps_what_was_used() {
+    for (name, store) in stores() {
+        let limits = |texts: [&str; 3]| -> LimitIds { texts.map(|text| limit("key:a", text)).into() };
+        let (before, after) = (
+            limits(["2 at once", "100 tokens/day", "9 requests/hour"]),
+            limits(["1 at once", "200 tokens/day", "8 requests/hour"]),
+        );
+        let running = [(); 2].map(|()| store.reserve(&before, tokens(40), noon(0)).unwrap());
+        let full = store.reserve(&after, tokens(1), noon(1)).unwrap_err();
+        assert_eq!(full.at, 0, "{name}: two are running");
+        for grant in running {
+            store.settle(grant, tokens(45), noon(2));
+        }
+        let more = store.reserve(&after, tokens(110), noon(3)).unwrap();
+        store.settle(more, tokens(110), noon(4));
+        assert_eq!(store.reserve(&before, tokens(1), noon(5)).unwrap_err().at, 1, "{name}: back to 100");
+        let used = before.iter().map(|id| store.standing(id, noon(6)).used).collect::<Vec<_>>();
+        assert_eq!(used, [0, 200, 3], "{name}");
+        assert_eq!(store.standing(&limit("key:a", "100 tokens/week"), noon(6)).used, 0, "{name}: another period");
+    }
+}
+
+#[test]
 fn a_store_begins_with_what_was_used_before() {
     for (name, store) in stores() {
         let month = limit("key:a", "$1/month");

@@ -171,9 +171,9 @@ fn the_latest_answer_is_that_to_the_latest_question() {
 
 #[test]
 fn places_are_divided_and_each_process_keeps_one() {
-    let (fake, limits) = world();
-    *fake.down.lock().unwrap() = true;
     for (text, most) in [("8 at once", 2), ("3 at once", 1)] {
+        let (fake, limits) = world();
+        *fake.down.lock().unwrap() = true;
         let ids = [limit(text)];
         let held: Vec<_> = (0..most).map(|_| poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap()).collect();
         assert!(poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap_err().alone, "{text}");
