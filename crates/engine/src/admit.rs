@@ -4,9 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Price, Units, Usage, WallTime};
+use ringmain_core::{
+    Dialect, Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Price, Units, Usage, WallTime,
+};
 use ringmain_routing::Record;
 use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId};
+use ringmain_wire::json::{self, Object};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
@@ -89,15 +92,23 @@ fn cost(request: &Inspected, target: &Target) -> Option<Money> {
     let price = &target.price.as_ref()?.price;
     match request.facts.operation {
         Operation::Speech => spoken(request, price).or_else(|| tokens_cost(request, target)),
-        Operation::Images => price.cost_of_images(1).or_else(|| tokens_cost(request, target)),
+        Operation::Images | Operation::ImageEdits => drawn(request, price).or_else(|| tokens_cost(request, target)),
         _ => tokens_cost(request, target),
     }
 }
 
 /// What it costs to speak the text, where that is billed by its length.
 fn spoken(request: &Inspected, price: &Price) -> Option<Money> {
-    let characters = request.asked().ok()??.characters()?;
-    price.cost(&Usage::of_units(Units { characters, ..Units::default() }))
+    price.cost(&Usage::of_units(request.asked().ok()??.units()))
+}
+
+/// What it costs to make the images, and to read what is said of them; those it brings along are not counted.
+fn drawn(request: &Inspected, price: &Price) -> Option<Money> {
+    // What cannot be read here is judged by its provider, and is at least one image.
+    let asked = request.asked().ok().flatten().map(|asked| asked.units());
+    let made = price.most_of_images(&asked.unwrap_or(Units { images: 1, ..Units::default() }))?;
+    let usage = Usage { input: request.facts.input_tokens, ..Usage::default() };
+    Some(made + price.tokens.map_or(Money::ZERO, |tokens| tokens.cost(&usage)))
 }
 
 fn tokens_cost(request: &Inspected, target: &Target) -> Option<Money> {
@@ -112,7 +123,26 @@ fn output(request: &Inspected, target: Option<&Target>) -> u64 {
     }
     let able = target.and_then(|target| target.model.as_ref()?.max_output);
     let asked = request.facts.max_output_tokens.unwrap_or(OUTPUT);
-    able.map_or(asked, |able| asked.min(able))
+    able.map_or(asked, |able| asked.min(able)).saturating_mul(answers(request).unwrap_or(1))
+}
+
+/// How many answers are asked for at once; each is billed.
+fn answers(request: &Inspected) -> Option<u64> {
+    let path: &[&str] = match request.facts.dialect {
+        Dialect::OpenAiChat => &["n"],
+        Dialect::Gemini => &["generationConfig", "candidateCount"],
+        Dialect::OpenAiResponses | Dialect::AnthropicMessages | Dialect::BedrockConverse | Dialect::CohereV2 => &[],
+    };
+    let (last, around) = path.split_last()?;
+    // Nearly no request says so, and then nothing is read again.
+    if !request.document.has(&format!("/{}", path.join("/"))) {
+        return None;
+    }
+    let mut object = Object::parse(request.document.body()).ok()?;
+    for member in around {
+        object = Object::parse(object.get(member)?.get().as_bytes()).ok()?;
+    }
+    json::as_u64(object.get(last)?).map(|count| count.max(1))
 }
 
 fn nanos(money: Money) -> u64 {

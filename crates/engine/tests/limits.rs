@@ -1,4 +1,5 @@
-//! Limits of keys and groups as their callers meet them: where a fallback route leads, and what a change of a limit keeps.
+//! Limits of keys and groups as their callers meet them: where a fallback route leads, what a change of a limit keeps, and
+//! what is reserved.
 
 mod pipes;
 
@@ -123,5 +124,51 @@ async fn a_limit_that_comes_back_knows_what_was_used_meanwhile() {
     change("5 requests/1h");
     for expected in [200, 429] {
         assert_eq!(ask(&world, "k").await.status.as_u16(), expected);
+    }
+}
+
+const PRICED: &str = "
+providers:
+  openai: { base_url: 'http://openai.test/v1', keys: [a-key] }
+keys: [{ name: k, key: virtual-k-key, limits: [";
+
+/// What is asked for must fit into the budget before anybody makes it: with what it may cost, or a cent more.
+#[tokio::test(start_paused = true)]
+async fn of_money_all_is_reserved_that_was_asked_for() {
+    const IMAGES: &str = "/v1/images/generations";
+    const EDITS: &str = "/v1/images/edits";
+    const CHAT: &str = "/v1/chat/completions";
+    const GEMINI: &str = "/v1beta/models/openai%2Fgpt-4o:generateContent";
+    let seen = r#""images":[{"image_url":"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}]"#;
+    let edit = format!(
+        r#"{{"model":"openai/gpt-image-1","prompt":"a cat","n":3,"size":"1536x1024","quality":"high",{seen}}}"#
+    );
+    let table = [
+        // Of dall-e-3: 4 * 0.04; 2 * 0.12, its dearest; 1 * 0.12.
+        (IMAGES, r#"{"model":"openai/dall-e-3","prompt":"a cat","n":4,"size":"1024x1024","quality":"standard"}"#, 0.16),
+        (IMAGES, r#"{"model":"openai/dall-e-3","prompt":"a cat","n":2}"#, 0.24),
+        (IMAGES, r#"{"model":"openai/dall-e-3","prompt":"a cat","size":"1024x1792","quality":"hd"}"#, 0.12),
+        (EDITS, &edit, 0.75),
+        // Of gpt-4o: 8 answers of 10,000 tokens at $10 a million.
+        (
+            CHAT,
+            r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":10000,"n":8}"#,
+            0.8,
+        ),
+        (CHAT, r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":10000}"#, 0.1),
+        (
+            GEMINI,
+            r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":10000,"candidateCount":8}}"#,
+            0.8,
+        ),
+    ];
+    for (path, body, dollars) in table {
+        for (cents, is_asked) in [(-0.01, false), (0.01, true)] {
+            let rules = format!("{PRICED}${:.2}/30d] }}]", dollars + cents);
+            let world = World::of(&[("openai", vec![vec![plain("hi")]])], &rules);
+            let answer = world.send(path, body.to_owned(), &[("authorization", "Bearer virtual-k-key")]).await;
+            assert_eq!(world.asked("openai") > 0, is_asked, "{body}: {}", answer.text);
+            assert_eq!(answer.status == 429, !is_asked, "{body}: {}", answer.text);
+        }
     }
 }
