@@ -34,9 +34,16 @@ pub struct ImagePrice {
 
 impl ImagePrice {
     fn fits(&self, units: &Units) -> bool {
+        self.has_size(units) && self.has_quality(units)
+    }
+
+    fn has_size(&self, units: &Units) -> bool {
         let made = (units.width, units.height);
         self.size.is_none_or(|(width, height)| made == (width, height) || made == (height, width))
-            && self.quality.is_none_or(|quality| quality == units.quality)
+    }
+
+    fn has_quality(&self, units: &Units) -> bool {
+        self.quality.is_none_or(|quality| quality == units.quality)
     }
 }
 
@@ -124,6 +131,23 @@ impl Price {
         self.images.iter().find(|price| price.fits(units)).map(|price| price.each).or(self.per_image)
     }
 
+    /// What one request for these images may cost at most: of a size that is not said or not in the list, and of a quality
+    /// that is not said, the dearest. `None` where no price is known.
+    #[must_use]
+    pub fn most_of_images(&self, asked: &Units) -> Option<Money> {
+        let listed = |price: &ImagePrice| price.size.is_some() && price.has_size(asked);
+        let any_size = self.images.iter().any(|price| price.size.is_some()) && !self.images.iter().any(listed);
+        let any_quality = asked.quality == Quality::Usual && self.images.iter().any(|price| price.quality.is_some());
+        let each = if any_size || any_quality {
+            let may_fit =
+                |price: &&ImagePrice| (any_size || price.has_size(asked)) && (any_quality || price.has_quality(asked));
+            self.images.iter().filter(may_fit).map(|price| price.each).chain(self.per_image).max()
+        } else {
+            self.of_image(asked)
+        };
+        each.map(|each| Money(each.0 * i128::from(asked.images)))
+    }
+
     /// What one request for this many images costs, at the default size and quality. `None` where that is not known.
     #[must_use]
     pub fn cost_of_images(&self, count: u64) -> Option<Money> {
@@ -179,5 +203,49 @@ impl TokenPrices {
             },
             _ => *self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_images_the_dearest_counts_that_may_be_meant() {
+        let price = |size, quality, each: f64| ImagePrice { size, quality, each: Money::from_dollars(each) };
+        let (square, wide) = (Some((1024, 1024)), Some((1792, 1024)));
+        let both = Price {
+            per_image: Some(Money::from_dollars(0.04)),
+            images: vec![
+                price(square, Some(Quality::Low), 0.01),
+                price(square, Some(Quality::High), 0.08),
+                price(wide, Some(Quality::High), 0.12),
+                price(wide, None, 0.09),
+            ],
+            ..Price::default()
+        };
+        let sizes = Price { images: vec![price(Some((256, 256)), None, 0.016)], ..both.clone() };
+        let qualities = Price { images: vec![price(None, Some(Quality::High), 0.5)], ..both.clone() };
+        let (small, odd, unsaid) = ((256, 256), (2048, 2048), (0, 0));
+        let table = [
+            (&both, 1, (1024, 1024), Quality::Low, 0.01),
+            (&both, 3, (1024, 1024), Quality::Medium, 0.12),
+            (&both, 2, (1024, 1792), Quality::High, 0.24),
+            (&both, 1, (1024, 1792), Quality::Low, 0.09),
+            (&both, 1, (1024, 1024), Quality::Usual, 0.08),
+            (&both, 1, unsaid, Quality::Medium, 0.09),
+            (&both, 2, unsaid, Quality::Usual, 0.24),
+            (&both, 1, odd, Quality::High, 0.12),
+            (&sizes, 2, small, Quality::Usual, 0.032),
+            (&sizes, 1, odd, Quality::High, 0.04),
+            (&qualities, 1, unsaid, Quality::Low, 0.04),
+            (&qualities, 1, odd, Quality::Usual, 0.5),
+        ];
+        for (at, (price, images, (width, height), quality, dollars)) in table.into_iter().enumerate() {
+            let asked = Units { images, width, height, quality, ..Units::default() };
+            assert_eq!(price.most_of_images(&asked), Some(Money::from_dollars(dollars)), "{at}");
+        }
+        let asked = Units { images: 1, ..Units::default() };
+        assert_eq!(Price::default().most_of_images(&asked), None, "unknown is not free");
     }
 }

@@ -4,21 +4,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringmain_core::{Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Price, Units, Usage, WallTime};
+use ringmain_core::{
+    Dialect, Fault, FaultClass, Metered, Money, Operation, Origin, Phase, Price, Units, Usage, WallTime,
+};
 use ringmain_routing::Record;
-use ringmain_state::quota::{Amounts, Exhausted, Grant};
+use ringmain_state::quota::{Amounts, Exhausted, Grant, LimitId};
+use ringmain_wire::json::{self, Object};
 
 use crate::gateway::Gateway;
 use crate::inspect::Inspected;
 use crate::keys::{ActiveKey, Held};
-use crate::route::Chosen;
+use crate::route::{Chosen, Route};
 use crate::target::Target;
 
 /// Output tokens that are reserved where the caller gave no cap, if the model can say so many.
 const OUTPUT: u64 = 4096;
 
 /// Reserves what the request may use at most, at the price of the dearest target that fits into the budgets; dearer ones
-/// are left out of every decision. Where nothing fits, the request takes the route that its key has for this.
+/// are left out of every decision. Where a budget is used up, the request takes the route that its key has for this; what
+/// is not for money or tokens holds there as well.
 ///
 /// # Errors
 /// 429 that names the limit, and says when it returns.
@@ -32,7 +36,7 @@ pub async fn admit(
     let now = gateway.clock.now().wall;
     let priced = limits.iter().any(|id| id.limit.of == Metered::Money);
     let tokens = request.facts.input_tokens.saturating_add(output(request, None));
-    let mut costs: Vec<(usize, u64)> = if priced { costs(request) } else { Vec::new() };
+    let mut costs: Vec<(usize, u64)> = if priced { costs(request, &request.route) } else { Vec::new() };
     costs.sort_by_key(|(_, nanos)| std::cmp::Reverse(*nanos));
     let mut dearest = costs.first().map_or(0, |(_, nanos)| *nanos);
     loop {
@@ -43,20 +47,24 @@ pub async fn admit(
             }
             Err(full) => full,
         };
-        let is_money = limits.get(full.at).is_some_and(|id| id.limit.of == Metered::Money);
+        let id = limits.get(full.at);
+        let is_money = id.is_some_and(|id| id.limit.of == Metered::Money);
         // Another target may be cheap enough.
-        let cheaper = costs.iter().map(|(_, nanos)| *nanos).find(|nanos| is_money && *nanos < dearest);
-        // What is passed through has nowhere else to go.
-        let spare = key.on_exhausted.as_deref().filter(|_| request.passing.is_none());
-        match (cheaper, spare.and_then(|name| gateway.rules().named(name))) {
-            (Some(cheaper), _) => dearest = cheaper,
-            (None, Some(chosen)) => {
-                divert(request, &chosen, key.limits.get(full.at));
-                let nanos = costs_of_dearest(request);
-                return Ok(gateway.limits.reserve(limits, Amounts { tokens, nanos }, true, now).await.ok());
-            }
-            (None, None) => return Err(refused(key.limits.get(full.at), full, now)),
+        if let Some(cheaper) = costs.iter().map(|(_, nanos)| *nanos).find(|nanos| is_money && *nanos < dearest) {
+            dearest = cheaper;
+            continue;
         }
+        // What is passed through has nowhere else to go.
+        let may_divert = id.is_some_and(LimitId::is_budget) && request.passing.is_none();
+        let spare = key.on_exhausted.as_deref().filter(|_| may_divert);
+        let Some(chosen) = spare.and_then(|name| gateway.rules().named(name)) else {
+            return Err(refused(key.limits.get(full.at), full, now));
+        };
+        let nanos = dearest_of(request, &chosen.route);
+        let taken = gateway.limits.reserve(limits, Amounts { tokens, nanos }, true, now).await;
+        let grant = taken.map_err(|other| refused(key.limits.get(other.at), other, now))?;
+        divert(request, &chosen, key.limits.get(full.at));
+        return Ok(Some(grant));
     }
 }
 
@@ -69,14 +77,14 @@ fn divert(request: &mut Inspected, chosen: &Chosen, full: Option<&Held>) {
     request.deadline = request.started + request.facts.timeout.map_or(total, |timeout| timeout.min(total));
 }
 
-fn costs_of_dearest(request: &Inspected) -> u64 {
-    costs(request).into_iter().map(|(_, nanos)| nanos).max().unwrap_or_default()
+fn dearest_of(request: &Inspected, route: &Route) -> u64 {
+    costs(request, route).into_iter().map(|(_, nanos)| nanos).max().unwrap_or_default()
 }
 
-/// What the request may cost at most at each candidate, in billionths of a dollar. A price that is not known counts
+/// What the request may cost at most at each candidate of a route, in billionths of a dollar. A price that is not known counts
 /// nothing, as it does in the ledger.
-fn costs(request: &Inspected) -> Vec<(usize, u64)> {
-    let targets = request.route.targets.iter().enumerate();
+fn costs(request: &Inspected, route: &Route) -> Vec<(usize, u64)> {
+    let targets = route.targets.iter().enumerate();
     targets.map(|(at, target)| (at, nanos(cost(request, target).unwrap_or_default()))).collect()
 }
 
@@ -84,15 +92,23 @@ fn cost(request: &Inspected, target: &Target) -> Option<Money> {
     let price = &target.price.as_ref()?.price;
     match request.facts.operation {
         Operation::Speech => spoken(request, price).or_else(|| tokens_cost(request, target)),
-        Operation::Images => price.cost_of_images(1).or_else(|| tokens_cost(request, target)),
+        Operation::Images | Operation::ImageEdits => drawn(request, price).or_else(|| tokens_cost(request, target)),
         _ => tokens_cost(request, target),
     }
 }
 
 /// What it costs to speak the text, where that is billed by its length.
 fn spoken(request: &Inspected, price: &Price) -> Option<Money> {
-    let characters = request.asked().ok()??.characters()?;
-    price.cost(&Usage::of_units(Units { characters, ..Units::default() }))
+    price.cost(&Usage::of_units(request.asked().ok()??.units()))
+}
+
+/// What it costs to make the images, and to read what is said of them; those it brings along are not counted.
+fn drawn(request: &Inspected, price: &Price) -> Option<Money> {
+    // What cannot be read here is judged by its provider, and is at least one image.
+    let asked = request.asked().ok().flatten().map(|asked| asked.units());
+    let made = price.most_of_images(&asked.unwrap_or(Units { images: 1, ..Units::default() }))?;
+    let usage = Usage { input: request.facts.input_tokens, ..Usage::default() };
+    Some(made + price.tokens.map_or(Money::ZERO, |tokens| tokens.cost(&usage)))
 }
 
 fn tokens_cost(request: &Inspected, target: &Target) -> Option<Money> {
@@ -107,7 +123,26 @@ fn output(request: &Inspected, target: Option<&Target>) -> u64 {
     }
     let able = target.and_then(|target| target.model.as_ref()?.max_output);
     let asked = request.facts.max_output_tokens.unwrap_or(OUTPUT);
-    able.map_or(asked, |able| asked.min(able))
+    able.map_or(asked, |able| asked.min(able)).saturating_mul(answers(request).unwrap_or(1))
+}
+
+/// How many answers are asked for at once; each is billed.
+fn answers(request: &Inspected) -> Option<u64> {
+    let path: &[&str] = match request.facts.dialect {
+        Dialect::OpenAiChat => &["n"],
+        Dialect::Gemini => &["generationConfig", "candidateCount"],
+        Dialect::OpenAiResponses | Dialect::AnthropicMessages | Dialect::BedrockConverse | Dialect::CohereV2 => &[],
+    };
+    let (last, around) = path.split_last()?;
+    // Nearly no request says so, and then nothing is read again.
+    if !request.document.has(&format!("/{}", path.join("/"))) {
+        return None;
+    }
+    let mut object = Object::parse(request.document.body()).ok()?;
+    for member in around {
+        object = Object::parse(object.get(member)?.get().as_bytes()).ok()?;
+    }
+    json::as_u64(object.get(last)?).map(|count| count.max(1))
 }
 
 fn nanos(money: Money) -> u64 {

@@ -130,13 +130,15 @@ impl Gateway {
         self.remember_use();
     }
 
-    /// Limits that are new to this process begin with what the ledger says of them. Reads a disk: not for the request path.
+    /// Limits that are new to this process, or were not held for a while, begin with what the ledger says of them. Reads a disk: not for the request path.
     pub fn remember_use(&self) {
         let Some(store) = self.records.store() else { return };
         let now = self.clock.now().wall;
-        let ring = self.keys.ring();
         let mut seeded = self.seeded.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ring.keys().flat_map(|key| key.limit_ids.iter().cloned()) {
+        let held: HashSet<_> = self.keys.ring().keys().flat_map(|key| key.limit_ids.iter().cloned()).collect();
+        // What nobody holds to is not counted: should it come back, the ledger knows.
+        seeded.retain(|id| held.contains(id));
+        for id in held {
             let Some(period) = id.limit.per.filter(|_| !seeded.contains(&id)) else { continue };
             match store.analytics.used(&id.scope, id.limit.of, period.begin(now), now) {
                 Ok(used) => {

@@ -231,13 +231,21 @@ fn active(
     for (scope, whose, grants) in around.chain([itself]) {
         tags.extend(grants.tags.iter().cloned());
         let held = |limit: &Limit| Held { scope: Arc::clone(&scope), whose: Arc::clone(&whose), limit: *limit };
-        limits.extend(grants.limits.iter().map(held));
+        grants.limits.iter().map(held).for_each(|held| hold(&mut limits, held));
         on_exhausted = grants.on_exhausted.clone().or(on_exhausted);
         let metered = grants.limits.iter().find(|limit| matches!(limit.of, Metered::Tokens | Metered::Money)).copied();
         levels.push(Level { routes: names(&grants.routes), models: names(&grants.models), metered, whose });
     }
     let limit_ids = limits.iter().map(Held::id).collect();
     ActiveKey { name, tags: tags.into_iter().collect(), limits, limit_ids, on_exhausted, expires, revoked, levels }
+}
+
+/// Of limits that differ in nothing but how much they allow the smallest holds, so that no use is counted twice.
+fn hold(limits: &mut Vec<Held>, held: Held) {
+    match limits.iter_mut().find(|other| other.id() == held.id()) {
+        Some(other) => other.limit.most = other.limit.most.min(held.limit.most),
+        None => limits.push(held),
+    }
 }
 
 /// Can these be names or globs?

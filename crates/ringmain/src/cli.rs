@@ -268,7 +268,7 @@ pub(crate) struct CreateKey {
     /// What it may use (may be repeated): "60 requests/minute", "2M tokens/day", "$50/month", "10 at once"
     #[arg(long, value_name = "LIMIT")]
     pub(crate) limit: Vec<Limit>,
-    /// Once a limit is used up: `error` (429), or `route:NAME`
+    /// Once a limit on money or tokens is used up: `error` (429), or `route:NAME`
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_exhausted: Option<String>,
     /// Print JSON

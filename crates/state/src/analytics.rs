@@ -243,11 +243,11 @@ pub fn grain_since(since: WallTime, now: WallTime) -> Grain {
     Grain::ALL.into_iter().find(kept).unwrap_or(Grain::Day)
 }
 
-/// Of what a limit counts.
+/// Of what a limit counts. Whom a limit refused is in the ledger, and used nothing of it.
 #[must_use]
 pub fn amount(sums: &Sums, of: Metered) -> u64 {
     match of {
-        Metered::Requests => sums.requests,
+        Metered::Requests => sums.requests.saturating_sub(sums.limited),
         Metered::Tokens => sums.usage.total(),
         Metered::Money => u64::try_from(sums.nanos).unwrap_or_default(),
         Metered::Concurrency => 0,

@@ -9,10 +9,11 @@ use ringmain_core::{Limit, Metered, Period, WallTime};
 
 use crate::aside::Aside;
 
-/// A limit, and whose use counts towards it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A limit, and whose use counts towards it. Limits that differ in nothing but how much they allow are the same: they count
+/// the same, and what was counted before a change judges what comes after it.
+#[derive(Debug, Clone)]
 pub struct LimitId {
-    /// Of the rest: a limit is looked up several times for each request, and named once.
+    /// Of what is counted: a limit is looked up several times for each request, and named once.
     hash: u64,
     /// `key:<id>` or `group:<path>`.
     pub scope: Arc<str>,
@@ -25,10 +26,25 @@ impl LimitId {
     #[must_use]
     pub fn new(scope: Arc<str>, limit: Limit) -> Self {
         let mut hasher = DefaultHasher::new();
-        (&scope, limit).hash(&mut hasher);
+        (&scope, limit.of, limit.per).hash(&mut hasher);
         Self { hash: hasher.finish(), scope, limit }
     }
+
+    /// Is it on what is used up as it is paid for, money or tokens? Others hold for everybody, whichever way they go.
+    #[must_use]
+    pub const fn is_budget(&self) -> bool {
+        matches!(self.limit.of, Metered::Money | Metered::Tokens)
+    }
 }
+
+impl PartialEq for LimitId {
+    fn eq(&self, other: &Self) -> bool {
+        let what = |id: &Self| (id.hash, id.limit.of, id.limit.per);
+        what(self) == what(other) && self.scope == other.scope
+    }
+}
+
+impl Eq for LimitId {}
 
 impl Hash for LimitId {
     fn hash<H: Hasher>(&self, to: &mut H) {
@@ -36,7 +52,8 @@ impl Hash for LimitId {
     }
 }
 
-/// All limits that hold for a key. Its requests and their reservations share them: nothing is copied for each.
+/// All limits that hold for a key, no two of them the same. Its requests and their reservations share them: nothing is copied
+/// for each.
 pub type LimitIds = Arc<[LimitId]>;
 
 /// What a request will use at most, or did use.
@@ -156,8 +173,11 @@ pub trait QuotaStore: fmt::Debug + Send + Sync {
     /// The first limit that has no room, and when it will.
     fn reserve(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted>;
 
-    /// Reserves whether there is room or not.
-    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant;
+    /// The same, for a request that no budget holds back: limits on requests and on what runs at one time do.
+    ///
+    /// # Errors
+    /// The first of those that has no room, and when it will.
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted>;
 
     /// Puts what was used in place of what was reserved.
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime);

@@ -101,7 +101,7 @@ pub struct Question<'a> {
     pub ask: Amounts,
     /// What all processes have used of each, as far as this one knows: for a store that knows nothing of a limit.
     pub seeds: &'a [u64],
-    /// Whether there is room or not.
+    /// Whether budgets have room or not.
     pub force: bool,
     /// The time.
     pub now: WallTime,
@@ -205,7 +205,7 @@ impl Limits {
         self.remote.get()
     }
 
-    /// Reserves from all of the limits, or from none; `force`: whether there is room or not.
+    /// Reserves from all of the limits, or from none; `force`: whether budgets ([`LimitId::is_budget`]) have room or not.
     ///
     /// # Errors
     /// The first limit that has no room, and when it will.
@@ -216,7 +216,7 @@ impl Limits {
         force: bool,
         now: WallTime,
     ) -> Result<Grant, Exhausted> {
-        let Some(remote) = self.remote.get() else { return self.within(limits, &[], ask, force, now) };
+        let Some(remote) = self.remote.get() else { return self.own.reserve_within(limits, &[], ask, force, now) };
         let Some(ticket) = remote.ticket() else {
             return self.alone(limits, remote.processes(), ask, force, now);
         };
@@ -257,20 +257,9 @@ impl Limits {
         let caps = self.caps(limits, processes, now);
         // Put aside first: whoever hears of a limit meanwhile takes too little of it for known, and never too much.
         let aside = Aside::new(&self.untold, limits, ask);
-        let mut grant = self.within(limits, &caps, ask, force, now)?;
+        let mut grant = self.own.reserve_within(limits, &caps, ask, force, now)?;
         grant.aside = Some(aside);
         Ok(grant)
-    }
-
-    fn within(
-        &self,
-        limits: &LimitIds,
-        caps: &[u64],
-        ask: Amounts,
-        force: bool,
-        now: WallTime,
-    ) -> Result<Grant, Exhausted> {
-        if force { Ok(self.own.force(limits, ask, now)) } else { self.own.reserve_within(limits, caps, ask, now) }
     }
 
     /// Puts what was used in place of what was reserved. Never waits.
@@ -341,7 +330,7 @@ impl Limits {
     /// Counts what the store has reserved.
     fn granted(&self, number: u64, limits: &LimitIds, standings: &[Standing], ask: Amounts, now: WallTime) -> Grant {
         let mut heard = self.last_heard();
-        let grant = self.own.force(limits, ask, now);
+        let grant = self.own.granted(limits, ask, now);
         for (id, all) in limits.iter().zip(standings) {
             self.take_in(&mut heard, number, id, *all, Some(ask), now);
         }

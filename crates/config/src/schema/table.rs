@@ -176,8 +176,8 @@ static GRANTS: &[Setting] = &[
         "on_exhausted",
         Shape::Text,
         "error",
-        "When a limit is used up: `error` is 429 with the time it returns, `route:cheap` takes that route instead, which \
-         no limit on money or tokens then holds back.",
+        "When a limit on money or tokens is used up: `error` is 429 with the time it returns, `route:cheap` takes that \
+         route instead, which no such limit then holds back. Limits on requests and on what runs at one time always hold.",
     ),
 ];
 

@@ -76,8 +76,8 @@ impl Asked for Speech {
         Some(Box::new(Speak { asked: self, call, sound: None }))
     }
 
-    fn characters(&self) -> Option<u64> {
-        Some(Self::characters(self))
+    fn units(&self) -> Units {
+        Units { characters: self.characters(), ..Units::default() }
     }
 }
 
@@ -118,7 +118,7 @@ impl Work for Hear {
 impl Speak {
     async fn speak(self: Box<Self>, courier: &Courier) -> Result<Performed, Failed> {
         let asked = &*self.asked;
-        let spoken = Usage::of_units(Units { characters: asked.characters(), ..Units::default() });
+        let spoken = Usage::of_units(asked.units());
         let is_theirs = self.sound.is_none();
         let (format, samples) = match self.sound {
             None => (asked.format.unwrap_or(audio::Format::Mp3), None),

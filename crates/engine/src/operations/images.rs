@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use ringmain_catalog::Endpoint;
-use ringmain_core::{Dialect, Fault, Operation, Shape};
+use ringmain_core::{Dialect, Fault, Operation, Quality, Shape, Units};
 use ringmain_dialects::{Framing, Loss, Malformed, registry};
 use ringmain_operations::images::{self, Delivery, Image, Made, Request, Site, Source, answer, openai};
 use ringmain_operations::talk::{Call, Once, Payload, Talk};
@@ -66,6 +66,12 @@ impl Asked for Request {
         let is_stream = request.facts.stream;
         let way = if is_stream { Way::Stream(call) } else { Way::Talks(vec![Box::new(Once::new(call, openai::read))]) };
         Some(Box::new(Images { asked: self, way }))
+    }
+
+    fn units(&self) -> Units {
+        let (width, height) = self.size.map_or((0, 0), |size| (size.width, size.height));
+        let quality = self.quality.as_deref().map_or(Quality::Usual, Quality::of_word);
+        Units { images: self.n, width, height, quality, ..Units::default() }
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 use ringmain_catalog::Endpoint;
-use ringmain_core::{Dialect, Fault, Operation, RequestFacts, Shape, Usage};
+use ringmain_core::{Dialect, Fault, Operation, RequestFacts, Shape, Units, Usage};
 use ringmain_dialects::{Loss, Malformed};
 use ringmain_wire::multipart::Form;
 
@@ -49,9 +49,9 @@ pub trait Asked: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The characters that are billed, where it is billed by the length of a text.
-    fn characters(&self) -> Option<u64> {
-        None
+    /// What is billed otherwise than by the token, as far as the request says.
+    fn units(&self) -> Units {
+        Units::default()
     }
 }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use ringmain_catalog::Catalog;
-use ringmain_config::Sources;
+use ringmain_config::{Config, Sources};
 use ringmain_engine::{Gateway, ReplyBody, serve};
 use ringmain_upstream::{Dial, Dialed, Io, Origin, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -177,6 +177,11 @@ impl Sources for NoSources {
     }
 }
 
+fn config(yaml: &str) -> Config {
+    let loaded = ringmain_config::load(yaml, &NoSources, &Catalog::embedded().unwrap());
+    loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", yaml, false)))
+}
+
 impl World {
     /// Providers `a`, `b`, … with these acts, and a route `r` over them in order; `settings` are more lines of the route.
     pub(crate) fn new(providers: &[(&str, Vec<Vec<Act>>)], settings: &str) -> Self {
@@ -204,8 +209,7 @@ impl World {
 
     /// The same, configured by this file; provider `x` is at `http://x.test`.
     pub(crate) fn of(providers: &[(&str, Vec<Vec<Act>>)], yaml: &str) -> Self {
-        let loaded = ringmain_config::load(yaml, &NoSources, &Catalog::embedded().unwrap());
-        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render("test", yaml, false)));
+        let config = config(yaml);
         let notes = Arc::default();
         let began = Instant::now();
         let acts = providers.iter().map(|(name, acts)| (format!("{name}.test"), acts.clone())).collect();
@@ -213,6 +217,11 @@ impl World {
         let pipes = Pipes { acts, notes: Arc::clone(&notes), requests: Arc::clone(&requests), began };
         let upstream = Upstream::new(Arc::new(pipes));
         Self { gateway: Arc::new(Gateway::new(config, 7)), upstream, notes, requests, began }
+    }
+
+    /// Puts other rules in force.
+    pub(crate) fn reload(&self, yaml: &str) {
+        self.gateway.reload(config(yaml));
     }
 
     /// Sends a chat request and reads the whole answer.

@@ -64,7 +64,14 @@ impl Quotas {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves from all of the limits, or from none; of each, this process may use no more than `caps` says.
+    /// Counts what was granted elsewhere, or is anyway.
+    pub(crate) fn granted(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant {
+        take(&mut self.counters(), limits, ask, now);
+        Grant { limits: Arc::clone(limits), reserved: ask, ticket: None, aside: None }
+    }
+
+    /// Reserves from all of the limits, or from none; of each, this process may use no more than `caps` says. `force`: no
+    /// budget holds it back.
     ///
     /// # Errors
     /// The first that has no room.
@@ -73,10 +80,11 @@ impl Quotas {
         limits: &LimitIds,
         caps: &[u64],
         ask: Amounts,
+        force: bool,
         now: WallTime,
     ) -> Result<Grant, Exhausted> {
         let mut counters = self.counters();
-        for (at, id) in limits.iter().enumerate() {
+        for (at, id) in limits.iter().enumerate().filter(|(_, id)| !(force && id.is_budget())) {
             let amount = ask.of(id.limit.of);
             let cap = caps.get(at).map_or(id.limit.most, |cap| id.limit.most.min(*cap));
             let full = with(&mut counters, id, |counter| {
@@ -104,12 +112,11 @@ const fn is_counted_at_once(metered: Metered) -> bool {
 
 impl QuotaStore for Quotas {
     fn reserve(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
-        self.reserve_within(limits, &[], ask, now)
+        self.reserve_within(limits, &[], ask, false, now)
     }
 
-    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant {
-        take(&mut self.counters(), limits, ask, now);
-        Grant { limits: Arc::clone(limits), reserved: ask, ticket: None, aside: None }
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+        self.reserve_within(limits, &[], ask, true, now)
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {

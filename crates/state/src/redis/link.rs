@@ -88,8 +88,9 @@ impl Link {
         })
     }
 
-    pub(super) const fn settings(&self) -> &Settings {
-        &self.settings
+    /// How long a reservation holds that nobody settles, in milliseconds.
+    pub(super) fn lease_ms(&self) -> u64 {
+        u64::try_from(self.settings.lease.as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) const fn process(&self) -> u64 {

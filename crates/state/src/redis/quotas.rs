@@ -34,7 +34,7 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a process that ends goes on telling.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long what counts is kept after it has stopped counting.
+/// How long what counts is kept after it has stopped counting, and a lease after it has ended.
 const SLACK_MS: u64 = 60_000;
 
 /// The shared counters.
@@ -114,15 +114,16 @@ impl Quotas {
     async fn ask(&self, question: Question<'_>) -> Heard {
         let Question { ticket, limits, ask, seeds, force, now } = question;
         let Some(mut connection) = self.link.connection() else { return Heard::Unsure };
-        let lease_ms = u64::try_from(self.link.settings().lease.as_millis()).unwrap_or(u64::MAX);
+        let lease_ms = self.link.lease_ms();
         let lease = now.0.saturating_add(lease_ms);
         let mut call = self.reserve.prepare_invoke();
-        call.key(settled(ticket)).arg(now.0).arg(&ticket.0).arg(lease).arg(u8::from(force));
+        call.key(settled(ticket)).arg(now.0).arg(&ticket.0).arg(lease);
         for (id, seed) in limits.iter().zip(seeds) {
             let (hash, leases) = keys(id);
-            let Span { begin, oldest, life } = Span::of(id, now);
-            call.key(hash).key(leases).arg(id.limit.most).arg(ask.of(id.limit.of)).arg(begin).arg(oldest);
-            call.arg(u8::from(is_counted_at_once(id))).arg(*seed).arg(life.max(lease_ms));
+            let Span { begin, oldest, life } = Span::of(id, now, lease_ms);
+            let most = if force && id.is_budget() { String::new() } else { id.limit.most.to_string() };
+            call.key(hash).key(leases).arg(most).arg(ask.of(id.limit.of)).arg(begin).arg(oldest);
+            call.arg(u8::from(is_counted_at_once(id))).arg(*seed).arg(life);
         }
         let answer = self.link.ask(call.invoke_async::<Vec<u64>>(&mut connection)).await;
         answer.map_or(Heard::Unsure, |answer| heard(&answer, question))
@@ -136,7 +137,8 @@ impl Quotas {
         let out = || StateError::Refused("Redis does not answer".to_owned());
         let mut connection = self.link.connection().ok_or_else(out)?;
         let mut call = self.standing.prepare_invoke();
-        call.key(keys(id).0).arg(Span::of(id, now).oldest);
+        let (hash, leases) = keys(id);
+        call.key(hash).key(leases).arg(Span::of(id, now, self.link.lease_ms()).oldest);
         let asked = timeout(SETTLE_WITHIN, call.invoke_async::<(u64, u64)>(&mut connection)).await;
         let (used, reserved) = asked.ok().and_then(Result::ok).ok_or_else(out)?;
         Ok(Standing { used, reserved })
@@ -172,9 +174,12 @@ fn settled(ticket: &Ticket) -> String {
     format!("{{ringmain}}:settled:{}", ticket.0)
 }
 
-/// The two keys of a limit. One hash tag: whatever is between keeps them together.
+/// The two keys of what a limit counts, however much it allows. One hash tag: whatever is between keeps them together.
 fn keys(id: &LimitId) -> (String, String) {
-    let name = format!("{{ringmain}}:limit:{}:{}", id.scope, id.limit);
+    let mut name = format!("{{ringmain}}:count:{}:{}", id.scope, id.limit.of.as_str());
+    if let Some(per) = id.limit.per {
+        name = format!("{name}/{per}");
+    }
     (format!("{name}:used"), format!("{name}:held"))
 }
 
@@ -184,19 +189,20 @@ struct Span {
     begin: u64,
     /// The oldest beginning that still counts.
     oldest: u64,
-    /// How long what counts now is kept.
+    /// How long what counts now is kept, and who holds a part of it.
     life: u64,
 }
 
 impl Span {
-    fn of(id: &LimitId, now: WallTime) -> Self {
-        let Some(period) = id.limit.per else { return Self { begin: 0, oldest: 0, life: SLACK_MS } };
+    fn of(id: &LimitId, now: WallTime, lease_ms: u64) -> Self {
+        let kept = |counts: u64| counts.max(lease_ms).saturating_add(SLACK_MS);
+        let Some(period) = id.limit.per else { return Self { begin: 0, oldest: 0, life: kept(0) } };
         let (begin, end) = bucket_at(period, now);
         let oldest = match period {
             Period::Calendar(_) => begin,
             Period::Rolling(_) => (now.0 + 1).saturating_sub(end - begin),
         };
-        Self { begin, oldest, life: end.saturating_sub(now.0).saturating_add(SLACK_MS) }
+        Self { begin, oldest, life: kept(end.saturating_sub(now.0)) }
     }
 }
 
@@ -302,7 +308,7 @@ impl Teller {
             for id in &**limits {
                 let (hash, leases) = keys(id);
                 let at_once = is_counted_at_once(id);
-                let Span { begin, life, .. } = Span::of(id, *now);
+                let Span { begin, life, .. } = Span::of(id, *now, self.link.lease_ms());
                 let used = match id.limit.of {
                     _ if *known == Known::Void => 0,
                     Metered::Requests => 1,

@@ -1,6 +1,14 @@
 -- Puts what was used in place of what was reserved, for a batch of reservations of one process. The first key holds the
 -- number of the last batch: one that is told twice counts once. Then for each reservation the key that tells that it has
 -- been settled, and for each of its limits the hash and the leases.
+
+-- Both keys of a limit are kept together, for longer than any lease in them: never for less than they already are.
+local function keep(key, life)
+    if redis.call('PTTL', key) < tonumber(life) then
+        redis.call('PEXPIRE', key, life)
+    end
+end
+
 if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[1]) or '0') then
     return 0
 end
@@ -28,9 +36,8 @@ while at <= #ARGV do
         if used ~= '0' then
             redis.call('HINCRBY', hash, begin, used)
         end
-        if redis.call('EXISTS', hash) == 1 then
-            redis.call('PEXPIRE', hash, life)
-        end
+        keep(hash, life)
+        keep(leases, life)
     end
 end
 return 1

@@ -8,4 +8,7 @@ for at = 1, #fields, 2 do
         used = used + tonumber(fields[at + 1])
     end
 end
-return { used, held }
+if redis.call('EXISTS', KEYS[2]) == 0 then
+    held = 0
+end
+return { used, math.max(held, 0) }

@@ -34,14 +34,17 @@ fn known(name: &str) -> Known {
     }
 }
 
+fn of_acme(key: &str) -> KeyName {
+    KeyName { id: format!("key_{key}").into(), name: key.into(), group: Some("acme".into()) }
+}
+
 /// A request that failed at the first target, if `failed`, and was served by the second, at this cost in dollars.
 fn served(id: u64, minute: u64, key: &str, failed: bool, cost: Option<f64>) -> Arc<Record> {
     let mut made = (*record(u128::from(id), noon() + minute * 60_000)).clone();
     made.candidates = Arc::from([known("openai/gpt-4o"), known("anthropic/claude")]);
     made.started = Tick(SECOND);
     made.ended = Some(Tick(3 * SECOND));
-    let group: Option<Arc<str>> = Some("acme".into());
-    made.facts.key = Some(KeyName { id: format!("key_{key}").into(), name: key.into(), group });
+    made.facts.key = Some(of_acme(key));
     let try_of = |candidate, started: u64, result: Option<Fault>| Tried {
         candidate,
         key: KeyIx(0),
@@ -70,6 +73,7 @@ fn served(id: u64, minute: u64, key: &str, failed: bool, cost: Option<f64>) -> A
 
 fn refused(id: u64, minute: u64) -> Arc<Record> {
     let mut made = (*record(u128::from(id), noon() + minute * 60_000)).clone();
+    made.facts.key = Some(of_acme("prod"));
     made.ended = Some(made.started);
     made.fault = Some(Fault::new(FaultClass::RateLimit, Origin::Gateway, Phase::Before, "used up"));
     Arc::new(made)
@@ -169,7 +173,7 @@ fn requests_are_found_and_use_is_told() {
         assert_eq!(find(Search { outcome: Some("failed".to_owned()), ..all.clone() }), [4], "{name}");
         assert_eq!(find(Search { outcome: Some("rate-limit".to_owned()), ..all.clone() }), [4], "{name}");
         assert_eq!(find(Search { key: Some("acme/stage".to_owned()), ..all.clone() }), [5, 3], "{name}");
-        assert_eq!(find(Search { key: Some("key_prod".to_owned()), ..all.clone() }).len(), 2, "{name}");
+        assert_eq!(find(Search { key: Some("key_prod".to_owned()), ..all.clone() }).len(), 3, "{name}");
         assert_eq!(find(Search { tag: Some("team=search".to_owned()), ..all.clone() }).len(), 5, "{name}");
         assert_eq!(find(Search { tag: Some("team=sea".to_owned()), ..all.clone() }).len(), 0, "{name}");
         assert_eq!(
@@ -182,7 +186,7 @@ fn requests_are_found_and_use_is_told() {
         };
         assert_eq!(used("group:acme", Metered::Money), 875_000_000, "{name}");
         assert_eq!(used("key:key_prod", Metered::Tokens), 240, "{name}");
-        assert_eq!(used("group:acme", Metered::Requests), 4, "{name}");
+        assert_eq!(used("group:acme", Metered::Requests), 4, "{name}: who was refused used nothing");
         assert_eq!(used("group:ac", Metered::Requests), 0, "{name}");
     }
 }

@@ -59,8 +59,8 @@ impl QuotaStore for InRedis {
         self.ask(limits, ask, &vec![0; limits.len()], false, now)
     }
 
-    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Grant {
-        self.ask(limits, ask, &vec![0; limits.len()], true, now).unwrap()
+    fn force(&self, limits: &LimitIds, ask: Amounts, now: WallTime) -> Result<Grant, Exhausted> {
+        self.ask(limits, ask, &vec![0; limits.len()], true, now)
     }
 
     fn settle(&self, grant: Grant, used: Amounts, now: WallTime) {
@@ -151,9 +151,55 @@ fn what_is_reserved_counts_until_it_is_settled() {
         let over = store.reserve(&limits, nanos(400_000_000), noon(2)).unwrap_err();
         let december = parse_date("2026-12-01").unwrap().0 - noon(2).0;
         assert_eq!(over.returns, Some(Duration::from_millis(december)), "{name}");
-        let forced = store.force(&limits, nanos(400_000_000), noon(2));
+        let forced = store.force(&limits, nanos(400_000_000), noon(2)).unwrap();
         store.settle(forced, nanos(400_000_000), noon(2));
         assert_eq!(store.standing(&limits[0], noon(3)).used, 1_001_000_000, "{name}: counted all the same");
+    }
+}
+
+#[test]
+fn what_budgets_do_not_hold_back_other_limits_do() {
+    for (name, store) in stores() {
+        let limits: LimitIds =
+            [limit("key:a", "$1/day"), limit("key:a", "10 tokens/day"), limit("group:acme", "1 at once")]
+                .into_iter()
+                .chain([limit("group:acme", "2 requests/hour")])
+                .collect();
+        let ask = Amounts { tokens: 20, nanos: 2_000_000_000 };
+        let first = store.force(&limits, ask, noon(0)).unwrap();
+        assert_eq!(store.reserve(&limits, Amounts::default(), noon(0)).unwrap_err().at, 0, "{name}");
+        let full = store.force(&limits, ask, noon(0)).unwrap_err();
+        assert_eq!((full.at, full.returns), (2, Some(Duration::from_secs(1))), "{name}");
+        store.settle(first, ask, noon(1));
+        store.settle(store.force(&limits, ask, noon(1)).unwrap(), ask, noon(2));
+        let full = store.force(&limits, ask, noon(2)).unwrap_err();
+        assert_eq!((full.at, full.returns), (3, Some(Duration::from_secs(3598))), "{name}");
+        let used = limits.iter().map(|id| store.standing(id, noon(3))).collect::<Vec<_>>();
+        let expected = [4_000_000_000, 40, 0, 2].map(|used| Standing { used, reserved: 0 });
+        assert_eq!(used, expected, "{name}: what was refused holds nothing");
+    }
+}
+
+#[test]
+fn a_limit_that_changes_keeps_what_was_used() {
+    for (name, store) in stores() {
+        let limits = |texts: [&str; 3]| -> LimitIds { texts.map(|text| limit("key:a", text)).into() };
+        let (before, after) = (
+            limits(["2 at once", "100 tokens/day", "9 requests/hour"]),
+            limits(["1 at once", "200 tokens/day", "8 requests/hour"]),
+        );
+        let running = [(); 2].map(|()| store.reserve(&before, tokens(40), noon(0)).unwrap());
+        let full = store.reserve(&after, tokens(1), noon(1)).unwrap_err();
+        assert_eq!(full.at, 0, "{name}: two are running");
+        for grant in running {
+            store.settle(grant, tokens(45), noon(2));
+        }
+        let more = store.reserve(&after, tokens(110), noon(3)).unwrap();
+        store.settle(more, tokens(110), noon(4));
+        assert_eq!(store.reserve(&before, tokens(1), noon(5)).unwrap_err().at, 1, "{name}: back to 100");
+        let used = before.iter().map(|id| store.standing(id, noon(6)).used).collect::<Vec<_>>();
+        assert_eq!(used, [0, 200, 3], "{name}");
+        assert_eq!(store.standing(&limit("key:a", "100 tokens/week"), noon(6)).used, 0, "{name}: another period");
     }
 }
 

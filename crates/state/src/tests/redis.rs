@@ -80,6 +80,79 @@ fn a_store_that_knows_nothing_begins_with_what_a_process_knows() {
     assert!(ask(&one, &ids, money(400_000_000), 0).is_ok());
 }
 
+/// How long Redis keeps the keys that end so, in milliseconds: the shortest.
+fn kept(server: &Redis, end: &str) -> u64 {
+    let life = |name: &str| {
+        let said = server.say(&format!("PTTL \"{name}\""));
+        said.lines().find_map(|line| line.strip_prefix(':')?.parse().ok()).unwrap_or_default()
+    };
+    names(server, end).iter().map(|name| life(name)).min().unwrap_or_default()
+}
+
+fn names(server: &Redis, end: &str) -> Vec<String> {
+    let said = server.say(&format!("KEYS *:{end}"));
+    said.lines().filter(|line| line.starts_with("{ringmain}")).map(ToOwned::to_owned).collect()
+}
+
+fn each(server: &Redis, end: &str, command: &str, rest: &str) {
+    for name in names(server, end) {
+        server.say(&format!("{command} \"{name}\" {rest}"));
+    }
+}
+
+/// A limit of which everything is held, while nobody settles and all are refused: its leases must be there when they end.
+#[test]
+fn what_is_held_is_known_until_its_leases_have_ended() {
+    const LEASE: u64 = 15 * 60;
+    let Some(server) = Redis::start() else { return };
+    let (quotas, one) = connect(&server.url(), 1, patient());
+    let ids = [limit("2 at once"), limit("100 tokens/minute")];
+    let held = [(); 2].map(|()| ask(&one, &ids, tokens(50), 0).unwrap());
+    let expect_kept = |what| {
+        for end in ["used", "held"] {
+            let kept = kept(&server, end);
+            assert!(kept > LEASE * 1000 + 10_000, "{what}: `{end}` is kept for {kept} ms");
+            each(&server, end, "PEXPIRE", "60000");
+        }
+    };
+    expect_kept("reserved");
+    for ids in [&ids[..1], &ids[1..]] {
+        assert!(ask(&one, ids, tokens(50), 1).is_err());
+    }
+    expect_kept("refused");
+    let [settled, leaked] = held;
+    one.settle(settled, tokens(50), noon(2));
+    told(&quotas);
+    expect_kept("settled");
+    assert!(ask(&one, &ids[..1], tokens(0), 3).is_ok());
+    assert!(ask(&one, &ids[..1], tokens(0), 3).is_err());
+    assert!(ask(&one, &ids, tokens(100), LEASE + 1).is_ok(), "the leaked one has ended");
+    drop(leaked);
+}
+
+/// Redis may lose either key of a limit and keep the other: nothing is locked out for good, and no place is given twice.
+#[test]
+fn half_of_a_limit_is_no_limit_for_ever() {
+    let Some(server) = Redis::start() else { return };
+    let (quotas, one) = connect(&server.url(), 1, patient());
+    let ids = [limit("2 at once")];
+    let take = || ask(&one, &ids, tokens(0), 0);
+    let leaked = [take().unwrap(), take().unwrap()];
+    assert!(take().is_err());
+    each(&server, "held", "DEL", "");
+    let running = [take().unwrap(), take().unwrap()];
+    let full = take().unwrap_err();
+    assert_eq!(full.returns, Some(Duration::from_secs(1)));
+    each(&server, "used", "DEL", "");
+    for grant in running {
+        one.settle(grant, tokens(0), noon(1));
+    }
+    told(&quotas);
+    let again = [take().unwrap(), take().unwrap()];
+    assert!(take().is_err(), "what was given back is not there twice");
+    drop((leaked, again));
+}
+
 #[test]
 fn a_caller_that_leaves_while_redis_is_asked_holds_nothing() {
     let Some(server) = Redis::start() else { return };

@@ -56,8 +56,18 @@ const fn tokens(tokens: u64) -> Amounts {
 }
 
 fn poll(limits: &Limits, ids: &[LimitId], ask: Amounts, now: WallTime) -> Option<Result<Grant, Exhausted>> {
+    poll_as(limits, ids, ask, false, now)
+}
+
+fn poll_as(
+    limits: &Limits,
+    ids: &[LimitId],
+    ask: Amounts,
+    force: bool,
+    now: WallTime,
+) -> Option<Result<Grant, Exhausted>> {
     let ids = ids.into();
-    let mut asking = Box::pin(limits.reserve(&ids, ask, false, now));
+    let mut asking = Box::pin(limits.reserve(&ids, ask, force, now));
     match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
@@ -161,14 +171,26 @@ fn the_latest_answer_is_that_to_the_latest_question() {
 
 #[test]
 fn places_are_divided_and_each_process_keeps_one() {
-    let (fake, limits) = world();
-    *fake.down.lock().unwrap() = true;
     for (text, most) in [("8 at once", 2), ("3 at once", 1)] {
+        let (fake, limits) = world();
+        *fake.down.lock().unwrap() = true;
         let ids = [limit(text)];
         let held: Vec<_> = (0..most).map(|_| poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap()).collect();
         assert!(poll(&limits, &ids, tokens(0), noon(0)).unwrap().unwrap_err().alone, "{text}");
         drop(held);
     }
+}
+
+#[test]
+fn alone_as_well_only_budgets_let_pass() {
+    let (fake, limits) = world();
+    *fake.down.lock().unwrap() = true;
+    let ids = [limit("100 tokens/day"), limit("8 at once")];
+    let force = || poll_as(&limits, &ids, tokens(1000), true, noon(0)).unwrap();
+    let held = [force().unwrap(), force().unwrap()];
+    let full = force().unwrap_err();
+    assert!(full.alone && full.at == 1, "two places are its part: {full:?}");
+    drop(held);
 }
 
 #[test]
