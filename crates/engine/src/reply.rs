@@ -93,7 +93,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Live(_) => SizeHint::default(),
-            Self::Raw(raw) => raw.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Raw(raw) => raw.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }
