@@ -61,6 +61,7 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     *response.body_mut() = match body {
         Answer::Plain(plain) => {
             attempt.told(plain.usage);
+            plain.about.into_iter().for_each(|about| attempt.estimate(about));
             attempt.served();
             attempts.guard.ended(None);
             ReplyBody::Whole(plain.bytes)

@@ -50,17 +50,19 @@ pub struct Plain {
     pub bytes: Option<Bytes>,
     /// What the provider says it used.
     pub usage: Option<Usage>,
+    /// What it is thought to have used, where the provider says nothing that can be.
+    pub about: Option<Usage>,
     /// What of it the caller's dialect could not carry.
     pub losses: Vec<Loss>,
 }
 
 impl Plain {
     pub(crate) const fn relayed(bytes: Bytes, usage: Option<Usage>) -> Self {
-        Self { bytes: Some(bytes), usage, losses: Vec::new() }
+        Self { bytes: Some(bytes), usage, about: None, losses: Vec::new() }
     }
 
     pub(crate) const fn empty() -> Self {
-        Self { bytes: None, usage: None, losses: Vec::new() }
+        Self { bytes: None, usage: None, about: None, losses: Vec::new() }
     }
 }
 
