@@ -152,6 +152,8 @@ pub struct Sums {
     /// Those whose caller went away.
     pub cancelled: u64,
     /// Those served after another target had failed.
+    /// Those refused for what they say: malformed, too long, or against a content filter.
+    pub rejected: u64,
     pub failovers: u64,
     /// Upstream attempts.
     pub attempts: u64,
@@ -175,7 +177,7 @@ pub struct Sums {
 
 impl Sums {
     /// What is counted, by the names of columns in stores.
-    pub const COUNTS: [&'static str; 24] = [
+    pub const COUNTS: [&'static str; 25] = [
         "requests",
         "served",
         "limited",
@@ -201,10 +203,11 @@ impl Sums {
         "unpriced",
         "saved_nano",
     ];
+        "rejected",
 
     /// The counts, in the order of [`Sums::COUNTS`].
     #[must_use]
-    pub fn counts(&self) -> [i64; 24] {
+    pub fn counts(&self) -> [i64; 25] {
         let usage = &self.usage;
         let [images, audio_ms, characters, searches] = usage.units.counts();
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -234,11 +237,12 @@ impl Sums {
             signed(self.unpriced),
             self.saved_nanos,
         ]
+            signed(self.rejected),
     }
 
     /// Sums of these counts, in the order of [`Sums::COUNTS`], without times.
     #[must_use]
-    pub fn of_counts(counts: [i64; 24]) -> Self {
+    pub fn of_counts(counts: [i64; 25]) -> Self {
         let count = |at: usize| counts.get(at).map_or(0, |count| u64::try_from(*count).unwrap_or_default());
         Self {
             requests: count(0),
@@ -266,6 +270,7 @@ impl Sums {
             unpriced: count(22),
             saved_nanos: counts[23],
             ..Self::default()
+            rejected: count(24),
         }
     }
 
@@ -276,6 +281,7 @@ impl Sums {
         self.limited += other.limited;
         self.cancelled += other.cancelled;
         self.failovers += other.failovers;
+        self.rejected += other.rejected;
         self.attempts += other.attempts;
         self.attempts_failed += other.attempts_failed;
         self.usage += other.usage;
@@ -295,6 +301,7 @@ impl Sums {
         self.limited += if entry.attempts.is_empty() { is("rate-limit") } else { 0 };
         self.cancelled += is("cancelled");
         self.failovers += u64::from(entry.failovers > 0);
+        self.rejected += is("bad-request") + is("context") + is("refusal");
         if entry.fault.is_none() {
             // Of a plain answer the first token comes with the last.
             entry.first_token.filter(|_| entry.stream).inspect(|time| self.first_token.add(*time));

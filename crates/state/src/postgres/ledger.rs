@@ -36,7 +36,7 @@ const SWEEP_SUMS: &str =
     "DELETE FROM sums WHERE ctid = ANY (ARRAY(SELECT ctid FROM sums WHERE grain = $1 AND at_ms < $2 LIMIT $3))";
 static ADD_SUMS: LazyLock<String> = LazyLock::new(|| {
     let added: Vec<String> =
-        Sums::COUNTS.iter().map(|name| format!("{name} = sums.{name} + excluded.{name}")).collect();
+        Sums::COUNTS.iter().map(|name| format!("{name} = coalesce(sums.{name}, 0) + excluded.{name}")).collect();
     format!(
         "INSERT INTO sums SELECT * FROM json_populate_recordset(NULL::sums, $1::text::json)
          ON CONFLICT (grain, slice, at_ms, route, target, key_id) DO UPDATE SET key_path = excluded.key_path, {},

@@ -159,11 +159,20 @@ CREATE TABLE IF NOT EXISTS sums (
     cost_nano       bigint NOT NULL,
     unpriced        bigint NOT NULL,
     saved_nano      bigint NOT NULL,
+    rejected        bigint,
     first_token     bigint[] NOT NULL,
     per_token       bigint[] NOT NULL,
     total           bigint[] NOT NULL,
     PRIMARY KEY (grain, slice, at_ms, route, target, key_id)
 );
+-- Null where a process of an older version wrote the row: it knows no such column. To alter a table is to wait for all that
+-- read it, also where there is nothing to alter.
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM information_schema.columns
+                   WHERE table_schema = 'ringmain' AND table_name = 'sums' AND column_name = 'rejected') THEN
+        ALTER TABLE ringmain.sums ADD COLUMN rejected bigint;
+    END IF;
+END $$;
 CREATE OR REPLACE FUNCTION times_add(one bigint[], other bigint[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(array_agg(coalesce(a, 0) + coalesce(b, 0) ORDER BY n), '{}')
     FROM unnest(one, other) WITH ORDINALITY AS t (a, b, n)

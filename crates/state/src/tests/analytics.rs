@@ -188,6 +188,52 @@ fn requests_are_found_and_use_is_told() {
 }
 
 #[test]
+fn a_group_has_what_is_within_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stores, _server) = stores(&folder);
+    let mut within = (*served(6, 2, "prod", false, Some(0.5))).clone();
+    within.facts.key.as_mut().unwrap().group = Some("acme/search".into());
+    let memory = memory::Records::new(10);
+    memory.record(&Arc::new(within));
+    memory.record(&served(7, 2, "prod", false, Some(0.25)));
+    let requests = |store: &dyn Analytics, by, group: &str| -> Vec<(String, u64)> {
+        let lines = store.ask(&question(None, by, vec![(By::Group, group.to_owned())])).unwrap();
+        lines.into_iter().map(|line| (line.name, line.sums.requests)).collect()
+    };
+    let line = |name: &str, requests| (name.to_owned(), requests);
+    assert_eq!(requests(&memory, By::Nothing, "acme"), [line("", 2)]);
+    assert_eq!(requests(&memory, By::Group, "acme"), [line("acme", 1), line("acme/search", 1)]);
+    assert_eq!(requests(&memory, By::Nothing, "acme/search"), [line("", 1)]);
+    assert_eq!(requests(&memory, By::Nothing, "acme/sea"), []);
+    for (name, store) in stores {
+        assert_eq!(requests(&*store, By::Nothing, "acme"), [line("", 4)], "{name}");
+        assert_eq!(requests(&*store, By::Nothing, "ac"), [], "{name}");
+        assert_eq!(requests(&*store, By::Nothing, ""), [line("", 1)], "{name}: those without a key");
+    }
+}
+
+#[test]
+fn what_callers_get_wrong_is_counted_apart() {
+    let memory = memory::Records::new(10);
+    let mistakes = [FaultClass::BadRequest, FaultClass::Context, FaultClass::Refusal, FaultClass::Server];
+    for (id, class) in (1..).zip(mistakes) {
+        let mut made = (*refused(id, 0)).clone();
+        made.fault = Some(Fault::new(class, Origin::Provider, Phase::AwaitHead, "no"));
+        memory.record(&Arc::new(made));
+    }
+    let sums = memory.ask(&question(None, By::Nothing, Vec::new())).unwrap().remove(0).sums;
+    assert_eq!((sums.requests, sums.rejected, sums.served), (4, 3, 0));
+}
+
+#[test]
+fn a_retry_at_the_same_target_is_no_failover() {
+    let mut made = (*served(2, 0, "prod", true, Some(0.5))).clone();
+    assert_eq!(Entry::of(&made).failovers, 1);
+    made.attempts[0].tried.candidate = 1;
+    assert_eq!(Entry::of(&made).failovers, 0);
+}
+
+#[test]
 fn an_entry_says_what_its_record_says() {
     let entry = Entry::of(&served(2, 0, "prod", true, Some(0.5)));
     assert_eq!((entry.target.as_deref(), entry.failovers, entry.unpriced), (Some("anthropic/claude"), 1, 0));
