@@ -326,3 +326,32 @@ fn a_record_that_comes_twice_counts_once() {
     assert_eq!((whole[0].sums.requests, whole[0].sums.nanos), (5, 875_000_000));
     assert_eq!(store.latest(100).unwrap().len(), 5);
 }
+
+#[test]
+fn a_tag_that_is_another_in_each_request_fills_no_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let store = sqlite::Records::open(&file, Duration::from_secs(30 * 86_400)).unwrap();
+    for id in 0..1100_u64 {
+        let mut made = (*served(id, 0, "prod", false, None)).clone();
+        let tag = |name: &str, value: String| (name.to_owned(), value);
+        made.facts.tags =
+            vec![tag("id", id.to_string()), tag(&format!("n{id}"), "x".to_owned()), tag("m", "x".to_owned())];
+        store.record(&Arc::new(made));
+    }
+    drop(store);
+    let store = sqlite::Records::read(&file).unwrap();
+    let lines = store.ask(&question(None, By::Tag, Vec::new())).unwrap();
+    let requests = |name: &str| lines.iter().find(|line| line.name == name).map(|line| line.sums.requests);
+    assert_eq!((requests("m=x"), requests("id=other")), (Some(1100), Some(100)));
+    assert!(requests("other=other").is_some_and(|others| others >= 1000));
+    assert_eq!(lines.len(), 1 + 1001 + 98 + 1, "each name and value apart, to a bound");
+    let found = Search {
+        from: WallTime(0),
+        to: WallTime(u64::MAX >> 1),
+        tag: Some("id=1099".to_owned()),
+        most: 9,
+        ..Search::default()
+    };
+    assert_eq!(store.search(&found).unwrap().len(), 1, "each is found by its own");
+}
