@@ -23,9 +23,9 @@ impl Job {
         }
         if self.request.facts.operation != Operation::Chat {
             let (bytes, usage) = self.other_operation(head, bytes)?;
-            let counts_input = self.request.facts.operation == Operation::Embeddings && usage.is_none();
-            let about = counts_input.then(|| self.about(0));
-            return Ok(Answer::Plain(Plain { about, ..Plain::relayed(bytes, usage) }));
+            let estimated = self.request.facts.operation == Operation::Embeddings && usage.is_none();
+            let usage = if estimated { Some(self.about(0)) } else { usage };
+            return Ok(Answer::Plain(Plain { estimated, ..Plain::relayed(bytes, usage) }));
         }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
@@ -50,17 +50,17 @@ impl Job {
         }
         if self.rendered.relayed {
             self.learner().into_iter().for_each(|mut learner| learner.body(&bytes));
-            let about = self.about_of(codec, &bytes, glance.usage);
-            return Ok(Answer::Plain(Plain { about, ..Plain::relayed(bytes, glance.usage) }));
+            let (usage, estimated) = self.used(codec, &bytes, glance.usage);
+            return Ok(Answer::Plain(Plain { estimated, ..Plain::relayed(bytes, Some(usage)) }));
         }
-        let about = self.about_of(codec, &bytes, glance.usage);
         let mut response = self.decode(codec, &bytes)?;
         if let Some(seal) = self.seal(codec.dialect()) {
             seal.response(&mut response);
         }
         self.calls().into_iter().for_each(|calls| calls.response(&mut response));
         let Encoded { body, losses } = self.callers_codec()?.encode_response(&response);
-        Ok(Answer::Plain(Plain { bytes: Some(body.into()), usage: glance.usage, about, losses }))
+        let (usage, estimated) = self.used(codec, &bytes, glance.usage);
+        Ok(Answer::Plain(Plain { bytes: Some(body.into()), usage: Some(usage), estimated, losses }))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
@@ -79,16 +79,16 @@ impl Job {
         for event in ir::fold::unfold(&response) {
             encoder.event(&event, &mut out);
         }
-        let about = self.about_of(codec, bytes, usage);
+        let (usage, estimated) = self.used(codec, bytes, usage);
         let mut losses = response.losses;
         losses.extend(encoder.take_losses());
-        Ok(Answer::Plain(Plain { bytes: Some(out.into()), usage, about, losses }))
+        Ok(Answer::Plain(Plain { bytes: Some(out.into()), usage: Some(usage), estimated, losses }))
     }
 
-    /// What a conversation's answer is thought to have used whose provider does not say, or says what cannot be.
-    fn about_of(&self, codec: &dyn Codec, bytes: &Bytes, told: Option<Usage>) -> Option<Usage> {
-        if told.is_some_and(|told| told.is_credible()) {
-            return None;
+    /// What a conversation's answer used; true where its provider does not say, or says what cannot be, and it is an estimate.
+    fn used(&self, codec: &dyn Codec, bytes: &Bytes, told: Option<Usage>) -> (Usage, bool) {
+        if let Some(told) = told.filter(Usage::is_credible) {
+            return (told, false);
         }
         let said = |response: &ir::Response| {
             let mut so_far = SoFar::default();
@@ -96,7 +96,7 @@ impl Job {
             so_far.tokens()
         };
         let output = codec.decode_response(bytes).map_or_else(|_| shared::estimate::tokens(bytes), |made| said(&made));
-        Some(self.about(output))
+        (self.about(output), true)
     }
 
     fn about(&self, output: u64) -> Usage {
