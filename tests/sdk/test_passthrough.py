@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
+from support import send
 
 MINE = "sk-of-the-caller"
 
@@ -23,6 +24,9 @@ def provider():
             file = {"id": "file-1", "object": "file", "bytes": len(body), "filename": "a.jsonl", "purpose": "batch",
                     "created_at": 1, "status": "processed"}
             reply = file if self.command == "POST" else {"object": "list", "data": [file], "has_more": False}
+            if self.path.endswith("/chat/completions"):
+                reply = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o", "choices": [],
+                         "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}}
             data = b"a line\n" if self.path.endswith("/content") else json.dumps(reply).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
@@ -61,3 +65,7 @@ def test_an_sdk_uses_what_the_gateway_does_not_know(start_ringmain, provider):
     for _, _, headers, _ in noted:
         assert {name.lower(): value for name, value in headers.items()}["authorization"] == "Bearer sk-openai"
         assert MINE not in json.dumps(headers)
+    said = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=[])
+    record = send(gateway.admin, f"/api/requests/{said.headers['x-ringmain-request-id']}", method="GET").json()
+    told = [record[name] for name in ("fault", "input_tokens", "output_tokens", "cost_usd")]
+    assert told == [None, 1000, 100, pytest.approx(0.0035)], "an answer with a length ends with its last byte"

@@ -70,14 +70,17 @@ pub(crate) async fn check(admin: &Arc<Admin>, head: &Parts) -> Result<Actor, Pro
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let now = admin.gateway.clock.now();
-    let secret = admin.gateway.rules().config.server.admin_secret.clone();
+    // A reload changes who is let in from the next question on.
+    let rules = admin.gateway.rules();
+    let server = &rules.config.server;
+    let (secret, people) = (server.admin_secret.clone(), admin.people.by(server.oidc.as_ref()));
     let shown = bearer(&head.headers);
     if let (Some(secret), true) = (&secret, head.headers.contains_key(AUTHORIZATION))
         && identify::shows(&head.headers, secret.expose_secret())
     {
         return Ok(Actor::whole("admin secret"));
     }
-    match (shown, &admin.people) {
+    match (shown, &people) {
         (Some(token), _) if token.starts_with(PREFIX) => return by_token(admin, token, now.wall).await,
         (Some(token), Some(people)) => {
             let person =
@@ -86,7 +89,7 @@ pub(crate) async fn check(admin: &Arc<Admin>, head: &Parts) -> Result<Actor, Pro
         }
         _ => {}
     }
-    if secret.is_some() || admin.people.is_some() {
+    if secret.is_some() || people.is_some() {
         let message = "send the admin secret, a token, or one of your identity provider: Authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, message));
     }

@@ -72,6 +72,7 @@ fn row(line: &Line) -> Value {
         "served": sums.served,
         "limited": sums.limited,
         "cancelled": sums.cancelled,
+        "rejected": sums.rejected,
         "failed": failed(line),
         "success_rate": success_rate(line),
         "failovers": sums.failovers,
@@ -105,10 +106,10 @@ fn units(line: &Line) -> Value {
     UNIT_KINDS.into_iter().zip(counts).map(|(kind, count)| (kind.to_owned(), Value::from(count))).collect()
 }
 
-/// Requests that failed, those of callers who left and those over a limit aside.
+/// Requests that failed, aside from those of callers who left, those over a limit, and those refused for what they say.
 const fn failed(line: &Line) -> u64 {
     let sums = &line.sums;
-    sums.requests.saturating_sub(sums.served + sums.limited + sums.cancelled)
+    sums.requests.saturating_sub(sums.served + sums.limited + sums.cancelled + sums.rejected)
 }
 
 /// Of the requests that were for the providers to serve. `None` without any.
@@ -128,13 +129,14 @@ fn dollars(nanos: i64) -> f64 {
 }
 
 /// What a line of the table holds; after it come the units, by kind.
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 25] = [
     "at",
     "name",
     "requests",
     "served",
     "limited",
     "cancelled",
+    "rejected",
     "failed",
     "failovers",
     "attempts",
@@ -170,6 +172,7 @@ fn table(lines: &[Line]) -> String {
             sums.served.to_string(),
             sums.limited.to_string(),
             sums.cancelled.to_string(),
+            sums.rejected.to_string(),
             failed(line).to_string(),
             sums.failovers.to_string(),
             sums.attempts.to_string(),

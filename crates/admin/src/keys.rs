@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ringmain_core::{Limit, WallTime, calendar, time};
+use ringmain_core::{Limit, WallTime};
 use ringmain_state::keys::{is_name, is_path};
 use ringmain_state::{Grants, KeyStore, NewKey, VirtualKey};
 use serde::Deserialize;
@@ -140,9 +140,8 @@ pub(crate) async fn change<T: Send + 'static>(
 
 /// `30d` from now, or a date.
 pub(crate) fn expiry(text: &str, now: WallTime) -> Result<WallTime, Problem> {
-    let after = |length: std::time::Duration| WallTime(now.0 + u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
-    let read = time::parse_duration(text).map(after).or_else(|| calendar::parse_date(text));
-    read.ok_or_else(|| Problem::bad("`expires` takes a duration such as 30d, or a date such as 2027-01-31"))
+    let expected = "`expires` takes a duration such as 30d, or a date such as 2027-01-31";
+    ringmain_state::keys::expiry(text, now).ok_or_else(|| Problem::bad(expected))
 }
 
 /// What may be told of a stored key.

@@ -46,8 +46,8 @@ pub struct Admin {
     pub keys: Option<Arc<dyn KeyStore>>,
     /// Where tokens of machines are kept. `None`: nowhere, and none can be made.
     pub tokens: Option<Arc<dyn TokenStore>>,
-    /// Who says who people are. `None`: nobody.
-    pub people: Option<oidc::People>,
+    /// Who says who people are.
+    pub people: oidc::Directory,
     /// Where changes are written down.
     pub audit: Arc<dyn AuditLog>,
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -36,6 +36,30 @@ const AGAIN: Duration = Duration::from_secs(30);
 const LEEWAY: u64 = 60;
 /// The longest token that is looked at.
 const LONGEST: usize = 16 * 1024;
+
+/// Who says who people are, by the rules in force.
+#[derive(Debug)]
+pub struct Directory {
+    fetch: Arc<dyn Fetch>,
+    current: std::sync::Mutex<Option<Arc<People>>>,
+}
+
+impl Directory {
+    /// Documents come by `fetch`; nothing is asked before the first token.
+    #[must_use]
+    pub fn new(fetch: Arc<dyn Fetch>) -> Self {
+        Self { fetch, current: std::sync::Mutex::default() }
+    }
+
+    /// The provider of these settings, with the keys it has told; another one, once they have changed.
+    pub(crate) fn by(&self, settings: Option<&Oidc>) -> Option<Arc<People>> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().map(|people| &people.settings) != settings {
+            *current = settings.map(|settings| Arc::new(People::new(settings.clone(), Arc::clone(&self.fetch))));
+        }
+        current.clone()
+    }
+}
 
 /// A provider of identities.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use http::response::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use ringmain_catalog::Catalog;
-use ringmain_config::Sources;
+use ringmain_config::{Config, Sources};
 use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Tick, WallTime};
 use ringmain_engine::Gateway;
 use ringmain_routing::Record;
@@ -15,6 +15,7 @@ use ringmain_routing::record::{Lost, VERSION};
 use ringmain_state::{MemoryAudit, memory};
 use serde_json::{Value, json};
 
+use crate::oidc::{Directory, Fetch, Fetched};
 use crate::{Admin, answer};
 
 /// No variable is set, and there are no files.
@@ -30,17 +31,33 @@ impl Sources for Nothing {
     }
 }
 
+/// The identity provider does not answer.
+#[derive(Debug)]
+struct Nobody;
+
+impl Fetch for Nobody {
+    fn get<'a>(&'a self, _: &'a str) -> Fetched<'a> {
+        Box::pin(async { None })
+    }
+}
+
 const SECRET: &str = "the-secret-of-whoever-runs-it";
 
 fn admin() -> Arc<Admin> {
-    let rules =
-        format!("server: {{ admin_secret: '{SECRET}' }}\nproviders: {{ openai: {{ keys: [sk-0123456789] }} }}\n");
-    let loaded = ringmain_config::load(&rules, &Nothing, &Catalog::embedded().unwrap());
+    under(&format!("server: {{ admin_secret: '{SECRET}' }}"))
+}
+
+fn rules(server: &str) -> Config {
+    let rules = format!("{server}\nproviders: {{ openai: {{ keys: [sk-0123456789] }} }}\n");
+    ringmain_config::load(&rules, &Nothing, &Catalog::embedded().unwrap()).config.unwrap()
+}
+
+fn under(server: &str) -> Arc<Admin> {
     Arc::new(Admin {
-        gateway: Arc::new(Gateway::new(loaded.config.unwrap(), 0)),
+        gateway: Arc::new(Gateway::new(rules(server), 0)),
         keys: Some(Arc::new(memory::Keys::default())),
         tokens: Some(Arc::new(memory::Tokens::default())),
-        people: None,
+        people: Directory::new(Arc::new(Nobody)),
         audit: Arc::new(MemoryAudit::default()),
     })
 }
@@ -192,5 +209,42 @@ async fn nobody_gives_away_what_they_do_not_have() {
     }
     for scopes in [&["secrets:read"][..], &[]] {
         assert_eq!(token(&admin, SECRET, "odd", scopes).await.0, StatusCode::BAD_REQUEST, "{scopes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_changes_who_is_let_in() {
+    let oidc = |audience: &str| {
+        let scopes = "scopes: { ops: '*:write' }";
+        format!("server: {{ oidc: {{ issuer: 'https://id.example.com', audience: {audience}, {scopes} }} }}")
+    };
+    let admin = under("");
+    let status = async |secret: &str| ask(&admin, secret, "GET", "/api/keys", Value::Null).await.0;
+    assert_eq!(status("").await, StatusCode::OK, "without a secret this machine is answered");
+    for audience in ["ringmain", "another"] {
+        admin.gateway.reload(rules(&oidc(audience)));
+        assert_eq!(status("").await, StatusCode::UNAUTHORIZED, "being on this machine is no longer enough");
+        assert_eq!(status("a.b.c").await, StatusCode::UNAUTHORIZED);
+        let people = admin.people.by(admin.gateway.rules().config.server.oidc.as_ref());
+        let again = admin.people.by(admin.gateway.rules().config.server.oidc.as_ref());
+        assert!(Arc::ptr_eq(&people.unwrap(), &again.unwrap()), "what its provider has told is kept");
+    }
+    admin.gateway.reload(rules(&format!("server: {{ admin_secret: '{SECRET}' }}")));
+    assert_eq!((status("").await, status(SECRET).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+}
+
+#[tokio::test]
+async fn no_expiry_is_beyond_what_dates_can_say() {
+    let admin = admin();
+    for (path, body) in
+        [("/api/keys", json!({ "name": "k" })), ("/api/tokens", json!({ "name": "t", "scopes": ["*:read"] }))]
+    {
+        for expires in ["213502982334d", "9999999d", "never"] {
+            let mut body = body.clone();
+            body["expires"] = expires.into();
+            let (status, problem) = ask(&admin, SECRET, "POST", path, body).await;
+            let message = problem["error"]["message"].as_str().unwrap_or_default();
+            assert!(status == StatusCode::BAD_REQUEST && message.contains("`expires`"), "{path} {expires}: {problem}");
+        }
     }
 }

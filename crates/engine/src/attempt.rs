@@ -246,7 +246,6 @@ impl Attempts {
             now: now.wall,
         };
         self.guard.attempts += 1;
-        self.guard.hedged |= attempt.hedge;
         self.guard.target = Some(target);
         self.running.push(Runner {
             index: self.tried.len(),

@@ -24,10 +24,10 @@ use crate::passthrough::Passing;
 use crate::pins::{self, Maker, Pin, Pins};
 use crate::route::{Chosen, Route};
 use crate::stored::Stored;
+use crate::tags::tags;
 use crate::trace::Trace;
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-ringmain-timeout");
-static TAG: HeaderName = HeaderName::from_static("x-ringmain-tag");
 /// The longest `traceparent` that is written down.
 const PARENT_MAX: usize = 128;
 /// The built-in route of image models.
@@ -350,16 +350,6 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
     let timeout = parsed.filter(|timeout| !timeout.is_zero());
     let expected = || bad_request("x-ringmain-timeout: expected a duration such as 500ms, 20s or 2m".to_owned());
     timeout.map(Some).ok_or_else(expected)
-}
-
-/// `x-ringmain-tag: team=search,stage=prod`. What the caller's key says of a tag stands above it.
-pub(crate) fn tags(headers: &HeaderMap, caller: &Caller) -> Vec<(String, String)> {
-    let values = headers.get_all(&TAG).iter().filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split(',')).filter_map(|pair| pair.split_once('='));
-    let own = caller.key().map(|key| key.tags.as_slice()).unwrap_or_default();
-    let is_free = |(key, _): &(String, String)| own.iter().all(|(known, _)| known != key);
-    let pairs = pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).take(32).filter(is_free);
-    own.iter().cloned().chain(pairs).collect()
 }
 
 fn bad_request(message: String) -> Fault {

@@ -85,6 +85,12 @@ impl ActiveKey {
         Ok(())
     }
 
+    /// Is it for some models alone?
+    #[must_use]
+    pub fn names_models(&self) -> bool {
+        self.levels.iter().any(|level| level.models.is_some())
+    }
+
     /// May its requests be passed through to this provider? Nobody reads them, so that whoever may ask only for some
     /// models, or only so much, may not, unless `routes` says so by name.
     ///

@@ -44,6 +44,7 @@ pub mod serve;
 pub mod settle;
 pub mod sign;
 pub mod stored;
+mod tags;
 pub mod target;
 #[cfg(test)]
 mod testing;

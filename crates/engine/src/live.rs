@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringmain_core::{Fault, FaultClass, Loss, LossKind, Origin, Phase, Usage};
+use ringmain_core::{Fault, FaultClass, Loss, LossKind, Operation, Origin, Phase, Usage};
 use ringmain_dialects::{Framing, StreamStart};
 use ringmain_routing::{OnRefusal, Stop};
 use ringmain_upstream::AnswerBody;
@@ -267,6 +267,9 @@ impl Live {
                 let Flow { mut attempt, mut attempts, .. } = *flow;
                 self.ended = true;
                 attempt.told(self.writer.seen().usage);
+                if !attempt.is_told() && attempt.request().facts.operation == Operation::Chat {
+                    attempt.estimate(self.spent(&attempt));
+                }
                 self.tell_losses(&attempt, &mut attempts);
                 attempt.served();
                 attempts.guard.ended(None);
@@ -328,7 +331,7 @@ impl Live {
     /// What this half of the answer has used, as far as it is told, else estimated.
     fn spent(&mut self, attempt: &AttemptGuard) -> Usage {
         let tokens = self.writer.so_far().map_or(0, |so_far| so_far.tokens()).saturating_sub(self.before.0);
-        let told = self.writer.seen().usage.unwrap_or_default();
+        let told = self.writer.seen().usage.filter(Usage::is_credible).unwrap_or_default();
         let input = if told.input > 0 { told.input } else { attempt.request().facts.input_tokens + self.before.0 };
         Usage { input, output: told.output.max(tokens), ..told }
     }

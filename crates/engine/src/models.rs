@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, Response};
 use ringmain_catalog::{Model, ModelKind};
-use ringmain_config::{Config, RouteTarget};
+use ringmain_config::{Config, NoRoute, Provider, RouteTarget, Selection};
 use ringmain_core::{
     Capabilities, Dialect, Fault, FaultClass, Marks, Operation, Origin, Phase, RequestFacts, RequestId,
 };
@@ -94,15 +94,13 @@ pub fn answer(
     let dialect = speaker(path_dialect, headers);
     let refuse = |fault| Box::new(Refused { dialect, fault, allow: None });
     let rules = gateway.rules();
-    // A name that stands for a route, or for a target, is the name of the route it takes.
-    let may = |name: &str| caller.key().is_none_or(|key| key.may(name, name).is_ok());
     let body = match wanted {
         Some(id) => shapes::one(dialect, id, &one(&rules.config, caller, dialect, id).map_err(refuse)?),
         None => {
-            let shows = |(name, entry): &(String, Entry)| may(name) && shapes::shows(dialect, entry);
-            let listed = all(&rules.config).into_iter().filter(shows);
+            let mut listed = listed(&rules.config, caller, dialect);
+            listed.retain(|_, entry| shapes::shows(dialect, entry));
             let query = Query::of(query);
-            page::list(dialect, listed.collect(), &query).map_err(|message| refuse(refused(400, message)))?
+            page::list(dialect, listed, &query).map_err(|message| refuse(refused(400, message)))?
         }
     };
     let account = Account { request, target: None, attempts: 0, route: None, why: None, losses: &[] };
@@ -119,6 +117,35 @@ fn speaker(dialect: Dialect, headers: &HeaderMap) -> Dialect {
         _ if headers.get("x-fern-sdk-name").is_some_and(|name| name == "cohere") => Dialect::CohereV2,
         other => other,
     }
+}
+
+/// What this caller may ask for, by name. A holder of a key that names models, and may take the routes to them but not ask
+/// their providers past these, sees them without their providers' names.
+fn listed(config: &Config, caller: &Caller, dialect: Dialect) -> BTreeMap<String, Entry> {
+    let all = all(config);
+    let Some(key) = caller.key() else { return all };
+    let mut listed = BTreeMap::new();
+    for (name, entry) in all {
+        let found = |name: &str| select(config, caller, dialect, name, operation_of(entry.kind));
+        // A name that stands for a route, or for a target, is the name of the route it takes.
+        let may =
+            |name: &str| key.may(name, name).is_ok() || found(name).is_ok_and(|it| key.may(&it.route, name).is_ok());
+        match name.split_once('/') {
+            _ if may(&name) => drop(listed.insert(name, entry)),
+            Some((_, bare)) if key.names_models() && !listed.contains_key(bare) && may(bare) => {
+                let targets = found(bare).map(|selection| selection.targets).unwrap_or_default();
+                listed.insert(bare.to_owned(), Entry::of(config, &targets));
+            }
+            _ => {}
+        }
+    }
+    listed
+}
+
+/// What is asked of models of this kind.
+fn operation_of(kind: Option<ModelKind>) -> Operation {
+    let serves = |operation: &Operation| kind.is_none_or(|kind| kind.serves(*operation));
+    Operation::ALL.into_iter().find(serves).unwrap_or(Operation::Chat)
 }
 
 /// Everything there is a name for, by name.
@@ -153,24 +180,44 @@ fn all(config: &Config) -> BTreeMap<String, Entry> {
 /// What a request for this name would find.
 fn one(config: &Config, caller: &Caller, dialect: Dialect, id: &str) -> Result<Entry, Fault> {
     let may = |route: &str| caller.key().map_or(Ok(()), |key| key.may(route, id)).map_err(|why| refused(404, why));
-    if let Some(entry) = all(config).remove(id) {
-        return may(id).map(|()| entry);
+    let known = all(config).remove(id);
+    if let Some(entry) = known.filter(|_| may(id).is_ok()) {
+        return Ok(entry);
     }
+    let kinds = |provider: &Provider| config.catalog.model(&provider.kind.id, bare(config, id)).map(|model| model.kind);
+    let operation = config.providers.iter().find_map(kinds).map_or(Operation::Models, |kind| operation_of(Some(kind)));
+    let selection = select(config, caller, dialect, id, operation).map_err(|none| refused(404, none.to_string()))?;
+    may(&selection.route).map(|()| Entry::of(config, &selection.targets))
+}
+
+/// A model's name without that of its provider.
+fn bare<'n>(config: &Config, id: &'n str) -> &'n str {
+    let named = id.split_once('/').filter(|(name, _)| config.providers.iter().any(|provider| provider.name == *name));
+    named.map_or(id, |(_, bare)| bare)
+}
+
+/// Where a plain request of this caller for this name would go.
+fn select(
+    config: &Config,
+    caller: &Caller,
+    dialect: Dialect,
+    name: &str,
+    operation: Operation,
+) -> Result<Selection, NoRoute> {
     let facts = RequestFacts {
-        operation: Operation::Models,
+        operation,
         dialect,
-        model: id.to_owned(),
+        model: name.to_owned(),
         stream: false,
         needs: Capabilities::NONE,
         input_tokens: 0,
         max_output_tokens: None,
         timeout: None,
-        tags: Vec::new(),
+        tags: caller.key().map(|key| key.tags.clone()).unwrap_or_default(),
         marks: Marks::default(),
-        key: None,
+        key: caller.key().map(|key| key.name.clone()),
     };
-    let selection = config.select(&facts, &|_| None).map_err(|none| refused(404, none.to_string()))?;
-    may(&selection.route).map(|()| Entry::of(config, &selection.targets))
+    config.select(&facts, &|_| None)
 }
 
 fn refused(status: u16, message: String) -> Fault {

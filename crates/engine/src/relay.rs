@@ -60,7 +60,10 @@ pub fn won(won: Won, mut attempts: Box<Attempts>) -> Response<ReplyBody> {
     attempts.guard.answering();
     *response.body_mut() = match body {
         Answer::Plain(plain) => {
-            attempt.told(plain.usage);
+            match plain.usage {
+                Some(about) if plain.estimated => attempt.estimate(about),
+                told => attempt.told(told),
+            }
             attempt.served();
             attempts.guard.ended(None);
             ReplyBody::Whole(plain.bytes)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use ringmain_core::{Dialect, Fault, RequestId};
+use ringmain_core::{Dialect, Fault, Origin, Phase, RequestId};
 use ringmain_dialects::{Loss, registry};
 
 use crate::live::Live;
@@ -93,7 +93,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Live(_) => SizeHint::default(),
-            Self::Raw(raw) => raw.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Raw(raw) => raw.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }
@@ -168,7 +168,10 @@ pub fn error(dialect: Dialect, fault: &Fault, account: &Account<'_>) -> Response
     let Some(codec) = codec else { return Response::new(ReplyBody::whole(Bytes::new())) };
     let encoded = codec.encode_fault(fault, &account.request.to_string());
     let mut response = Response::new(ReplyBody::whole(encoded.body.into()));
-    *response.status_mut() = StatusCode::from_u16(encoded.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let status = StatusCode::from_u16(encoded.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    // What is too large for the gateway itself says so, also in a dialect whose own errors have no such status.
+    let is_too_large = fault.status == Some(413) && fault.origin == Origin::Caller && fault.phase == Phase::Before;
+    *response.status_mut() = if is_too_large { StatusCode::PAYLOAD_TOO_LARGE } else { status };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     for (name, value) in encoded.headers {
@@ -229,5 +232,17 @@ mod tests {
         let (listed, more) = value.rsplit_once(",+").unwrap();
         assert_eq!(listed.split(',').count() + more.parse::<usize>().unwrap(), 300, "{value}");
         assert!(value.len() <= LOSS_MAX + 8, "{value}");
+    }
+
+    #[test]
+    fn too_large_is_told_alike_in_every_dialect() {
+        let fault = Fault::new(ringmain_core::FaultClass::Context, Origin::Caller, Phase::Before, "too large");
+        let account = Account { request: RequestId(1), target: None, attempts: 0, route: None, why: None, losses: &[] };
+        for dialect in Dialect::ALL {
+            let response = error(dialect, &fault.clone().with_status(413), &account);
+            assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE, "{dialect}");
+        }
+        let response = error(Dialect::BedrockConverse, &fault.with_status(413), &account);
+        assert_eq!(response.headers()["x-amzn-errortype"], "ValidationException");
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmain_core::{Fault, FaultClass, Loss, Money, Tick, Timings, Usage};
-use ringmain_routing::{Limits, Observation, Seen, Try};
+use ringmain_routing::{Limits, Observation, Record, Seen, Try};
 use ringmain_state::quota::Grant;
-use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnded, RequestEnded, Served, emit};
+use ringmain_telemetry::{AttemptEnded, Ended, EventSkipped, FieldsLost, HedgeEnded, RequestEnded, Used, emit};
 
 use crate::admit;
 use crate::gateway::Gateway;
@@ -126,7 +126,13 @@ impl AttemptGuard {
         self.usage = usage.filter(Usage::is_credible);
     }
 
-    /// It ends before its provider can say what it used: about so much.
+    /// It is known what it used.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        self.usage.is_some()
+    }
+
+    /// It ends before its provider can say, or without its saying, what it used: about so much.
     pub fn estimate(&mut self, usage: Usage) {
         self.told(Some(usage));
         self.estimated = true;
@@ -151,6 +157,8 @@ impl AttemptGuard {
         let price = self.price.as_ref().map(|listed| &listed.price);
         match &self.usage {
             Some(usage) => self.target.billed(usage).or_else(|| price?.cost(usage)),
+            // Nobody bills for counting, nor for looking at what is stored.
+            None if !self.request.teaches() => Some(Money::ZERO),
             // A moderation that nobody bills says nothing of its use.
             None => price.filter(|price| price.is_free()).map(|_| Money::ZERO),
         }
@@ -178,7 +186,7 @@ impl AttemptGuard {
         self.timings.total = self.elapsed();
         let streamed = self.request.facts.stream;
         let seen = Seen::Success { timings: self.timings, usage: self.usage, cost, streamed };
-        self.settle(seen, Ended::Served(Served { usage: self.usage, cost }));
+        self.settle(seen, Ended::Served);
     }
 
     /// It failed.
@@ -215,11 +223,12 @@ impl AttemptGuard {
         };
         let seed = self.request.seed.nth("observe", self.started.0);
         self.gateway.observe(&self.request.route, &observation, seed);
-        let (fault, served, cost) = match &end {
-            Ended::Served(answer) => (None, true, answer.cost),
-            Ended::Failed(fault) => (Some(*fault), false, self.cost()),
-            Ended::Cancelled => (None, false, self.cost()),
+        let (fault, served) = match &end {
+            Ended::Served => (None, true),
+            Ended::Failed(fault) => (Some(*fault), false),
+            Ended::Cancelled => (None, false),
         };
+        let cost = self.cost();
         if !self.asked {
             return;
         }
@@ -245,6 +254,7 @@ impl AttemptGuard {
             target: &self.target.meter,
             key: self.target.key(self.attempt.key).map_or("", |key| key.label.as_str()),
             end,
+            used: Used { usage: self.usage, cost },
             timings: self.timings,
         });
     }
@@ -270,8 +280,6 @@ pub struct RequestGuard {
     grant: Option<Grant>,
     /// Upstream attempts made.
     pub attempts: u32,
-    /// One of them was made beside one that was slower than usual.
-    pub hedged: bool,
     /// Who served it, or was tried last.
     pub target: Option<Arc<Target>>,
     /// Time spent waiting for providers before the first byte of the answer.
@@ -291,7 +299,6 @@ impl RequestGuard {
             request: Arc::clone(request),
             grant,
             attempts: 0,
-            hedged: false,
             target: None,
             waited: Duration::ZERO,
             first_byte: None,
@@ -322,6 +329,7 @@ impl RequestGuard {
         }
         let now = self.gateway.clock.now();
         let record = self.request.trace().record(&self.request, now, fault);
+        let failed_over = failed_over(&record);
         if let Some(grant) = self.grant.take() {
             self.gateway.limits.settle(grant, admit::used(&record), now.wall);
         }
@@ -334,7 +342,7 @@ impl RequestGuard {
             target: target.as_deref(),
             fault,
             attempts: self.attempts,
-            hedged: self.hedged,
+            failed_over,
             total,
             overhead: self.first_byte.unwrap_or(total).saturating_sub(self.waited),
         });
@@ -343,6 +351,15 @@ impl RequestGuard {
     fn elapsed(&self) -> Duration {
         self.gateway.clock.now().mono.since(self.request.started)
     }
+}
+
+/// Did an attempt fail, and another target get one? One that is tried again at the same target is no failover, nor is a
+/// hedge, beside which nothing failed.
+fn failed_over(record: &Record) -> bool {
+    let places = record.attempts.iter().enumerate().filter(|(_, made)| made.tried.result.is_some());
+    let after = |at: usize| record.attempts.iter().skip(at + 1);
+    let mut failed = places.map(|(at, made)| (at, made.tried.candidate));
+    failed.any(|(at, candidate)| after(at).any(|other| other.tried.candidate != candidate))
 }
 
 impl Drop for RequestGuard {

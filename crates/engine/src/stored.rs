@@ -121,7 +121,7 @@ pub(crate) fn inspect(
         input_tokens: 0,
         max_output_tokens: None,
         timeout: crate::inspect::timeout(&headers)?,
-        tags: crate::inspect::tags(&headers, caller),
+        tags: crate::tags::tags(&headers, caller),
         marks: Marks::default(),
         key: caller.key().map(|key| key.name.clone()),
     };

@@ -1,6 +1,6 @@
 //! Every request leaves a record, and every record can be decided again to the same end.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may stop")]
 
 mod pipes;
 
@@ -104,4 +104,56 @@ async fn a_reply_says_why_in_short() {
     let world = World::new(&[("a", vec![vec![busy], vec![plain("a")]]), ("b", vec![vec![plain("b")]])], "");
     assert_eq!(world.ask(false, &[]).await.header("x-ringmain-why"), "order; a/m overloaded");
     assert_eq!(world.ask(false, &[]).await.header("x-ringmain-why"), "order");
+}
+
+const PRICED: &str = "providers: { openai: { base_url: 'http://openai.test/v1', keys: [sk-openai-one] } }";
+
+async fn priced(world: &World, stream: bool) -> pipes::Answer {
+    let body =
+        format!(r#"{{"model":"openai/gpt-4o","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#);
+    world.send("/v1/chat/completions", body, &[]).await
+}
+
+/// The value of a metric of that target.
+fn metric(world: &World, name: &str, target: &str) -> f64 {
+    let text = world.metrics();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}{{target=\"{target}\"}} ")));
+    line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_counts_nothing_is_estimated() {
+    let said =
+        r#"{"choices":[{"message":{"role":"assistant","content":"one two three four"},"finish_reason":"stop"}]}"#;
+    let streamed =
+        [vec![stream_head(), piece("one"), piece(" two"), piece(" three"), piece(" four")], finish()].concat();
+    for (acts, stream) in [(vec![status(200, "", said)], false), (streamed, true)] {
+        let world = World::of(&[("openai", vec![acts.clone()])], PRICED);
+        let record = record_of(&world, &priced(&world, stream).await);
+        let [attempt] = &record.attempts[..] else { panic!("{record:?}") };
+        let usage = attempt.usage.unwrap();
+        assert_eq!((usage.input, usage.output), (record.facts.input_tokens, 4), "stream: {stream}");
+        assert!(attempt.estimated && attempt.served, "{attempt:?}");
+        let cost = attempt.cost.unwrap().as_dollars();
+        assert!(cost > 0.0, "{attempt:?}");
+        assert!((metric(&world, "ringmain_cost_dollars_total", "openai/gpt-4o") - cost).abs() < 1e-9);
+        assert_eq!(metric(&world, "ringmain_unpriced_requests_total", "openai/gpt-4o"), 0.0);
+
+        let world = World::new(&[("a", vec![acts])], "");
+        let record = record_of(&world, &world.ask(stream, &[]).await);
+        assert_eq!((record.attempts[0].usage.unwrap().output, record.attempts[0].cost), (4, None));
+        assert_eq!(metric(&world, "ringmain_unpriced_requests_total", "a/m"), 1.0, "nobody knows the price");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_have_what_callers_left_behind() {
+    let world = World::of(&[("openai", vec![vec![stream_head(), piece("one"), Act::Silence]])], PRICED);
+    for _ in 0..3 {
+        assert!(tokio::time::timeout(Duration::from_secs(3), priced(&world, true)).await.is_err());
+    }
+    let costs =
+        world.gateway().records.latest(3).into_iter().map(|record| record.attempts[0].cost.unwrap().as_dollars());
+    let cost: f64 = costs.sum();
+    assert!(cost > 0.0 && (metric(&world, "ringmain_cost_dollars_total", "openai/gpt-4o") - cost).abs() < 1e-9);
 }

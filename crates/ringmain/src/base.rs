@@ -48,10 +48,22 @@ impl Base {
         let database = match Database::parse(text) {
             Some(database) => database,
             // What has a scheme is no file, and may hold a password.
-            None if text.contains("://") => bail!("this is no database: write a file, or `postgres://…`"),
+            None if has_scheme(text) => {
+                bail!(
+                    "this is no database: write a file (`./a:b` or `sqlite:a:b` where it has a colon), or `postgres://…`"
+                )
+            }
             None => Database::Sqlite(text.into()),
         };
         Self::at(&database, &trusted_beside(None)).context("the database")
+    }
+
+    /// Is it there, as far as that can be told without asking it? A file that is not is made by opening it.
+    pub(crate) fn is_there(&self) -> bool {
+        match self {
+            Self::Sqlite(file) => file.exists(),
+            Self::Postgres(_) => true,
+        }
     }
 
     /// For people: without a password.
@@ -99,6 +111,11 @@ impl Base {
     }
 }
 
+/// Does it begin as a URL does, or as one that is misspelt?
+fn has_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| !scheme.contains(['/', '.']))
+}
+
 /// Whom to trust at the servers that things are kept on.
 pub(crate) fn trust(state: &State) -> anyhow::Result<Trust> {
     let Some(ca) = &state.ca_file else { return Ok(trusted_beside(None)) };
@@ -119,4 +136,20 @@ fn journaled(database: &postgres::Database, journal: &Path, keep: Duration) -> R
     let other = std::env::temp_dir().join("ringmain.spill");
     tracing::warn!(%error, journal = %journal.display(), instead = %other.display(), "state.journal cannot be used");
     postgres::Records::open(database, &other, keep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_in_what_is_said_of_a_database() {
+        for text in ["postgres:/u:hunter2@h/x", "postgres:u:hunter2@h/x", "mysql://u:hunter2@h/x", "u:hunter2@h/x"] {
+            let said = format!("{:#}", Base::named(text).unwrap_err());
+            assert!(said.contains("no database") && !said.contains("hunter2"), "{said}");
+        }
+        for file in ["ringmain.db", "/var/lib/a:b.db", "./a:b", "sqlite:a:b"] {
+            assert!(matches!(Base::named(file), Ok(Base::Sqlite(_))), "{file}");
+        }
+    }
 }

@@ -64,7 +64,8 @@ pub struct Question {
     pub step: Option<u64>,
     /// By what it is broken down.
     pub by: By,
-    /// Only what has such a value: of a provider, target, model, route, key, group or tag.
+    /// Only what has such a value: of a provider, target, model, route, key, tag, or group; a group has what is in those
+    /// within it.
     pub only: Vec<(By, String)>,
     /// The time now: what is long gone is kept in coarser sums.
     pub now: WallTime,
@@ -181,7 +182,7 @@ impl<'q> Fold<'q> {
         if at < self.begin || at >= question.to || Slice::Tags.holds(of.slice) != question.is_of_tags() {
             return None;
         }
-        if !question.only.iter().all(|(by, value)| value_of(of, *by) == value.as_str()) {
+        if !question.only.iter().all(|(by, value)| fits(of, *by, value)) {
             return None;
         }
         let at = match question.step {
@@ -211,6 +212,13 @@ impl<'q> Fold<'q> {
         let lines = self.lines.into_iter();
         Ok(lines.flat_map(|(at, line)| line.into_iter().map(move |(name, sums)| Line { at, name, sums })).collect())
     }
+}
+
+/// Is it of this value, or of a group within it?
+fn fits(of: Names<'_>, by: By, value: &str) -> bool {
+    let own = value_of(of, by);
+    let within = || !value.is_empty() && own.strip_prefix(value).is_some_and(|rest| rest.starts_with('/'));
+    own == value || by == By::Group && within()
 }
 
 fn value_of(of: Names<'_>, by: By) -> &str {

@@ -5,9 +5,10 @@
 //! no slower hash and no salt is needed, and a key is found by its hash: how long that takes tells nothing of the text.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::{digest, rand};
-use ringmain_core::{Limit, WallTime};
+use ringmain_core::{Limit, WallTime, calendar, time};
 use serde::{Deserialize, Serialize};
 
 use crate::StateError;
@@ -228,4 +229,19 @@ pub fn is_name(text: &str) -> bool {
 #[must_use]
 pub fn is_path(text: &str) -> bool {
     text.split('/').count() <= 8 && text.split('/').all(is_name)
+}
+
+/// The last moment that a date with a year of four digits can say, in milliseconds since 1970.
+const LAST: u64 = 253_402_300_799_999;
+
+/// When something ends that somebody gives `30d`, from now on, or a date. `None` for what is neither, and for a time that no
+/// date can say.
+#[must_use]
+pub fn expiry(text: &str, now: WallTime) -> Option<WallTime> {
+    let after = |length: Duration| u64::try_from(length.as_millis()).ok()?.checked_add(now.0).map(WallTime);
+    let moment = match time::parse_duration(text) {
+        Some(length) => after(length),
+        None => calendar::parse_date(text),
+    };
+    moment.filter(|moment| moment.0 <= LAST)
 }

@@ -63,7 +63,7 @@ pub struct Entry {
     pub target: Option<String>,
     /// The class of its failure. `None`: a whole answer.
     pub fault: Option<&'static str>,
-    /// Attempts that failed before another target was tried.
+    /// Attempts that failed before another target served it.
     pub failovers: u32,
     /// To its first useful token, failed attempts included.
     pub first_token: Option<Duration>,
@@ -95,7 +95,9 @@ impl Entry {
         for row in &attempts {
             usage += row.usage.unwrap_or_default();
         }
-        let failed = attempts.iter().filter(|row| row.fault.is_some() && !row.served).count();
+        // One that failed where the next was served was tried again, and nothing failed over.
+        let elsewhere = |row: &&AttemptRow| last.is_some_and(|last| last.target != row.target);
+        let failed = attempts.iter().filter(|row| row.fault.is_some() && !row.served).filter(elsewhere).count();
         let answered = served.is_some();
         let facts = &record.facts;
         Self {

@@ -5,6 +5,7 @@
 pub mod analytics;
 mod aside;
 pub mod audit;
+pub mod distinct;
 pub mod histogram;
 mod journal;
 mod journaled;

@@ -1,11 +1,12 @@
 //! Sums over the ledger by minute, hour and day: what analytics and budgets are read from, so that a year is a few
 //! thousand rows and not ten million.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 use ringmain_core::{KeyName, Money, Units, Usage, WallTime};
 
+use crate::distinct::Distinct;
 use crate::histogram::Histogram;
 use crate::ledger::{AttemptRow, Entry};
 
@@ -151,6 +152,8 @@ pub struct Sums {
     pub limited: u64,
     /// Those whose caller went away.
     pub cancelled: u64,
+    /// Those refused for what they say: malformed, too long, or against a content filter.
+    pub rejected: u64,
     /// Those served after another target had failed.
     pub failovers: u64,
     /// Upstream attempts.
@@ -175,7 +178,7 @@ pub struct Sums {
 
 impl Sums {
     /// What is counted, by the names of columns in stores.
-    pub const COUNTS: [&'static str; 24] = [
+    pub const COUNTS: [&'static str; 25] = [
         "requests",
         "served",
         "limited",
@@ -200,11 +203,12 @@ impl Sums {
         "cost_nano",
         "unpriced",
         "saved_nano",
+        "rejected",
     ];
 
     /// The counts, in the order of [`Sums::COUNTS`].
     #[must_use]
-    pub fn counts(&self) -> [i64; 24] {
+    pub fn counts(&self) -> [i64; 25] {
         let usage = &self.usage;
         let [images, audio_ms, characters, searches] = usage.units.counts();
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -233,12 +237,13 @@ impl Sums {
             self.nanos,
             signed(self.unpriced),
             self.saved_nanos,
+            signed(self.rejected),
         ]
     }
 
     /// Sums of these counts, in the order of [`Sums::COUNTS`], without times.
     #[must_use]
-    pub fn of_counts(counts: [i64; 24]) -> Self {
+    pub fn of_counts(counts: [i64; 25]) -> Self {
         let count = |at: usize| counts.get(at).map_or(0, |count| u64::try_from(*count).unwrap_or_default());
         Self {
             requests: count(0),
@@ -265,6 +270,7 @@ impl Sums {
             nanos: counts[21],
             unpriced: count(22),
             saved_nanos: counts[23],
+            rejected: count(24),
             ..Self::default()
         }
     }
@@ -275,6 +281,7 @@ impl Sums {
         self.served += other.served;
         self.limited += other.limited;
         self.cancelled += other.cancelled;
+        self.rejected += other.rejected;
         self.failovers += other.failovers;
         self.attempts += other.attempts;
         self.attempts_failed += other.attempts_failed;
@@ -294,6 +301,7 @@ impl Sums {
         self.served += u64::from(entry.fault.is_none());
         self.limited += if entry.attempts.is_empty() { is("rate-limit") } else { 0 };
         self.cancelled += is("cancelled");
+        self.rejected += is("bad-request") + is("context") + is("refusal");
         self.failovers += u64::from(entry.failovers > 0);
         if entry.fault.is_none() {
             // Of a plain answer the first token comes with the last.
@@ -317,7 +325,14 @@ impl Sums {
 /// Sums of a batch, to be added to those that are stored. Requests are summed where nothing tells them apart; by grain,
 /// slice and tag only at the end, once for all that are alike.
 #[derive(Debug, Default)]
-pub struct Batch<'r>(HashMap<Alike<'r>, Sums, RandomState>);
+pub struct Batch<'r>(HashMap<Alike<'r>, Part, RandomState>);
+
+/// Sums of what is alike, and the slices its tags are summed in.
+#[derive(Debug)]
+struct Part {
+    sums: Sums,
+    tags: BTreeSet<String>,
+}
 
 /// What requests are alike in, or attempts of them: wherever one counts, the others do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -330,36 +345,41 @@ struct Alike<'r> {
 }
 
 impl<'r> Batch<'r> {
-    /// Adds a request.
-    pub fn add(&mut self, entry: &'r Entry) {
-        self.at(entry, entry.target.as_deref().unwrap_or_default()).add_request(entry);
+    /// Adds a request. `distinct`: which tags are summed apart.
+    pub fn add(&mut self, entry: &'r Entry, distinct: &mut Distinct) {
+        self.at(entry, entry.target.as_deref().unwrap_or_default(), distinct).add_request(entry);
         for row in &entry.attempts {
-            self.at(entry, &row.target).add_attempt(row);
+            self.at(entry, &row.target, distinct).add_attempt(row);
         }
     }
 
-    fn at(&mut self, entry: &'r Entry, target: &'r str) -> &mut Sums {
+    fn at(&mut self, entry: &'r Entry, target: &'r str, distinct: &mut Distinct) -> &mut Sums {
         let minute = Grain::Minute.begin(entry.at);
         let alike = Alike { minute, route: &entry.route, target, key: entry.key.as_ref(), tags: &entry.tags };
-        self.0.entry(alike).or_default()
+        let slices = || {
+            let slice = |(name, value): &(String, String)| distinct.slice(minute, name, value);
+            // Each once, also where several are summed as one.
+            Part { sums: Sums::default(), tags: entry.tags.iter().map(slice).collect() }
+        };
+        &mut self.0.entry(alike).or_insert_with(slices).sums
     }
 
     /// Every sum, in no order.
     #[must_use]
     pub fn sums(self) -> HashMap<Of, Sums> {
         let mut all: HashMap<Of, Sums> = HashMap::new();
-        for (alike, mut part) in self.0 {
+        for (alike, Part { mut sums, tags }) in self.0 {
             // Sizes cannot be summed; what was billed is in the money, and cached audio in what was cached.
-            let units = Units::of_counts(part.usage.units.counts());
-            part.usage = Usage { billed: None, cache_read_audio: 0, units, ..part.usage };
+            let units = Units::of_counts(sums.usage.units.counts());
+            sums.usage = Usage { billed: None, cache_read_audio: 0, units, ..sums.usage };
             for grain in Grain::ALL {
                 let each = alike.each(grain);
                 for slice in Slice::ALL {
-                    all.entry(each.narrowed(slice)).or_default().merge(&part);
+                    all.entry(each.narrowed(slice)).or_default().merge(&sums);
                 }
-                for (name, value) in alike.tags {
-                    let of = Of { slice: format!("{name}={value}"), ..each.narrowed(Slice::Whole) };
-                    all.entry(of).or_default().merge(&part);
+                for slice in &tags {
+                    let of = Of { slice: slice.clone(), ..each.narrowed(Slice::Whole) };
+                    all.entry(of).or_default().merge(&sums);
                 }
             }
         }

@@ -29,6 +29,8 @@ pub struct AttemptEnded<'a> {
     pub key: &'a str,
     /// How it ended.
     pub end: Ended<'a>,
+    /// What is billed for it, however it ended.
+    pub used: Used,
     /// Where its time went.
     pub timings: Timings,
 }
@@ -37,17 +39,17 @@ pub struct AttemptEnded<'a> {
 #[derive(Debug)]
 pub enum Ended<'a> {
     /// With an answer.
-    Served(Served),
+    Served,
     /// With a failure.
     Failed(&'a Fault),
     /// We stopped it.
     Cancelled,
 }
 
-/// What an answer used.
-#[derive(Debug, Clone, Copy)]
-pub struct Served {
-    /// `None` where the provider did not say.
+/// What an attempt used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    /// `None` where nobody knows, or nothing was.
     pub usage: Option<Usage>,
     /// `None` where the price is not known: never taken for zero.
     pub cost: Option<Money>,
@@ -57,11 +59,12 @@ impl Event for AttemptEnded<'_> {
     fn record(&self) {
         let target = self.target.name.as_str();
         let first_token_ms = self.timings.first_token.map(millis);
+        self.count_used();
         match &self.end {
-            Ended::Served(served) => {
+            Ended::Served => {
                 self.target.ok.inc();
                 self.timings.first_token.inspect(|time| self.target.first_token.observe(time.as_secs_f64()));
-                record_served(self.target, served, self.timings);
+                self.observe_pace();
                 debug!(request = %self.request, target, key = self.key, first_token_ms, "attempt served");
             }
             Ended::Failed(fault) => {
@@ -87,24 +90,35 @@ impl Event for AttemptEnded<'_> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count of tokens in one answer is small")]
-fn record_served(target: &TargetMeter, served: &Served, timings: Timings) {
-    let Some(usage) = served.usage else { return };
-    target.input_tokens.inc_by(usage.input);
-    target.cached_tokens.inc_by(usage.cache_read);
-    target.output_tokens.inc_by(usage.output);
-    target.reasoning_tokens.inc_by(usage.reasoning);
-    match served.cost {
-        Some(cost) => {
-            target.cost.inc_by(cost.as_dollars());
+impl AttemptEnded<'_> {
+    /// Counts what is billed, as the ledger does: also what was called off, or lost a race.
+    fn count_used(&self) {
+        let (target, Used { usage, cost }) = (self.target, self.used);
+        if let Some(usage) = usage {
+            target.input_tokens.inc_by(usage.input);
+            target.cached_tokens.inc_by(usage.cache_read);
+            target.output_tokens.inc_by(usage.output);
+            target.reasoning_tokens.inc_by(usage.reasoning);
         }
-        None => {
-            target.unpriced.inc();
+        let answered = matches!(self.end, Ended::Served) || self.timings.first_token.is_some();
+        match cost {
+            Some(cost) => {
+                target.cost.inc_by(cost.as_dollars());
+            }
+            None if usage.is_some() || answered => {
+                target.unpriced.inc();
+            }
+            None => {}
         }
     }
-    let flowing = timings.first_token.map(|first| timings.total.saturating_sub(first));
-    if let Some(flowing) = flowing.filter(|time| !time.is_zero() && usage.output > 1) {
-        target.output_token.observe(flowing.as_secs_f64() / (usage.output - 1) as f64);
+
+    #[expect(clippy::cast_precision_loss, reason = "a count of tokens in one answer is small")]
+    fn observe_pace(&self) {
+        let output = self.used.usage.map_or(0, |usage| usage.output);
+        let flowing = self.timings.first_token.map(|first| self.timings.total.saturating_sub(first));
+        if let Some(flowing) = flowing.filter(|time| !time.is_zero() && output > 1) {
+            self.target.output_token.observe(flowing.as_secs_f64() / (output - 1) as f64);
+        }
     }
 }
 
@@ -121,8 +135,8 @@ pub struct RequestEnded<'a> {
     pub fault: Option<&'a Fault>,
     /// Upstream attempts made.
     pub attempts: u32,
-    /// One of them was made beside one that was slower than usual.
-    pub hedged: bool,
+    /// One of them failed, and another target was tried.
+    pub failed_over: bool,
     /// From its first byte to its end.
     pub total: Duration,
     /// Of the time to the first byte of the answer, what was not spent waiting for providers.
@@ -133,9 +147,7 @@ impl Event for RequestEnded<'_> {
     fn record(&self) {
         self.route.seconds.observe(self.total.as_secs_f64());
         self.route.overhead.observe(self.overhead.as_secs_f64());
-        // A hedge is no failover: nothing failed.
-        let is_failover = self.attempts > 1 + u32::from(self.hedged);
-        if is_failover {
+        if self.failed_over {
             self.route.failovers.inc();
         }
         let (request, route, target, attempts) = (self.request, &self.route.name, self.target, self.attempts);
@@ -143,7 +155,7 @@ impl Event for RequestEnded<'_> {
         match self.fault {
             None => {
                 self.route.ok.inc();
-                if is_failover {
+                if self.failed_over {
                     info!(%request, route, target, attempts, total_ms, "request served after failover");
                 } else {
                     debug!(%request, route, target, attempts, total_ms, "request served");

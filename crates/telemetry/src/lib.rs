@@ -11,7 +11,7 @@ pub mod shared;
 
 pub use events::{
     AttemptEnded, BreakerMoved, BreakerState, ConfigReloaded, Ended, Event, EventSkipped, FieldsLost, HeartbeatEnded,
-    HedgeEnded, RequestEnded, RequestRefused, Served, emit,
+    HedgeEnded, RequestEnded, RequestRefused, Used, emit,
 };
 pub use metrics::{Metrics, RouteMeter, TargetMeter};
 

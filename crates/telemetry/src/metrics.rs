@@ -173,9 +173,17 @@ impl Metrics {
         registry.register("otlp_down", "1 while the OTLP collector takes nothing", self.otlp_down.clone());
         self.shared.register(registry);
         registry.register("attempts", "Upstream attempts by target and outcome", self.attempts.clone());
-        registry.register("tokens", "Tokens by target and kind, as the provider counted", self.tokens.clone());
-        registry.register("cost_dollars", "Cost at catalog prices", self.cost.clone());
-        registry.register("unpriced_requests", "Answers of targets without a known price", self.unpriced.clone());
+        registry.register(
+            "tokens",
+            "Tokens by target and kind, as the provider counted, else as estimated",
+            self.tokens.clone(),
+        );
+        registry.register(
+            "cost_dollars",
+            "Cost of attempts, however they ended, as far as it is known",
+            self.cost.clone(),
+        );
+        registry.register("unpriced_requests", "Attempts whose cost is not known", self.unpriced.clone());
         registry.register("skipped_events", "Unreadable stream events that were skipped", self.skipped_events.clone());
         let lost = "Fields that a translation could not carry as they were, of requests and of answers";
         registry.register("lost_fields", lost, self.lost_fields.clone());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringmain_core::{Fault, FaultClass, Money, Origin, Phase, RequestId, Timings, Usage};
 
 use crate::events::{
-    AttemptEnded, BreakerMoved, BreakerState, Ended, HeartbeatEnded, HedgeEnded, RequestEnded, Served, emit,
+    AttemptEnded, BreakerMoved, BreakerState, Ended, HeartbeatEnded, HedgeEnded, RequestEnded, Used, emit,
 };
 use crate::metrics::{Metrics, TARGETS_MAX};
 
@@ -16,13 +16,20 @@ fn a_failover_is_visible() {
     let fault = Fault::new(FaultClass::Server, Origin::Provider, Phase::AwaitHead, "boom").with_status(500);
     let timings =
         Timings { head: None, first_token: Some(Duration::from_millis(200)), total: Duration::from_millis(1200) };
-    let served = Served {
+    let used = Used {
         usage: Some(Usage { input: 10, output: 11, ..Usage::default() }),
         cost: Some(Money::from_dollars(0.25)),
     };
     let request = RequestId(1);
-    emit(&AttemptEnded { request, target: &dead, key: "a#1", end: Ended::Failed(&fault), timings });
-    emit(&AttemptEnded { request, target: &alive, key: "b#1", end: Ended::Served(served), timings });
+    emit(&AttemptEnded {
+        request,
+        target: &dead,
+        key: "a#1",
+        end: Ended::Failed(&fault),
+        used: Used::default(),
+        timings,
+    });
+    emit(&AttemptEnded { request, target: &alive, key: "b#1", end: Ended::Served, used, timings });
     emit(&BreakerMoved { target: &dead, state: BreakerState::Open });
     emit(&RequestEnded {
         request,
@@ -30,7 +37,7 @@ fn a_failover_is_visible() {
         target: Some("b/m"),
         fault: None,
         attempts: 2,
-        hedged: false,
+        failed_over: true,
         total: timings.total,
         overhead: Duration::from_micros(30),
     });
@@ -80,6 +87,7 @@ fn callers_cannot_grow_the_label_set() {
             target: &metrics.target(&format!("a/made-up-{n}")),
             key: "a#1",
             end: Ended::Failed(&fault),
+            used: Used::default(),
             timings: Timings::default(),
         });
     }
@@ -92,7 +100,7 @@ fn a_hedge_is_no_failover() {
     let metrics = Metrics::new();
     let (route, target) = (metrics.route("text"), metrics.target("b/m"));
     let request = RequestId(1);
-    for (won, attempts) in [(true, 2), (false, 2), (true, 3)] {
+    for (won, attempts, failed_over) in [(true, 2, false), (false, 2, false), (true, 3, true)] {
         emit(&HedgeEnded { request, route: &route, target: &target, won });
         emit(&RequestEnded {
             request,
@@ -100,7 +108,7 @@ fn a_hedge_is_no_failover() {
             target: Some("b/m"),
             fault: None,
             attempts,
-            hedged: true,
+            failed_over,
             total: Duration::from_secs(1),
             overhead: Duration::ZERO,
         });
@@ -113,4 +121,36 @@ fn a_hedge_is_no_failover() {
     ] {
         assert!(text.contains(line), "no {line} in\n{text}");
     }
+}
+
+#[test]
+fn what_is_billed_is_counted_however_it_ends() {
+    let metrics = Metrics::new();
+    let priced = metrics.target("a/m");
+    let fault = Fault::new(FaultClass::Timeout, Origin::Provider, Phase::AwaitHead, "late");
+    let usage = Some(Usage { input: 10, output: 5, ..Usage::default() });
+    let ended = |target, end, used, first_token| {
+        let timings = Timings { first_token, ..Timings::default() };
+        emit(&AttemptEnded { request: RequestId(1), target, key: "a#1", end, used, timings });
+    };
+    let used = Used { usage, cost: Some(Money::from_dollars(0.25)) };
+    ended(&priced, Ended::Served, used, None);
+    ended(&priced, Ended::Cancelled, used, Some(Duration::ZERO));
+    ended(&priced, Ended::Failed(&fault), used, None);
+    let text = metrics.expose();
+    for line in [
+        r#"ringmain_cost_dollars_total{target="a/m"} 0.75"#,
+        r#"ringmain_tokens_total{target="a/m",kind="input"} 30"#,
+        r#"ringmain_tokens_total{target="a/m",kind="output"} 15"#,
+        r#"ringmain_unpriced_requests_total{target="a/m"} 0"#,
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+    let dear = metrics.target("b/m");
+    ended(&dear, Ended::Served, Used::default(), None);
+    ended(&dear, Ended::Cancelled, Used { usage, cost: None }, None);
+    ended(&dear, Ended::Cancelled, Used::default(), Some(Duration::ZERO));
+    ended(&dear, Ended::Failed(&fault), Used::default(), None);
+    let text = metrics.expose();
+    assert!(text.contains(r#"ringmain_unpriced_requests_total{target="b/m"} 3"#), "as in the ledger\n{text}");
 }

@@ -48,19 +48,21 @@ pub enum Answer {
 pub struct Plain {
     /// In the caller's dialect; `None` where the answer has no body, whatever its headers say of one.
     pub bytes: Option<Bytes>,
-    /// What the provider says it used.
+    /// What the provider says it used, or what it is thought to have.
     pub usage: Option<Usage>,
+    /// The provider says nothing of that, or nothing that can be: it is an estimate.
+    pub estimated: bool,
     /// What of it the caller's dialect could not carry.
     pub losses: Vec<Loss>,
 }
 
 impl Plain {
     pub(crate) const fn relayed(bytes: Bytes, usage: Option<Usage>) -> Self {
-        Self { bytes: Some(bytes), usage, losses: Vec::new() }
+        Self { bytes: Some(bytes), usage, estimated: false, losses: Vec::new() }
     }
 
     pub(crate) const fn empty() -> Self {
-        Self { bytes: None, usage: None, losses: Vec::new() }
+        Self { bytes: None, usage: None, estimated: false, losses: Vec::new() }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use ringmain_core::{Fault, Operation, Usage};
-use ringmain_dialects::{Codec, Encoded, ir, registry};
+use ringmain_dialects::continuation::SoFar;
+use ringmain_dialects::{Codec, Encoded, ir, registry, shared};
 use ringmain_operations::counts;
 use ringmain_routing::OnRefusal;
 use ringmain_upstream::AnswerBody;
@@ -22,7 +23,9 @@ impl Job {
         }
         if self.request.facts.operation != Operation::Chat {
             let (bytes, usage) = self.other_operation(head, bytes)?;
-            return Ok(Answer::Plain(Plain::relayed(bytes, usage)));
+            let estimated = self.request.facts.operation == Operation::Embeddings && usage.is_none();
+            let usage = if estimated { Some(self.about(0)) } else { usage };
+            return Ok(Answer::Plain(Plain { estimated, ..Plain::relayed(bytes, usage) }));
         }
         let glance = codec.tap().body(&bytes);
         if let Some(fault) = glance.error {
@@ -47,7 +50,8 @@ impl Job {
         }
         if self.rendered.relayed {
             self.learner().into_iter().for_each(|mut learner| learner.body(&bytes));
-            return Ok(Answer::Plain(Plain::relayed(bytes, glance.usage)));
+            let (usage, estimated) = self.used(codec, &bytes, glance.usage);
+            return Ok(Answer::Plain(Plain { estimated, ..Plain::relayed(bytes, Some(usage)) }));
         }
         let mut response = self.decode(codec, &bytes)?;
         if let Some(seal) = self.seal(codec.dialect()) {
@@ -55,7 +59,8 @@ impl Job {
         }
         self.calls().into_iter().for_each(|calls| calls.response(&mut response));
         let Encoded { body, losses } = self.callers_codec()?.encode_response(&response);
-        Ok(Answer::Plain(Plain { bytes: Some(body.into()), usage: glance.usage, losses }))
+        let (usage, estimated) = self.used(codec, &bytes, glance.usage);
+        Ok(Answer::Plain(Plain { bytes: Some(body.into()), usage: Some(usage), estimated, losses }))
     }
 
     /// The provider answered a request for a stream with a plain answer: the caller still gets a stream.
@@ -74,9 +79,28 @@ impl Job {
         for event in ir::fold::unfold(&response) {
             encoder.event(&event, &mut out);
         }
+        let (usage, estimated) = self.used(codec, bytes, usage);
         let mut losses = response.losses;
         losses.extend(encoder.take_losses());
-        Ok(Answer::Plain(Plain { bytes: Some(out.into()), usage, losses }))
+        Ok(Answer::Plain(Plain { bytes: Some(out.into()), usage: Some(usage), estimated, losses }))
+    }
+
+    /// What a conversation's answer used; true where its provider does not say, or says what cannot be, and it is an estimate.
+    fn used(&self, codec: &dyn Codec, bytes: &Bytes, told: Option<Usage>) -> (Usage, bool) {
+        if let Some(told) = told.filter(Usage::is_credible) {
+            return (told, false);
+        }
+        let said = |response: &ir::Response| {
+            let mut so_far = SoFar::default();
+            ir::fold::unfold(response).iter().for_each(|event| so_far.event(event, false));
+            so_far.tokens()
+        };
+        let output = codec.decode_response(bytes).map_or_else(|_| shared::estimate::tokens(bytes), |made| said(&made));
+        (self.about(output), true)
+    }
+
+    fn about(&self, output: u64) -> Usage {
+        Usage { input: self.request.facts.input_tokens, output, ..Usage::default() }
     }
 
     /// Decodes a plain answer; what its dialect does not say of itself is filled in.

@@ -1,6 +1,7 @@
 //! What is listed, and in which pages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ringmain_catalog::Catalog;
 use ringmain_config::Sources;
@@ -114,4 +115,29 @@ fn one_model_by_any_of_its_names() {
     let fault = find("gpt-4p").unwrap_err();
     assert_eq!(fault.status, Some(404));
     assert!(fault.message.contains("gpt-4o"), "{}", fault.message);
+}
+
+#[test]
+fn a_key_sees_what_it_may_ask_for() {
+    let rules = "
+providers: { openai: { keys: [sk-openai-one] } }
+routes: [{ name: text, match: { operation: chat, model: [gpt-4*] }, targets: [openai/gpt-4o] }]
+keys:
+  - { name: both, key: virtual-both-key, models: [gpt-4o], routes: [text] }
+  - { name: models, key: virtual-models-key, models: [gpt-4o] }
+  - { name: routes, key: virtual-routes-key, routes: [text] }
+";
+    let config = ringmain_config::load(rules, &Keys, &Catalog::embedded().unwrap()).config.unwrap();
+    let ring = crate::keys::Keyring::of(&config, &ringmain_state::KeySet::default());
+    let caller = |name: &str| Caller::Key(Arc::clone(ring.keys().find(|key| &*key.name.name == name).unwrap()));
+    let names = |name: &str| listed(&config, &caller(name), Dialect::OpenAiChat).into_keys().collect::<Vec<_>>();
+    // By the name of its provider it would go past the route.
+    assert_eq!(names("both"), ["gpt-4o"]);
+    assert_eq!(names("models"), ["openai/gpt-4o"]);
+    assert_eq!(names("routes"), ["text"]);
+    let find = |name: &str, id: &str| one(&config, &caller(name), Dialect::OpenAiChat, id);
+    assert_eq!(find("both", "gpt-4o").unwrap().owner, "openai");
+    for id in ["openai/gpt-4o", "text", "gpt-4o-mini"] {
+        assert_eq!(find("both", id).unwrap_err().status, Some(404), "{id}");
+    }
 }

@@ -212,7 +212,8 @@ impl Through {
 /// A provider's body on its way to the caller, as it comes.
 pub struct Raw {
     flow: Flow,
-    length: Option<u64>,
+    /// Bytes that are still to go out, where its length was said.
+    left: Option<u64>,
     patience: Patience,
     /// The end of its caller's time, where the caller named one.
     until: Option<Instant>,
@@ -230,7 +231,20 @@ impl Raw {
         let request = attempt.request();
         let until = request.facts.timeout.map(|_| attempt.gateway().clock.instant(request.deadline));
         let patience = Patience::new(request.route.policy.timeouts.idle);
-        Self { flow, length, patience, until, owner: Some((attempt, attempts)), last: None, ended: false }
+        let owner = Some((attempt, attempts));
+        let mut raw = Self { flow, left: length, patience, until, owner, last: None, ended: false };
+        raw.gave(0);
+        raw
+    }
+
+    /// So many bytes go out. Who was told how long the answer is asks for nothing after its last byte: it ends here.
+    fn gave(&mut self, bytes: usize) {
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(bytes as u64);
+            if *left == 0 && !self.ended {
+                self.end();
+            }
+        }
     }
 
     /// The next bytes.
@@ -240,6 +254,7 @@ impl Raw {
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         loop {
             if let Some(bytes) = self.flow.first.take().or_else(|| self.last.take()) {
+                self.gave(bytes.len());
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if self.ended {
@@ -257,6 +272,7 @@ impl Raw {
                         self.settle(&fault);
                         (self.last, self.ended) = (Some(bytes), true);
                     } else if !bytes.is_empty() {
+                        self.gave(bytes.len());
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                 }
@@ -311,10 +327,10 @@ impl Raw {
         Some(watch::broken(fault, &attempt.request().id.to_string())).filter(|_| self.flow.through.has_events())
     }
 
-    /// How long it is, where that was said.
+    /// Bytes that are still to come, where its length was said.
     #[must_use]
-    pub const fn length(&self) -> Option<u64> {
-        self.length
+    pub const fn left(&self) -> Option<u64> {
+        self.left
     }
 
     /// It ends here, and its provider is not to blame.

@@ -33,13 +33,14 @@ pub use tunnel::Tunnel;
 
 use crate::accept::Refused;
 use crate::gateway::Gateway;
-use crate::inspect::{Inspected, tags, timeout};
+use crate::inspect::{Inspected, timeout};
 use crate::keys::Caller;
 use crate::operations::Errors;
 use crate::read::collect;
 use crate::render::{Rendered, cannot};
 use crate::route::Chosen;
 use crate::sign::Signer;
+use crate::tags::tags;
 use crate::target::{Key, Target};
 use counted::Asks;
 use flow::{Reader, Upload};

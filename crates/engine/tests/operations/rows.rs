@@ -108,7 +108,11 @@ impl Row {
             kind: provider.id.clone(),
             words,
             model: model.to_owned(),
-            cost: price.and_then(|price| price.cost(&said.usage)),
+            cost: match operation {
+                // Where it is estimated nobody is asked.
+                Operation::CountTokens => (!said.acts.is_empty()).then_some(Money::ZERO),
+                _ => price.and_then(|price| price.cost(&said.usage)),
+            },
             said,
             passes,
             place: format!("kind: {}, base_url: \"http://a.test{root}\"{more}", provider.id),

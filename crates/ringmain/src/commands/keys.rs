@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use ringmain_core::{WallTime, calendar, time};
+use ringmain_core::WallTime;
 use ringmain_state::keys::{is_name, is_path};
 use ringmain_state::{Grants, KeyStore, NewKey, VirtualKey};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn create(arguments: &CreateKey) -> anyhow::Result<ExitCode> {
             Some(text.strip_prefix("route:").context("--on-exhausted takes `error` or `route:NAME`")?.to_owned())
         }
     };
-    let store = open(&arguments.database)?;
+    let store = stored_or_made(&arguments.database)?.keys;
     let new = NewKey::make()?;
     let now = now();
     let key = VirtualKey {
@@ -123,22 +123,39 @@ pub(crate) fn described(key: &VirtualKey, now: WallTime) -> Value {
     })
 }
 
-/// The database that is named, or that the configuration names.
+/// The database that is named, or that the configuration names, if it is there.
 fn open(database: &Database) -> anyhow::Result<Arc<dyn KeyStore>> {
     Ok(stored(database)?.keys)
 }
 
-/// What is kept of keys and tokens in the database that is named, or that the configuration names.
+/// What is kept of keys and tokens in a database that is there. To look into one is not to make it: a misspelt name is said.
 pub(crate) fn stored(database: &Database) -> anyhow::Result<StoredKeys> {
-    let base = match (&database.database, &database.config) {
-        (Some(named), _) => Base::named(named)?,
-        (None, Some(config)) => of_config(config)?,
+    let base = base(database)?;
+    if !base.is_there() {
+        bail!("there is no database {}", base.name());
+    }
+    opened(&base)
+}
+
+/// The same, in a database that is made where it is not there.
+pub(crate) fn stored_or_made(database: &Database) -> anyhow::Result<StoredKeys> {
+    opened(&base(database)?)
+}
+
+fn opened(base: &Base) -> anyhow::Result<StoredKeys> {
+    base.keys().with_context(|| format!("opening {}", base.name()))
+}
+
+/// The database that is named, or that the configuration names.
+fn base(database: &Database) -> anyhow::Result<Base> {
+    match (&database.database, &database.config) {
+        (Some(named), _) => Base::named(named),
+        (None, Some(config)) => of_config(config),
         (None, None) => bail!(
             "say where keys are kept: --config ringmain.yaml (with `state: {{ database: sqlite:ringmain.db }}` in it), or \
              --database ringmain.db"
         ),
-    };
-    base.keys().with_context(|| format!("opening {}", base.name()))
+    }
 }
 
 fn of_config(config: &std::path::Path) -> anyhow::Result<Base> {
@@ -155,13 +172,28 @@ fn of_config(config: &std::path::Path) -> anyhow::Result<Base> {
 
 /// `30d` from now, or a date.
 pub(crate) fn expiry(text: &str, now: WallTime) -> anyhow::Result<WallTime> {
-    let after = |length: Duration| WallTime(now.0 + u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
-    let parsed = time::parse_duration(text).map(after).or_else(|| calendar::parse_date(text));
-    parsed.context("--expires takes a duration such as 30d, or a date such as 2027-01-31")
+    let expected = "--expires takes a duration such as 30d, or a date such as 2027-01-31";
+    ringmain_state::keys::expiry(text, now).context(expected)
 }
 
 /// Milliseconds since 1970.
 pub(crate) fn now() -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_for_keys_makes_no_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("typo.db");
+        let database = Database { database: Some(file.display().to_string()), config: None };
+        let said = stored(&database).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains("there is no database") && !file.exists(), "{said}");
+        assert!(stored_or_made(&database).is_ok() && file.exists());
+        assert!(stored(&database).is_ok());
+    }
 }

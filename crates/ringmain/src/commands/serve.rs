@@ -1,6 +1,7 @@
 //! `ringmain serve`: wire everything together and run until told to stop.
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ringmain_admin::Admin;
-use ringmain_admin::oidc::People;
+use ringmain_admin::oidc::Directory;
 use ringmain_catalog::Catalog;
-use ringmain_config::{Config, State};
+use ringmain_config::{Config, Server, State};
 use ringmain_engine::{Gateway, heartbeat};
 use ringmain_state::shared::Remote;
 use ringmain_state::{KeySet, KeyStore, MemoryAudit, StateError, redis};
@@ -110,12 +111,11 @@ async fn serve(
     }
     share_limits(&gateway, &state, seed).await.context("state.shared")?;
     let dialer: Arc<dyn Dial> = Arc::new(NetDialer::new(proxies));
-    let oidc = gateway.rules().config.server.oidc.clone();
     let mut plane = Admin {
         gateway: Arc::clone(&gateway),
         keys: None,
         tokens: None,
-        people: oidc.map(|settings| People::new(settings, Arc::new(Documents::new(&dialer)))),
+        people: Directory::new(Arc::new(Documents::new(&dialer))),
         audit: Arc::new(MemoryAudit::default()),
     };
     if let Some(StoredKeys { keys, tokens, audit }) = &stored.keys {
@@ -355,20 +355,65 @@ fn reload(file: &RulesFile, gateway: &Gateway) {
         commands::complain(problem);
     }
     match loaded.config.filter(|_| unreadable.is_none()) {
-        Some(config) => {
+        Some(mut config) => {
+            keep_addresses(&mut config.server, &gateway.rules().config.server);
             let has_keys = !gateway.keys.stored().keys.is_empty();
             if let Some(refusal) = config.refusal(has_keys) {
                 tracing::error!(message = refusal.message, "new configuration refused; the old one stays in force");
                 emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(1) });
                 return;
             }
-            let server = &gateway.rules().config.server;
-            if (config.server.listen, config.server.admin) != (server.listen, server.admin) {
-                tracing::warn!("server.listen and server.admin change at the next start, not at a reload");
+            if let Some(address) = opened(&config, has_keys) {
+                let message = "it has nothing to keep strangers out, and the address changes at the next start alone";
+                tracing::error!(%address, message, "new configuration refused; the old one stays in force");
+                emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(1) });
+                return;
             }
             gateway.reload(config);
             emit(&ConfigReloaded { metrics: &gateway.metrics, errors: None });
         }
         None => emit(&ConfigReloaded { metrics: &gateway.metrics, errors: Some(errors.max(1)) }),
+    }
+}
+
+/// What is listened on stays, whatever the file says now: it decides who must be kept out, and by what.
+fn keep_addresses(new: &mut Server, running: &Server) {
+    let (listen, admin) = (running.listen, running.admin);
+    if (new.listen, new.admin) != (listen, admin) {
+        tracing::warn!("server.listen and server.admin change at the next start, not at a reload");
+        (new.listen, new.admin) = (listen, admin);
+    }
+}
+
+/// The address that anybody could come in by under these rules. The configuration was judged by the addresses in its file.
+fn opened(config: &Config, has_keys: bool) -> Option<SocketAddr> {
+    let server = &config.server;
+    let has_keys = has_keys || !config.keys.is_empty();
+    let doors = [(server.admin, server.oidc.is_some()), (server.listen, has_keys)];
+    let is_open = |(address, guarded): &(SocketAddr, bool)| !address.ip().is_loopback() && !guarded;
+    let open = doors.into_iter().find(is_open).filter(|_| server.admin_secret.is_none());
+    open.map(|(address, _)| address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_cannot_open_what_is_listened_on() {
+        let file = |text: &str| RulesFile {
+            path: "rules.yaml".into(),
+            text: format!("{text}\nproviders: {{ openai: {{ keys: [sk-0123456789] }} }}\n"),
+            catalog: Catalog::embedded().unwrap(),
+        };
+        let guarded = file("server: { listen: '0.0.0.0:8080', admin_secret: the-secret-of-whoever-runs-it }");
+        let loaded = ringmain_config::load(&guarded.text, &rules_file::Machine, &guarded.catalog);
+        let gateway = Gateway::new(loaded.config.unwrap(), 0);
+        let is_guarded = || gateway.rules().config.server.admin_secret.is_some();
+        reload(&file("server: { listen: '127.0.0.1:8080' }"), &gateway);
+        assert!(is_guarded(), "the socket still listens to everybody");
+        let moved = "server: { listen: '127.0.0.1:8080', admin_secret: another-secret-of-theirs, max_body: 1MiB }";
+        reload(&file(moved), &gateway);
+        assert!(is_guarded() && gateway.rules().config.server.listen.ip().is_unspecified());
     }
 }

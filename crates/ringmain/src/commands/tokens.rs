@@ -11,7 +11,7 @@ use ringmain_state::{Token, TokenStore};
 use serde_json::{Value, json};
 
 use crate::cli::{CreateToken, Database, ListKeys, RevokeToken, Tokens};
-use crate::commands::keys::{expiry, now, stored};
+use crate::commands::keys::{expiry, now, stored, stored_or_made};
 use crate::commands::{complain, say};
 
 /// Runs one of the three.
@@ -32,7 +32,7 @@ fn create(arguments: &CreateToken) -> anyhow::Result<ExitCode> {
     if !is_name(name) {
         bail!("`{name}` is no name of a token: write letters, digits, `-`, `_`, `.`, `@` or `:`");
     }
-    let store = open(&arguments.database)?;
+    let store = stored_or_made(&arguments.database)?.tokens;
     let (new, now) = (Token::make()?, now());
     let token = Token {
         id: new.id,

@@ -8,14 +8,15 @@ use ringmain_routing::Record;
 use super::Records;
 use crate::StateError;
 use crate::analytics::{Analytics, Fold, Line, Question, Search, amount, grain_since, is_in_scope};
+use crate::distinct::Distinct;
 use crate::ledger::Entry;
 use crate::sums::{Batch, Of, Slice, Sums};
 
 impl Records {
     fn sums(&self) -> HashMap<Of, Sums> {
         let entries: Vec<Entry> = self.all().iter().map(|record| Entry::of(record)).collect();
-        let mut batch = Batch::default();
-        entries.iter().for_each(|entry| batch.add(entry));
+        let (mut batch, mut distinct) = (Batch::default(), Distinct::default());
+        entries.iter().for_each(|entry| batch.add(entry, &mut distinct));
         batch.sums()
     }
 }

@@ -76,9 +76,9 @@ fn asked(question: &Question) -> (String, Vec<Box<dyn ToSql + Send + Sync>>) {
             By::Route => with("route = ?", value),
             By::Key => with("key_path = ?", value),
             By::Provider => with("starts_with(target, ?)", &format!("{value}/")),
-            By::Group => with("starts_with(key_path, ?)", &format!("{value}/")),
+            By::Group if !value.is_empty() => with("starts_with(key_path, ?)", &format!("{value}/")),
             // The fold leaves out what is of another model.
-            By::Nothing | By::Model | By::Tag => {}
+            By::Nothing | By::Model | By::Group | By::Tag => {}
         }
     }
     (sql, values)
@@ -148,7 +148,8 @@ fn sums(row: &Row) -> Sums {
     };
     let mut counts = [0; Sums::COUNTS.len()];
     for (at, count) in counts.iter_mut().enumerate() {
-        *count = row.get(NAMES + at);
+        // Null: an older version wrote the row.
+        *count = row.get::<_, Option<i64>>(NAMES + at).unwrap_or_default();
     }
     let first = NAMES + Sums::COUNTS.len();
     let (first_token, per_token, total) = (times(first), times(first + 1), times(first + 2));

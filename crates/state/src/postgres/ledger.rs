@@ -5,7 +5,7 @@
 //! in a circle.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use ringmain_core::{Money, RequestId, WallTime};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Error};
 use super::session::Session;
 use super::{Database, WRITE_WITHIN};
 use crate::StateError;
+use crate::distinct::Distinct;
 use crate::journaled::{Line, Store};
 use crate::ledger::{AttemptRow, Entry, micros, signed};
 use crate::sums::{Batch, Grain, Of, Sums};
@@ -36,7 +37,7 @@ const SWEEP_SUMS: &str =
     "DELETE FROM sums WHERE ctid = ANY (ARRAY(SELECT ctid FROM sums WHERE grain = $1 AND at_ms < $2 LIMIT $3))";
 static ADD_SUMS: LazyLock<String> = LazyLock::new(|| {
     let added: Vec<String> =
-        Sums::COUNTS.iter().map(|name| format!("{name} = sums.{name} + excluded.{name}")).collect();
+        Sums::COUNTS.iter().map(|name| format!("{name} = coalesce(sums.{name}, 0) + excluded.{name}")).collect();
     format!(
         "INSERT INTO sums SELECT * FROM json_populate_recordset(NULL::sums, $1::text::json)
          ON CONFLICT (grain, slice, at_ms, route, target, key_id) DO UPDATE SET key_path = excluded.key_path, {},
@@ -50,18 +51,19 @@ static ADD_SUMS: LazyLock<String> = LazyLock::new(|| {
 pub(super) struct Writer {
     session: Session,
     keep_ms: u64,
+    distinct: Arc<Mutex<Distinct>>,
 }
 
 impl Writer {
     pub(super) fn new(database: &Database, keep_ms: u64) -> Self {
-        Self { session: database.session(WRITE_WITHIN), keep_ms }
+        Self { session: database.session(WRITE_WITHIN), keep_ms, distinct: Arc::default() }
     }
 }
 
 impl Store for Writer {
     fn write(&mut self, lines: &[Line]) -> Result<(), StateError> {
-        let lines = lines.to_vec();
-        self.session.run(move |client| Box::pin(write(client, lines)))
+        let (lines, distinct) = (lines.to_vec(), Arc::clone(&self.distinct));
+        self.session.run(move |client| Box::pin(write(client, lines, distinct)))
     }
 
     /// The session connects anew by itself.
@@ -75,7 +77,7 @@ impl Store for Writer {
     }
 }
 
-async fn write(client: &mut Client, lines: Vec<Line>) -> Result<(), Error> {
+async fn write(client: &mut Client, lines: Vec<Line>, distinct: Arc<Mutex<Distinct>>) -> Result<(), Error> {
     let transaction = client.transaction().await?;
     let ids: Vec<[u8; 16]> = lines.iter().map(|line| line.entry.id.0.to_be_bytes()).collect();
     let ids: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
@@ -93,7 +95,7 @@ async fn write(client: &mut Client, lines: Vec<Line>) -> Result<(), Error> {
     for entry in entries {
         requests.push(request(entry));
         attempts.extend(entry.attempts.iter().enumerate().map(|(number, row)| attempt(entry.id, number, row)));
-        sums.add(entry);
+        sums.add(entry, &mut distinct.lock().unwrap_or_else(PoisonError::into_inner));
     }
     if !requests.is_empty() {
         let texts = [Value::Array(requests), Value::Array(attempts), rows(sums.sums())].map(|rows| rows.to_string());

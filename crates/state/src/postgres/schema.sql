@@ -6,7 +6,8 @@ CREATE SCHEMA IF NOT EXISTS ringmain;
 SET LOCAL search_path = ringmain;
 
 CREATE TABLE IF NOT EXISTS version (version integer NOT NULL);
-INSERT INTO version SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM version);
+INSERT INTO version SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM version);
+UPDATE version SET version = 2 WHERE version < 2;
 
 CREATE TABLE IF NOT EXISTS records (
     id    bytea PRIMARY KEY,
@@ -159,11 +160,14 @@ CREATE TABLE IF NOT EXISTS sums (
     cost_nano       bigint NOT NULL,
     unpriced        bigint NOT NULL,
     saved_nano      bigint NOT NULL,
+    rejected        bigint,
     first_token     bigint[] NOT NULL,
     per_token       bigint[] NOT NULL,
     total           bigint[] NOT NULL,
     PRIMARY KEY (grain, slice, at_ms, route, target, key_id)
 );
+-- Since version 2. Null where a process of an older version wrote the row: it knows no such column.
+ALTER TABLE sums ADD COLUMN IF NOT EXISTS rejected bigint;
 CREATE OR REPLACE FUNCTION times_add(one bigint[], other bigint[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(array_agg(coalesce(a, 0) + coalesce(b, 0) ORDER BY n), '{}')
     FROM unnest(one, other) WITH ORDINALITY AS t (a, b, n)

@@ -25,7 +25,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// How much the thread gives way that reads long answers: it gets a tenth of a processor that others want.
 const NICE: i32 = 10;
 /// The version of the tables.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// What is done with a connection.
 pub(super) type Doing<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;

@@ -6,6 +6,7 @@ use ringmain_core::WallTime;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
 use crate::StateError;
+use crate::distinct::Distinct;
 use crate::histogram::Histogram;
 use crate::journaled::{Line, Store};
 use crate::ledger::signed;
@@ -33,13 +34,14 @@ pub(super) struct Writer {
     path: std::path::PathBuf,
     connection: Connection,
     keep_ms: u64,
+    distinct: Distinct,
 }
 
 impl Writer {
     pub(super) fn open(path: &std::path::Path, keep_ms: u64) -> Result<Self, StateError> {
         let mut connection = writing(path)?;
         upgrade(&mut connection)?;
-        Ok(Self { connection, path: path.to_owned(), keep_ms })
+        Ok(Self { connection, path: path.to_owned(), keep_ms, distinct: Distinct::default() })
     }
 }
 
@@ -48,7 +50,7 @@ impl Store for Writer {
         let transaction = self.connection.transaction()?;
         let fresh = insert(&transaction, lines)?;
         let mut sums = Batch::default();
-        fresh.iter().for_each(|entry| sums.add(entry));
+        fresh.iter().for_each(|entry| sums.add(entry, &mut self.distinct));
         for (of, sum) in sums.sums() {
             add(&transaction, &of, &sum)?;
         }

@@ -147,6 +147,7 @@ CREATE TABLE IF NOT EXISTS rollups (
     cost_nano       INTEGER NOT NULL,
     unpriced        INTEGER NOT NULL,
     saved_nano      INTEGER NOT NULL,
+    rejected        INTEGER NOT NULL DEFAULT 0,
     first_token     BLOB NOT NULL,
     per_token       BLOB NOT NULL,
     total           BLOB NOT NULL,

@@ -37,12 +37,10 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), StateError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (table, kind) in [("requests", "INTEGER NOT NULL DEFAULT 0"), ("attempts", "INTEGER")] {
         for column in COLUMNS {
-            let found = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
-            if transaction.query_row(found, [table, column], |row| row.get::<_, i64>(0))? == 0 {
-                transaction.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
-            }
+            add_column(&transaction, table, column, kind)?;
         }
     }
+    add_column(&transaction, "rollups", "rejected", "INTEGER NOT NULL DEFAULT 0")?;
     if has(&transaction, "table", OLD)? {
         tracing::info!("sums of an older version are written anew");
         take_over(&transaction)?;
@@ -54,6 +52,14 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), StateError> {
         transaction.execute_batch("DROP INDEX records_by_time; DROP INDEX IF EXISTS attempts_by_time")?;
     }
     transaction.commit()?;
+    Ok(())
+}
+
+fn add_column(transaction: &Transaction<'_>, table: &str, column: &str, kind: &str) -> rusqlite::Result<()> {
+    let found = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+    if transaction.query_row(found, [table, column], |row| row.get::<_, i64>(0))? == 0 {
+        transaction.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
+    }
     Ok(())
 }
 

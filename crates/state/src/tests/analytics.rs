@@ -192,6 +192,52 @@ fn requests_are_found_and_use_is_told() {
 }
 
 #[test]
+fn a_group_has_what_is_within_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stores, _server) = stores(&folder);
+    let mut within = (*served(6, 2, "prod", false, Some(0.5))).clone();
+    within.facts.key.as_mut().unwrap().group = Some("acme/search".into());
+    let memory = memory::Records::new(10);
+    memory.record(&Arc::new(within));
+    memory.record(&served(7, 2, "prod", false, Some(0.25)));
+    let requests = |store: &dyn Analytics, by, group: &str| -> Vec<(String, u64)> {
+        let lines = store.ask(&question(None, by, vec![(By::Group, group.to_owned())])).unwrap();
+        lines.into_iter().map(|line| (line.name, line.sums.requests)).collect()
+    };
+    let line = |name: &str, requests| (name.to_owned(), requests);
+    assert_eq!(requests(&memory, By::Nothing, "acme"), [line("", 2)]);
+    assert_eq!(requests(&memory, By::Group, "acme"), [line("acme", 1), line("acme/search", 1)]);
+    assert_eq!(requests(&memory, By::Nothing, "acme/search"), [line("", 1)]);
+    assert_eq!(requests(&memory, By::Nothing, "acme/sea"), []);
+    for (name, store) in stores {
+        assert_eq!(requests(&*store, By::Nothing, "acme"), [line("", 4)], "{name}");
+        assert_eq!(requests(&*store, By::Nothing, "ac"), [], "{name}");
+        assert_eq!(requests(&*store, By::Nothing, ""), [line("", 1)], "{name}: those without a key");
+    }
+}
+
+#[test]
+fn what_callers_get_wrong_is_counted_apart() {
+    let memory = memory::Records::new(10);
+    let mistakes = [FaultClass::BadRequest, FaultClass::Context, FaultClass::Refusal, FaultClass::Server];
+    for (id, class) in (1..).zip(mistakes) {
+        let mut made = (*refused(id, 0)).clone();
+        made.fault = Some(Fault::new(class, Origin::Provider, Phase::AwaitHead, "no"));
+        memory.record(&Arc::new(made));
+    }
+    let sums = memory.ask(&question(None, By::Nothing, Vec::new())).unwrap().remove(0).sums;
+    assert_eq!((sums.requests, sums.rejected, sums.served), (4, 3, 0));
+}
+
+#[test]
+fn a_retry_at_the_same_target_is_no_failover() {
+    let mut made = (*served(2, 0, "prod", true, Some(0.5))).clone();
+    assert_eq!(Entry::of(&made).failovers, 1);
+    made.attempts[0].tried.candidate = 1;
+    assert_eq!(Entry::of(&made).failovers, 0);
+}
+
+#[test]
 fn an_entry_says_what_its_record_says() {
     let entry = Entry::of(&served(2, 0, "prod", true, Some(0.5)));
     assert_eq!((entry.target.as_deref(), entry.failovers, entry.unpriced), (Some("anthropic/claude"), 1, 0));
@@ -283,4 +329,33 @@ fn a_record_that_comes_twice_counts_once() {
     let whole = store.ask(&question(None, By::Nothing, Vec::new())).unwrap();
     assert_eq!((whole[0].sums.requests, whole[0].sums.nanos), (5, 875_000_000));
     assert_eq!(store.latest(100).unwrap().len(), 5);
+}
+
+#[test]
+fn a_tag_that_is_another_in_each_request_fills_no_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let store = sqlite::Records::open(&file, Duration::from_secs(30 * 86_400)).unwrap();
+    for id in 0..1100_u64 {
+        let mut made = (*served(id, 0, "prod", false, None)).clone();
+        let tag = |name: &str, value: String| (name.to_owned(), value);
+        made.facts.tags =
+            vec![tag("id", id.to_string()), tag(&format!("n{id}"), "x".to_owned()), tag("m", "x".to_owned())];
+        store.record(&Arc::new(made));
+    }
+    drop(store);
+    let store = sqlite::Records::read(&file).unwrap();
+    let lines = store.ask(&question(None, By::Tag, Vec::new())).unwrap();
+    let requests = |name: &str| lines.iter().find(|line| line.name == name).map(|line| line.sums.requests);
+    assert_eq!((requests("m=x"), requests("id=other")), (Some(1100), Some(100)));
+    assert!(requests("other=other").is_some_and(|others| others >= 1000));
+    assert_eq!(lines.len(), 1 + 1001 + 98 + 1, "each name and value apart, to a bound");
+    let found = Search {
+        from: WallTime(0),
+        to: WallTime(u64::MAX >> 1),
+        tag: Some("id=1099".to_owned()),
+        most: 9,
+        ..Search::default()
+    };
+    assert_eq!(store.search(&found).unwrap().len(), 1, "each is found by its own");
 }

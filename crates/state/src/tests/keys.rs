@@ -3,7 +3,7 @@
 use ringmain_core::WallTime;
 
 use super::servers::Postgres;
-use crate::keys::{around, is_path};
+use crate::keys::{around, expiry, is_path};
 use crate::{Grants, Group, KeyHash, KeyStore, NewKey, StateError, VirtualKey, memory, postgres, sqlite};
 
 type Stores = (Vec<(&'static str, Box<dyn KeyStore>)>, Option<Postgres>);
@@ -135,4 +135,14 @@ fn groups_nest_by_their_paths() {
     assert_eq!(around("acme").collect::<Vec<_>>(), ["acme"]);
     assert!(is_path("acme/search") && is_path("a"));
     assert!(!is_path("") && !is_path("/acme") && !is_path("acme//x") && !is_path("a b"));
+}
+
+#[test]
+fn an_expiry_is_a_date_or_in_a_while() {
+    let now = WallTime(1_000);
+    assert_eq!(expiry("1d", now), Some(WallTime(86_401_000)));
+    assert_eq!(expiry("9999-12-31", now).map(|last| last.to_string()).as_deref(), Some("9999-12-31T00:00:00Z"));
+    for text in ["213502982334d", "3000000d", "", "never", "2027-02-30"] {
+        assert_eq!(expiry(text, now), None, "{text}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringmain_core::WallTime;
+use ringmain_core::{Fault, FaultClass, Origin, Phase, WallTime};
 
 use super::records::record;
 use super::servers::{Postgres, until};
@@ -113,4 +113,41 @@ fn who_changed_what_is_kept() {
     keys.append(&entry(1)).unwrap();
     keys.append(&entry(2)).unwrap();
     assert_eq!(AuditLog::latest(&keys, 1).unwrap(), [entry(2)]);
+}
+
+fn by_hand(server: &Postgres, sql: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(sql).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+}
+
+/// A fleet is upgraded one process after the other: those of an older version write rows without the count meanwhile.
+#[test]
+fn a_count_that_is_new_begins_at_nothing() {
+    let Some(server) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let write = |record| {
+        let records = Records::open(&server.database(), folder.path(), KEEP).unwrap();
+        records.record(&record);
+        until("it is there", || records.behind() == 0);
+    };
+    write(record(1, 1));
+    by_hand(&server, "ALTER TABLE ringmain.sums DROP COLUMN rejected; UPDATE ringmain.version SET version = 1");
+    let mut mistaken = (*record(2, 1)).clone();
+    mistaken.fault = Some(Fault::new(FaultClass::BadRequest, Origin::Provider, Phase::AwaitHead, "no"));
+    write(Arc::new(mistaken));
+    let told = || {
+        let (from, to) = (WallTime(0), WallTime(1_000_000_000));
+        let question = Question { from, to, step: None, by: By::Nothing, only: Vec::new(), now: to };
+        let sums = Records::read(&server.database()).ask(&question).unwrap().remove(0).sums;
+        (sums.requests, sums.rejected)
+    };
+    assert_eq!(told(), (2, 1));
+    by_hand(&server, "UPDATE ringmain.sums SET rejected = NULL");
+    assert_eq!(told(), (2, 0));
 }

@@ -90,3 +90,18 @@ fn its_sums_are_told_as_before_by_whatever_they_are_asked() {
     let sums = &store.ask(&whole).unwrap()[0].sums;
     assert_eq!((sums.usage.input, sums.nanos, sums.first_token.count()), (200, 14, 2));
 }
+
+#[test]
+fn a_count_that_is_new_begins_at_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    drop(sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap());
+    Connection::open(&file).unwrap().execute_batch("ALTER TABLE rollups DROP COLUMN rejected").unwrap();
+    let store = sqlite::Records::open(&file, Duration::from_secs(3600)).unwrap();
+    store.record(&record(1, 1));
+    drop(store);
+    let (from, to) = (WallTime(0), WallTime(Grain::Day.millis()));
+    let question = Question { from, to, step: None, by: By::Nothing, only: Vec::new(), now: to };
+    let sums = sqlite::Records::read(&file).unwrap().ask(&question).unwrap().remove(0).sums;
+    assert_eq!((sums.requests, sums.rejected), (1, 0));
+}
