@@ -39,15 +39,16 @@ fn create(arguments: &CreateKey) -> anyhow::Result<ExitCode> {
             Some(text.strip_prefix("route:").context("--on-exhausted takes `error` or `route:NAME`")?.to_owned())
         }
     };
+    let now = now();
+    let expires = arguments.expires.as_deref().map(|text| expiry(text, now)).transpose()?;
     let store = stored_or_made(&arguments.database)?.keys;
     let new = NewKey::make()?;
-    let now = now();
     let key = VirtualKey {
         id: new.id,
         name: name.clone(),
         hash: new.hash,
         hint: new.hint,
-        expires: arguments.expires.as_deref().map(|text| expiry(text, now)).transpose()?,
+        expires,
         created: now,
         revoked: None,
         grants: Grants {

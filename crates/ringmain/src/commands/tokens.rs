@@ -32,15 +32,17 @@ fn create(arguments: &CreateToken) -> anyhow::Result<ExitCode> {
     if !is_name(name) {
         bail!("`{name}` is no name of a token: write letters, digits, `-`, `_`, `.`, `@` or `:`");
     }
+    let now = now();
+    let expires = arguments.expires.as_deref().map(|text| expiry(text, now)).transpose()?;
     let store = stored_or_made(&arguments.database)?.tokens;
-    let (new, now) = (Token::make()?, now());
+    let new = Token::make()?;
     let token = Token {
         id: new.id,
         name: name.clone(),
         hash: new.hash,
         hint: new.hint,
         scopes: arguments.scope.clone(),
-        expires: arguments.expires.as_deref().map(|text| expiry(text, now)).transpose()?,
+        expires,
         created: now,
         revoked: None,
     };
