@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import clean_environment, free_port
+from conftest import clean_environment, free_port, http
 from sdks import KEY, caller
 from support import DIALECTS, FAST, chat, error_message, poll, prompt, provider, route, send
 
@@ -100,6 +100,10 @@ def test_keys_are_made_used_and_revoked_while_it_runs(gateway, ringmain_bin, tmp
     assert time.monotonic() - began < 5
     assert keys(ringmain_bin, tmp_path, "revoke", "prod", *database)[0] == 1
     assert text[6:] not in gateway.output()
+    entries = json.loads(http("GET", f"{gateway.admin}/api/audit")[2])["entries"]
+    told = [(entry["actor"], entry["action"], entry["subject"]) for entry in entries]
+    expected = [("ringmain keys revoke", "prod"), ("ringmain keys create", key["id"])]
+    assert told == [("command line", *entry) for entry in expected], "newest first"
 
 
 def test_the_list_of_models_is_what_the_key_may_use(gateway):

@@ -101,7 +101,7 @@ pub fn inspect(
     let form = form(accepted.operation, &headers, body).map_err(bad_request)?;
     let texts = form.as_ref().map(texts);
     let body = texts.as_ref().unwrap_or(body);
-    let object = Object::parse(body).map_err(|error| bad_request(format!("the request body is {error}")))?;
+    let object = Object::parse(body).map_err(|error| bad_request(format!("the request body: {error}")))?;
     let read = facts_of_body(&accepted, &object).map_err(|malformed| bad_request(malformed.to_string()))?;
     let model_in_body = accepted.model.is_none();
     let model = accepted.model.or(read.model).filter(|model| !model.is_empty());

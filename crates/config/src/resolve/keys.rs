@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ringmain_core::{Limit, WallTime};
 
 use crate::diagnostic::Code;
-use crate::raw::{Data, Field, Section};
+use crate::raw::{Data, Field, Section, nearest};
 use crate::resolve::Resolver;
 use crate::{CallerKey, Grants, Group, Route, Shown};
 
@@ -21,7 +21,7 @@ impl Resolver<'_> {
             let Some(section) = field.section() else { continue };
             let Some(name) = self.key_name(field, section, &mut lines) else { continue };
             let Some(shown) = self.shown(field, section) else { continue };
-            let group = self.key_group(section);
+            let group = self.key_group(section, root);
             let grants = self.grants(section, group, routes);
             let expires = section.get("expires").and_then(date);
             keys.push(CallerKey { name, shown, expires, grants });
@@ -93,7 +93,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn key_group(&mut self, section: &Section) -> Option<String> {
+    fn key_group(&mut self, section: &Section, root: &Section) -> Option<String> {
         let field = section.get("group")?;
         let path = field.text()?;
         if !is_path(path) {
@@ -101,6 +101,18 @@ impl Resolver<'_> {
             let help = "write a name, or several with `/` between them: `acme/search`";
             self.problems.error(Code::BadValue, field.span, &field.path, message).help(help);
             return None;
+        }
+        // A group that nothing is said of has no limits. One that is nearly called as another was to be that.
+        let written = || root.section("groups").into_iter().flat_map(|groups| &groups.fields).map(|group| &*group.key);
+        let within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if !written().any(|group| within(group, path))
+            && let Some(near) = nearest(path, written().filter(|group| !within(path, group)))
+        {
+            let message = format!("nothing is said of the group `{}`", field.written);
+            let help = format!("did you mean `{near}`?");
+            self.problems.warning(Code::NoEffect, field.span, &field.path, message).help(help);
         }
         Some(path.to_owned())
     }

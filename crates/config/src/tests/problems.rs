@@ -205,6 +205,12 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        "keys: [{ name: a, key: '${OPENAI_API_KEY}', group: acme/serch }]\ngroups: { acme/search: {}, other: {} }",
+        &["W RM0016 1:52 nothing is said of the group `acme/serch` | did you mean `acme/search`?"],
+    ),
+    ("keys: [{ name: a, key: '${OPENAI_API_KEY}', group: acme }]\ngroups: { acme/search: {} }", &[]),
+    ("keys: [{ name: a, key: '${OPENAI_API_KEY}', group: acme/new }]\ngroups: { acme: {}, other/place: {} }", &[]),
+    (
         "groups: { acme/: {}, acme: { limit: $5/day } }",
         &[
             "E RM0004 1:11 `acme/` is no path of a group",

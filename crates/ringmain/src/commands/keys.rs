@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use ringmain_core::WallTime;
 use ringmain_state::keys::{is_name, is_path};
-use ringmain_state::{Grants, KeyStore, NewKey, VirtualKey};
+use ringmain_state::{AuditEntry, AuditLog, Grants, KeyStore, NewKey, VirtualKey};
 use serde_json::{Value, json};
 
 use crate::base::{Base, StoredKeys};
@@ -41,7 +41,7 @@ fn create(arguments: &CreateKey) -> anyhow::Result<ExitCode> {
     };
     let now = now();
     let expires = arguments.expires.as_deref().map(|text| expiry(text, now)).transpose()?;
-    let store = stored_or_made(&arguments.database)?.keys;
+    let store = stored_or_made(&arguments.database)?;
     let new = NewKey::make()?;
     let key = VirtualKey {
         id: new.id,
@@ -60,7 +60,8 @@ fn create(arguments: &CreateKey) -> anyhow::Result<ExitCode> {
             on_exhausted,
         },
     };
-    store.add(&key)?;
+    store.keys.add(&key)?;
+    write_down(&*store.audit, "ringmain keys create", &key.id);
     if arguments.json {
         let mut shown = described(&key, now);
         shown["key"] = json!(new.text);
@@ -97,12 +98,23 @@ fn list(arguments: &ListKeys) -> anyhow::Result<ExitCode> {
 
 fn revoke(arguments: &RevokeKey) -> anyhow::Result<ExitCode> {
     let which = &arguments.key;
-    if open(&arguments.database)?.revoke(which, now())? {
+    let store = stored(&arguments.database)?;
+    if store.keys.revoke(which, now())? {
+        write_down(&*store.audit, "ringmain keys revoke", which);
         say(&format!("`{which}` is revoked; gateways that run refuse it within 5 seconds"));
         return Ok(ExitCode::SUCCESS);
     }
     complain(&format!("no key in force is called `{which}`; `ringmain keys list` says which there are"));
     Ok(ExitCode::FAILURE)
+}
+
+/// Writes a change down where the admin plane writes its own. One that is made and cannot be written down is said.
+pub(crate) fn write_down(log: &dyn AuditLog, command: &str, subject: &str) {
+    let (actor, action) = ("command line".to_owned(), command.to_owned());
+    let entry = AuditEntry { at: now(), actor, action, subject: subject.to_owned(), status: 200 };
+    if let Err(error) = log.append(&entry) {
+        complain(&format!("this could not be written into the audit log: {error}"));
+    }
 }
 
 /// What may be told of a key.

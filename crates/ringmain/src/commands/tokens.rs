@@ -11,7 +11,7 @@ use ringmain_state::{Token, TokenStore};
 use serde_json::{Value, json};
 
 use crate::cli::{CreateToken, Database, ListKeys, RevokeToken, Tokens};
-use crate::commands::keys::{expiry, now, stored, stored_or_made};
+use crate::commands::keys::{expiry, now, stored, stored_or_made, write_down};
 use crate::commands::{complain, say};
 
 /// Runs one of the three.
@@ -34,7 +34,7 @@ fn create(arguments: &CreateToken) -> anyhow::Result<ExitCode> {
     }
     let now = now();
     let expires = arguments.expires.as_deref().map(|text| expiry(text, now)).transpose()?;
-    let store = stored_or_made(&arguments.database)?.tokens;
+    let store = stored_or_made(&arguments.database)?;
     let new = Token::make()?;
     let token = Token {
         id: new.id,
@@ -46,7 +46,8 @@ fn create(arguments: &CreateToken) -> anyhow::Result<ExitCode> {
         created: now,
         revoked: None,
     };
-    store.add_token(&token)?;
+    store.tokens.add_token(&token)?;
+    write_down(&*store.audit, "ringmain tokens create", &token.id);
     if arguments.json {
         let mut shown = described(&token, now);
         shown["token"] = json!(new.text);
@@ -82,7 +83,9 @@ fn list(arguments: &ListKeys) -> anyhow::Result<ExitCode> {
 
 fn revoke(arguments: &RevokeToken) -> anyhow::Result<ExitCode> {
     let which = &arguments.token;
-    if open(&arguments.database)?.revoke_token(which, now())? {
+    let store = stored(&arguments.database)?;
+    if store.tokens.revoke_token(which, now())? {
+        write_down(&*store.audit, "ringmain tokens revoke", which);
         say(&format!("`{which}` is revoked"));
         return Ok(ExitCode::SUCCESS);
     }
