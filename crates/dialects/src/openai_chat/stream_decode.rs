@@ -71,6 +71,10 @@ impl StreamDecoder for Decoder {
             self.losses.add(Loss::dropped("choices[1]"));
         }
         let read = choices.iter().filter(|choice| choice.index.unwrap_or(0) == 0).try_for_each(|choice| {
+            // A chunk may hold several pieces of the answer, and one of them its end.
+            if self.ended {
+                return Ok(());
+            }
             let read = self.choice(choice, out);
             self.reason(choice, out);
             read
