@@ -81,8 +81,8 @@ fn dearest_of(request: &Inspected, route: &Route) -> u64 {
     costs(request, route).into_iter().map(|(_, nanos)| nanos).max().unwrap_or_default()
 }
 
-/// What the request may cost at most at each candidate of a route, in billionths of a dollar. A price that is not known counts
-/// nothing, as it does in the ledger.
+/// What the request may cost at most at each candidate of a route, in billionths of a dollar. A price that is not known
+/// counts nothing, as it does in the ledger.
 fn costs(request: &Inspected, route: &Route) -> Vec<(usize, u64)> {
     let targets = route.targets.iter().enumerate();
     targets.map(|(at, target)| (at, nanos(cost(request, target).unwrap_or_default()))).collect()

@@ -130,7 +130,8 @@ impl Gateway {
         self.remember_use();
     }
 
-    /// Limits that are new to this process, or were not held for a while, begin with what the ledger says of them. Reads a disk: not for the request path.
+    /// Limits that are new to this process, or were not held for a while, begin with what the ledger says of them. Reads a
+    /// disk: not for the request path.
     pub fn remember_use(&self) {
         let Some(store) = self.records.store() else { return };
         let now = self.clock.now().wall;
