@@ -109,10 +109,12 @@ pub struct TargetProfile {
 }
 
 impl TargetProfile {
-    /// A cap on output tokens that the model takes: more than it gives is refused.
-    #[must_use]
-    pub fn capped(&self, tokens: u64) -> u64 {
-        self.max_output_tokens.map_or(tokens, |most| tokens.min(most))
+    /// The cap on output tokens that the model can be told: more than it gives is refused. `own`: a caller of the dialect
+    /// hears that in the provider's words.
+    pub(crate) fn told_cap(&self, wanted: Option<u64>, own: bool, losses: &mut Vec<Loss>) -> Option<u64> {
+        let most = self.max_output_tokens.filter(|_| !own).unwrap_or(u64::MAX);
+        losses.extend(wanted.filter(|wanted| *wanted > most).map(|_| Loss::approximated("max_tokens")));
+        wanted.map(|wanted| wanted.min(most))
     }
 
     /// The effort, in OpenAI's words, that the model can be told; `own`: a caller of the dialect hears in the provider's

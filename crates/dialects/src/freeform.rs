@@ -1,8 +1,11 @@
-//! Free-form tools: OpenAI's of the type `custom`, whose input is plain text (a patch, a program) and no JSON.
+//! Calls in forms that OpenAI alone has: of free-form tools, and Chat's form from before there were tools.
 //!
+//! Free-form tools are those of the type `custom`, whose input is plain text (a patch, a program) and no JSON.
 //! A dialect without them is offered a function of one argument that holds the text ([`as_functions`]), and the model's
 //! calls of it become calls of the free-form tool again before the caller sees them ([`Calls`]). A grammar that the text
 //! must satisfy cannot be enforced there; the model is told of it, and the caller that it is no more than told.
+//!
+//! Whoever writes `functions` in place of `tools` reads one `function_call` in the answer, and no `tool_calls`.
 
 use ringmain_core::Dialect;
 use serde_json::{Value, json};
@@ -10,6 +13,8 @@ use serde_json::{Value, json};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Request, Response, Tool, ToolChoice};
 use crate::loss::Loss;
 
+/// The member of Chat's messages that holds a call in the older form.
+pub(crate) const OLDER_CALL: &str = "function_call";
 /// The one argument of the function that stands for a free-form tool.
 const INPUT: &str = "input";
 
@@ -60,8 +65,12 @@ fn custom(value: &Value) -> Option<&Value> {
 }
 
 /// Makes functions of the request's free-form tools, and calls of these of those it tells of; what of them is only near.
-pub fn as_functions(request: &mut Request) -> Vec<Loss> {
+/// Where the caller's form has one call at most, a target that can be told so is.
+pub fn as_functions(request: &mut Request, target: Dialect) -> Vec<Loss> {
     let mut losses = Vec::new();
+    if older(request).next().is_some() && matches!(target, Dialect::AnthropicMessages | Dialect::OpenAiResponses) {
+        request.parallel_tools.get_or_insert(false);
+    }
     for (nth, tool) in request.tools.iter_mut().enumerate() {
         let Some(function) = Definition::of(tool).map(|definition| definition.function()) else { continue };
         *tool = function;
@@ -107,11 +116,21 @@ fn output(value: &Value) -> Option<BlockKind> {
     Some(BlockKind::ToolResult { id, name: None, content, is_error: false })
 }
 
-/// Makes calls of functions that stand for free-form tools calls of these again, in one answer.
+/// The functions that are told of in the form from before there were tools.
+fn older(request: &Request) -> impl Iterator<Item = &str> {
+    request.tools.iter().zip(&request.named.tools).filter_map(|(tool, place)| match tool {
+        Tool::Function { name, .. } if place.starts_with("functions[") => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// Makes calls of functions that stand for free-form tools calls of these again, in one answer; and of those that were
+/// told of in the older form, calls in that form.
 #[derive(Debug)]
 pub struct Calls {
     dialect: Dialect,
-    names: Vec<String>,
+    freeform: Vec<String>,
+    older: Vec<String>,
     /// Calls whose arguments are still coming.
     open: Vec<Open>,
 }
@@ -125,12 +144,13 @@ struct Open {
 }
 
 impl Calls {
-    /// For an answer to this request; `None` where it has no free-form tools.
+    /// For an answer to this request; `None` where it has neither.
     #[must_use]
     pub fn of(request: &Request) -> Option<Self> {
-        let names = request.tools.iter().filter_map(Definition::of).map(|definition| definition.name.to_owned());
-        let names: Vec<_> = names.collect();
-        (!names.is_empty()).then(|| Self { dialect: request.dialect, names, open: Vec::new() })
+        let freeform = request.tools.iter().filter_map(Definition::of).map(|definition| definition.name.to_owned());
+        let (freeform, older): (Vec<_>, Vec<_>) = (freeform.collect(), older(request).map(str::to_owned).collect());
+        let any = !(freeform.is_empty() && older.is_empty());
+        any.then(|| Self { dialect: request.dialect, freeform, older, open: Vec::new() })
     }
 
     /// Has a call begun that is not whole yet?
@@ -140,7 +160,17 @@ impl Calls {
     }
 
     fn is_ours(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        self.freeform.iter().chain(&self.older).any(|known| known == name)
+    }
+
+    /// A call as the caller's dialect has it.
+    fn call(&self, id: &str, name: &str, arguments: &str) -> BlockKind {
+        if self.older.iter().any(|known| known == name) {
+            let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+            let value = json!({ OLDER_CALL: { "name": name, "arguments": arguments } });
+            return BlockKind::Opaque { dialect: self.dialect, value };
+        }
+        freeform(self.dialect, id, name, arguments)
     }
 
     /// The calls of a whole answer.
@@ -149,7 +179,7 @@ impl Calls {
             if let BlockKind::ToolCall { id, name, arguments, .. } = &block.kind
                 && self.is_ours(name)
             {
-                block.kind = freeform(self.dialect, id, name, arguments);
+                block.kind = self.call(id, name, arguments);
             }
         }
     }
@@ -180,7 +210,7 @@ impl Calls {
             Event::BlockStop { index } => match self.open.iter().position(|open| open.index == index) {
                 Some(at) => {
                     let Open { id, name, arguments, .. } = self.open.swap_remove(at);
-                    let block = Block::from(freeform(self.dialect, &id, &name, &arguments));
+                    let block = Block::from(self.call(&id, &name, &arguments));
                     vec![Event::BlockStart { index, head: BlockHead::Whole(Box::new(block)) }, event]
                 }
                 None => vec![event],
@@ -190,7 +220,7 @@ impl Calls {
     }
 }
 
-/// A call as the caller's dialect has it.
+/// A call of a free-form tool.
 fn freeform(dialect: Dialect, id: &str, name: &str, arguments: &str) -> BlockKind {
     let parsed: Option<Value> = serde_json::from_str(arguments).ok();
     // A model may write the text itself where it was to be an argument.
@@ -250,7 +280,7 @@ mod tests {
     fn a_dialect_without_them_is_offered_functions() {
         for dialect in [Dialect::OpenAiChat, Dialect::OpenAiResponses] {
             let mut request = asked(dialect);
-            assert_eq!(as_functions(&mut request), [Loss::approximated("tools[0]")]);
+            assert_eq!(as_functions(&mut request, Dialect::AnthropicMessages), [Loss::approximated("tools[0]")]);
             let profile = TargetProfile { model: "claude".to_owned(), ..TargetProfile::default() };
             let encoded = codec(Dialect::AnthropicMessages).unwrap().encode_request(&request, &profile).unwrap();
             let body: Value = serde_json::from_slice(&encoded.body).unwrap();
@@ -305,6 +335,64 @@ mod tests {
             let out = String::from_utf8(out).unwrap();
             assert!(out.contains("*** Begin Patch\\n\\\"a\\\""), "{out}");
         }
+    }
+
+    /// What a caller from before there were tools asks.
+    fn asked_of_old() -> Request {
+        let body = json!({
+            "model": "m",
+            "functions": [{ "name": "f" }, { "name": "g" }],
+            "function_call": { "name": "f" },
+            "messages": [
+                { "role": "user", "content": "go" },
+                { "role": "assistant", "content": null, "function_call": { "name": "f", "arguments": "{}" } },
+                { "role": "function", "name": "f", "content": "Done." },
+            ],
+        });
+        codec(Dialect::OpenAiChat).unwrap().decode_request(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn targets_that_can_are_told_that_the_older_form_has_one_call() {
+        for (dialect, told) in [
+            (Dialect::AnthropicMessages, Some(false)),
+            (Dialect::OpenAiResponses, Some(false)),
+            (Dialect::Gemini, None),
+        ] {
+            let mut request = asked_of_old();
+            assert_eq!(as_functions(&mut request, dialect), []);
+            assert_eq!(request.parallel_tools, told, "{dialect}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_a_function_of_old_comes_back_in_its_form_plain_and_streamed() {
+        let codec = codec(Dialect::OpenAiChat).unwrap();
+        let mut calls = Calls::of(&asked_of_old()).unwrap();
+        let call = |id: &str, name: &str, arguments: &str| {
+            let (id, name, arguments) = (id.to_owned(), name.to_owned(), arguments.to_owned());
+            Block::from(BlockKind::ToolCall { id, name, arguments, signature: None })
+        };
+        let blocks = vec![Block::text("So:"), call("c1", "f", ""), call("c2", "g", "{}")];
+        let given = Response { id: "r".to_owned(), blocks, finish: crate::ir::Finish::ToolUse, ..Response::default() };
+        let mut plain = given.clone();
+        calls.response(&mut plain);
+        let encoded = codec.encode_response(&plain);
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let choice = &body["choices"][0];
+        assert_eq!(choice["message"]["function_call"], json!({ "name": "f", "arguments": "{}" }));
+        assert_eq!((choice["message"].get("tool_calls"), &choice["finish_reason"]), (None, &json!("function_call")));
+        assert_eq!(encoded.losses, [Loss::dropped("tool_calls")], "the form has no place for a second");
+
+        let mut events = unfold(&given);
+        calls.events(&mut events);
+        let mut out = Vec::new();
+        let mut encoder = codec.stream_encoder(&StreamStart::default());
+        events.iter().for_each(|event| encoder.event(event, &mut out));
+        assert_eq!(encoder.take_losses(), [Loss::dropped("tool_calls")]);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(r#""delta":{"function_call":{"name":"f","arguments":"{}"}}"#), "{out}");
+        assert!(out.contains(r#""finish_reason":"function_call""#) && !out.contains("tool_calls"), "{out}");
     }
 
     #[test]

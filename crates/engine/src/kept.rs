@@ -251,7 +251,7 @@ impl Recorder {
             Event::BlockStart { index, head } => self.begin(*index, head),
             Event::Delta { index, delta } => self.add(*index, delta),
             Event::Finish(_) => self.keep(),
-            Event::Start { .. } | Event::BlockStop { .. } | Event::Usage(_) | Event::Error(_) => {}
+            Event::Start { .. } | Event::BlockStop { .. } | Event::Logprobs(_) | Event::Usage(_) | Event::Error(_) => {}
         }
     }
 

@@ -233,7 +233,7 @@ fn translated<'a>(
         lost = provenance::claim(asked.to_mut(), &maker);
     }
     if asked.dialect != codec.dialect() && Calls::of(&asked).is_some() {
-        lost.extend(freeform::as_functions(asked.to_mut()));
+        lost.extend(freeform::as_functions(asked.to_mut(), codec.dialect()));
     }
     let encoded = match endpoint.dialect.and_then(registry::counting) {
         Some(counting) if counts => counting.encode(&asked, &target.profile),

@@ -48,10 +48,10 @@ async fn a_plain_answer_tells_what_both_ways_lost() {
     let world = World::new(&[("a", vec![vec![with_logprobs()]])], "");
     let answer = world.send("/v1/messages", messages(false), &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    assert_eq!(answer.header("x-ringmain-loss"), "top_k,choices[0].logprobs");
+    assert_eq!(answer.header("x-ringmain-loss"), "top_k,logprobs");
     let lost = record_of(&world, &answer).lost;
     assert_eq!(lost.request, [Loss::dropped("top_k")]);
-    assert_eq!(lost.answer, [Loss::dropped("choices[0].logprobs")]);
+    assert_eq!(lost.answer, [Loss::dropped("logprobs")]);
     let metrics = world.metrics();
     for of in ["request", "answer"] {
         let line = format!("ringmain_lost_fields_total{{target=\"a/m\",of=\"{of}\"}} 1");

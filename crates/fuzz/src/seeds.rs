@@ -3,8 +3,8 @@
 use ringmain_core::{Capabilities, Dialect, Fault, FaultClass, Origin, Phase, Usage};
 use ringmain_dialects::ir::fold::unfold;
 use ringmain_dialects::ir::{
-    Block, BlockKind, Effort, Event, Finish, Media, MediaSource, OutputFormat, Reasoning, Request, Response, Role,
-    Tool, ToolChoice, Turn,
+    Block, BlockKind, Candidate, Effort, Event, Finish, Media, MediaSource, OutputFormat, Reasoning, Request, Response,
+    Role, TokenLogprob, Tool, ToolChoice, Turn,
 };
 use ringmain_dialects::{Codec, Framing, StreamStart, TargetProfile, registry};
 use serde_json::json;
@@ -195,8 +195,13 @@ fn answers() -> Vec<Response> {
         blocks,
         finish,
         usage: Some(usage),
-        losses: Vec::new(),
+        ..Response::default()
     };
+    let likely = |token: &str| {
+        let (bytes, logprob) = (token.as_bytes().to_vec(), (-1).into());
+        Candidate { token: token.to_owned(), bytes, id: Some(7), logprob }
+    };
+    let logprobs = ["Hel", "lo"].map(|token| TokenLogprob { chosen: likely(token), top: vec![likely("or")] });
     let thinking =
         BlockKind::Reasoning { text: "Hm.".to_owned(), signature: Some("c2ln".to_owned()), redacted: None }.into();
     vec![
@@ -204,5 +209,6 @@ fn answers() -> Vec<Response> {
         answer(vec![thinking, Block::text("It is "), tool_call()], Finish::ToolUse),
         answer(vec![BlockKind::Refusal { text: "No.".to_owned() }.into()], Finish::Refusal),
         answer(vec![Block::text("cut")], Finish::Length),
+        Response { logprobs: logprobs.into(), ..answer(vec![Block::text("Hello")], Finish::Stop) },
     ]
 }

@@ -119,12 +119,8 @@ fn held_to_form(context: &Context<'_>) -> bool {
 }
 
 fn max_tokens(context: &mut Context<'_>, thinking: &Thinking) -> u64 {
-    if let Some(given) = context.request.sampling.max_output_tokens {
-        // A caller of this dialect hears in the provider's words that it is too much.
-        let cap = if context.own { given } else { context.profile.capped(given) };
-        if cap != given {
-            context.approximated("max_tokens");
-        }
+    let given = context.request.sampling.max_output_tokens;
+    if let Some(cap) = context.profile.told_cap(given, context.own, &mut context.losses) {
         return cap;
     }
     context.losses.push(Loss::defaulted("max_tokens"));

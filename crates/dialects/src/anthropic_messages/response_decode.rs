@@ -35,6 +35,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
         blocks,
         finish: finish.unwrap_or_default(),
         usage: usage.and_then(|usage| serde_json::from_value::<WireUsage>(usage).ok()?.usage()),
+        logprobs: Vec::new(),
         losses: Vec::new(),
     };
     extras.extend(fields.rest());

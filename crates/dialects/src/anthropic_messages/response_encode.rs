@@ -24,6 +24,7 @@ pub(super) fn encode(response: &Response) -> Encoded {
     }
     let (reason, sequence, near) = stop_reason::encode(&response.finish, holds);
     losses.extend(answers::finish(&response.finish, near, true));
+    losses.extend((!response.logprobs.is_empty()).then(answers::logprobs));
     let body = json!({
         "id": if response.id.is_empty() { NO_ID } else { &response.id },
         "type": "message",

@@ -129,10 +129,11 @@ impl Writer {
                 self.usage = Some(*usage);
                 return;
             }
+            Event::Logprobs(_) => return self.losses.add(answers::logprobs()),
             _ => self.begin(out),
         }
         match event {
-            Event::Start { .. } | Event::Usage(_) => {}
+            Event::Start { .. } | Event::Logprobs(_) | Event::Usage(_) => {}
             Event::BlockStart { head, .. } => self.block_start(head, out),
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::BlockStop { .. } => self.block_stop(out),

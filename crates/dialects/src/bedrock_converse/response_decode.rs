@@ -37,6 +37,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
         blocks,
         finish: finish.unwrap_or_default(),
         usage,
+        logprobs: Vec::new(),
         losses: extras
             .into_iter()
             .map(|extra| Loss::dropped(extra.field))

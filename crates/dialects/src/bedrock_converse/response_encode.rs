@@ -21,6 +21,7 @@ pub(super) fn encode(response: &Response) -> Encoded {
     }
     let (reason, near) = stop_reason::encode(&response.finish, holds);
     losses.extend(answers::finish(&response.finish, near, false));
+    losses.extend((!response.logprobs.is_empty()).then(answers::logprobs));
     let body = json!({
         "output": { "message": { "role": "assistant", "content": content } },
         "stopReason": reason,

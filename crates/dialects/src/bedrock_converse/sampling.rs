@@ -17,8 +17,9 @@ pub(super) fn inference_config(context: &mut Context<'_>, budget: bool) -> Optio
     if !context.own {
         unknown_here(context, sampling);
     }
-    if let Some(tokens) = max_tokens(context) {
-        config.insert("maxTokens".to_owned(), tokens.into());
+    let given = context.request.sampling.max_output_tokens;
+    if let Some(cap) = context.profile.told_cap(given, context.own, &mut context.losses) {
+        config.insert("maxTokens".to_owned(), cap.into());
     }
     if context.own {
         // The caller knows this dialect's rules; the provider's own words explain them best.
@@ -40,16 +41,6 @@ pub(super) fn inference_config(context: &mut Context<'_>, budget: bool) -> Optio
     }
     context.put_back.restore("inferenceConfig", &mut config);
     (!config.is_empty()).then_some(Value::Object(config))
-}
-
-/// More than the model gives is refused. A caller of this dialect hears that in the provider's words.
-fn max_tokens(context: &mut Context<'_>) -> Option<u64> {
-    let given = context.request.sampling.max_output_tokens?;
-    let cap = if context.own { given } else { context.profile.capped(given) };
-    if cap != given {
-        context.approximated("max_tokens");
-    }
-    Some(cap)
 }
 
 fn translated(context: &mut Context<'_>, budget: bool, config: &mut Map<String, Value>) {

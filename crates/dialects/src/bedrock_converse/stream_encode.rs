@@ -102,6 +102,7 @@ impl Writer {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         match event {
             Event::Start { .. } => self.frame("messageStart", &json!({ "role": "assistant" }), out),
+            Event::Logprobs(_) => self.losses.add(answers::logprobs()),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::BlockStart { head, .. } => self.block_start(head, out),
             Event::Delta { delta, .. } => self.delta(delta, out),

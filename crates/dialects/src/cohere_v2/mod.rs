@@ -11,6 +11,7 @@ mod content;
 mod fault;
 mod finish;
 mod inspect;
+mod logprobs;
 mod messages_decode;
 mod messages_encode;
 mod request_decode;

@@ -16,7 +16,7 @@ pub(super) struct Context<'a> {
     pub(super) profile: &'a TargetProfile,
     /// The caller speaks this dialect: what it wrote goes as it was.
     pub(super) own: bool,
-    losses: Vec<Loss>,
+    pub(super) losses: Vec<Loss>,
 }
 
 impl Context<'_> {

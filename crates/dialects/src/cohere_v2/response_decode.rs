@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::usage::WireUsage;
-use super::{citations, content, finish};
+use super::{citations, content, finish, logprobs};
 use crate::codec::Malformed;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
@@ -31,6 +31,12 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
     let calls = read_message(message, &mut response)?;
     let finish = finish::read(if word.is_empty() { "COMPLETE" } else { &word });
     response.finish = finish::with_calls(finish, calls);
+    if let Some(found) = fields.value("logprobs") {
+        match logprobs::read(&found.to_string()) {
+            Some(tokens) => response.logprobs = tokens,
+            None => response.losses.push(Loss::dropped("logprobs")),
+        }
+    }
     response.losses.extend(fields.rest().into_iter().map(|extra| Loss::dropped(extra.field)));
     Ok(response)
 }

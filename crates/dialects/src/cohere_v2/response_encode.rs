@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{OWN, citations, finish, usage};
+use super::{OWN, citations, finish, logprobs, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
@@ -26,6 +26,10 @@ pub(super) fn encode(response: &Response) -> Encoded {
     let mut body = json!({ "id": id, "finish_reason": word, "message": parts.message() });
     if let Some(counts) = &response.usage {
         body["usage"] = usage::write(counts);
+    }
+    if !response.logprobs.is_empty() {
+        body["logprobs"] = response.logprobs.chunks(1).map(logprobs::write).collect();
+        losses.extend(logprobs::lost(&response.logprobs));
     }
     Encoded { body: body.to_string().into_bytes(), losses }
 }

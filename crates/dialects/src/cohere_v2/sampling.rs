@@ -22,11 +22,7 @@ const RANGES: [(&str, &str, f64, f64); 4] = [
 pub(super) fn encode(context: &mut Context<'_>, body: &mut Map<String, Value>) {
     let sampling = &context.request.sampling;
     unknown_here(context, sampling);
-    if let Some(most) = sampling.max_output_tokens {
-        let cap = if context.own { most } else { context.profile.capped(most) };
-        if cap != most {
-            context.approximated("max_tokens");
-        }
+    if let Some(cap) = context.profile.told_cap(sampling.max_output_tokens, context.own, &mut context.losses) {
         body.insert("max_tokens".to_owned(), cap.into());
     }
     let given = [&sampling.temperature, &sampling.top_p, &sampling.frequency_penalty, &sampling.presence_penalty];
@@ -52,9 +48,11 @@ pub(super) fn encode(context: &mut Context<'_>, body: &mut Map<String, Value>) {
         let stop: Vec<Value> = sampling.stop.iter().take(most).map(|text| text.as_str().into()).collect();
         body.insert("stop_sequences".to_owned(), stop.into());
     }
-    match sampling.logprobs {
-        Some(wanted) if context.own => drop(body.insert("logprobs".to_owned(), wanted.into())),
-        _ => sampling.probabilities().for_each(|field| context.dropped(field)),
+    if let Some(wanted) = sampling.logprobs.filter(|wanted| *wanted || context.own) {
+        body.insert("logprobs".to_owned(), wanted.into());
+    }
+    if sampling.top_logprobs.is_some_and(|many| many > 0) {
+        context.dropped("top_logprobs");
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use ringmain_core::{Loss, Losses, Phase};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::citations::{self, About};
 use super::wire::{Call, Content, Delta as WireDelta, Wire, owned, unreadable, word};
-use super::{fault, finish};
+use super::{fault, finish, logprobs};
 use crate::codec::{Cut, Malformed, StreamDecoder};
 use crate::ir::{BlockHead, Delta, Event};
 use crate::shared::borrowed::{Text, borrowed};
@@ -58,7 +59,7 @@ impl StreamDecoder for Decoder {
             out.push(Event::Error(Box::new(fault::of_stream(data, self.phase()))));
             return Ok(());
         }
-        self.losses.extend(wire.logprobs.map(|_| Loss::dropped("logprobs")));
+        self.logprobs(wire.logprobs, out);
         let at = wire.index.unwrap_or_default();
         let message = wire.message();
         match wire.kind(name) {
@@ -111,6 +112,17 @@ impl Decoder {
         if !self.started {
             self.started = true;
             out.push(Event::Start { id: owned(id).unwrap_or_default(), model: String::new(), created: None });
+        }
+    }
+
+    fn logprobs(&mut self, found: Option<&RawValue>, out: &mut Vec<Event>) {
+        match found.map(|found| logprobs::read(found.get())) {
+            Some(Some(tokens)) if !tokens.is_empty() => {
+                self.message_start(None, out);
+                out.push(Event::Logprobs(tokens));
+            }
+            Some(None) => self.losses.add(Loss::dropped("logprobs")),
+            _ => {}
         }
     }
 

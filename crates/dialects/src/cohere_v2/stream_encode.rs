@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::response_encode::NO_ID;
-use super::{OWN, citations, fault, finish, usage};
+use super::{OWN, citations, fault, finish, logprobs, usage};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::continuation::Kind;
-use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, TokenLogprob};
 use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
@@ -30,6 +30,8 @@ struct Writer {
     open: Option<Open>,
     usage: Option<Usage>,
     refused: bool,
+    /// Of the text that comes next.
+    logprobs: Vec<TokenLogprob>,
     losses: Losses,
 }
 
@@ -52,6 +54,8 @@ struct ContentDelta<'a> {
     r#type: &'static str,
     index: u32,
     delta: InMessage<Piece<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,8 +78,8 @@ enum Words<'a> {
 impl Encoder {
     pub(super) fn new(start: &StreamStart) -> Self {
         let id = if start.id.is_empty() { NO_ID.to_owned() } else { start.id.clone() };
-        let (open, usage, losses) = (None, None, Losses::default());
-        let writer = Writer { id, content: 0, calls: 0, citations: 0, open, usage, refused: false, losses };
+        let (open, usage, logprobs, losses) = (None, None, Vec::new(), Losses::default());
+        let writer = Writer { id, content: 0, calls: 0, citations: 0, open, usage, refused: false, logprobs, losses };
         Self { sequencer: Sequencer::default(), writer }
     }
 
@@ -122,6 +126,10 @@ impl Writer {
                 let delta = json!({ "message": message });
                 frame(out, "message-start", &json!({ "id": self.id, "type": "message-start", "delta": delta }));
             }
+            Event::Logprobs(tokens) => {
+                self.losses.extend(logprobs::lost(tokens));
+                self.logprobs.extend_from_slice(tokens);
+            }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::BlockStart { head, .. } => self.begin(head, out),
             Event::Delta { delta, .. } => self.more(delta, out),
@@ -165,20 +173,32 @@ impl Writer {
         frame(out, name, &json!({ "type": name, "index": index, "delta": { "message": message } }));
     }
 
-    fn content_delta(&self, content: Words<'_>, out: &mut Vec<u8>) {
+    fn content_delta(&self, content: Words<'_>, logprobs: Option<Value>, out: &mut Vec<u8>) {
         let delta = InMessage { message: Piece { content } };
-        frame(out, "content-delta", &ContentDelta { r#type: "content-delta", index: self.content, delta });
+        frame(out, "content-delta", &ContentDelta { r#type: "content-delta", index: self.content, delta, logprobs });
+    }
+
+    /// More text, with how likely its tokens were.
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        let tokens = std::mem::take(&mut self.logprobs);
+        if tokens.is_empty() {
+            return self.content_delta(Words::Text(text), None, out);
+        }
+        for (text, tokens) in logprobs::pieces(text, &tokens) {
+            self.content_delta(Words::Text(text), Some(logprobs::write(tokens)), out);
+        }
     }
 
     fn more(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
-            Delta::Text(text) | Delta::Refusal(text) => self.content_delta(Words::Text(text), out),
+            Delta::Text(text) => self.text(text, out),
+            Delta::Refusal(text) => self.content_delta(Words::Text(text), None, out),
             Delta::Reasoning(text) => {
                 if self.open == (Some(Open::Thinking { begun: false })) {
                     self.content_start(&json!({ "type": "thinking", "thinking": "" }), out);
                     self.open = Some(Open::Thinking { begun: true });
                 }
-                self.content_delta(Words::Thinking(text), out);
+                self.content_delta(Words::Thinking(text), None, out);
             }
             Delta::Arguments(text) if text.is_empty() => {}
             Delta::Arguments(text) => {
@@ -202,6 +222,10 @@ impl Writer {
     }
 
     fn stop(&mut self, out: &mut Vec<u8>) {
+        if self.open == Some(Open::Text) && !self.logprobs.is_empty() {
+            // Some providers tell them with the end.
+            self.text("", out);
+        }
         match self.open.take() {
             None | Some(Open::Thinking { begun: false }) => {}
             Some(Open::Text | Open::Thinking { begun: true }) => {
@@ -223,7 +247,7 @@ impl Writer {
         match &block.kind {
             BlockKind::Text { text, .. } if !text.is_empty() => {
                 self.begin_text(out);
-                self.content_delta(Words::Text(text), out);
+                self.text(text, out);
             }
             BlockKind::Text { .. } => {}
             BlockKind::Reasoning { text, signature, redacted } => {
@@ -246,6 +270,7 @@ impl Writer {
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         let (reason, near) = finish::write(finish, self.refused);
         self.losses.extend(answers::finish(finish, near, false));
+        self.losses.extend((!self.logprobs.is_empty()).then(answers::logprobs));
         let mut delta = json!({ "finish_reason": reason });
         if let Some(counts) = &self.usage {
             delta["usage"] = usage::write(counts);

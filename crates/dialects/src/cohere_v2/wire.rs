@@ -24,8 +24,8 @@ pub(super) struct Wire<'a> {
     pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) delta: Option<Delta<'a>>,
-    #[serde(default)]
-    pub(super) logprobs: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
     /// What an error's body has, which some servers write in the place of an event.
     #[serde(borrow, default, rename = "message")]
     error: Option<&'a RawValue>,

@@ -213,7 +213,12 @@ impl SoFar {
             Event::BlockStop { index } if self.place.open.is_some_and(|(open, _)| open == *index) => {
                 self.close();
             }
-            Event::BlockStop { .. } | Event::Start { .. } | Event::Usage(_) | Event::Finish(_) | Event::Error(_) => {}
+            Event::BlockStop { .. }
+            | Event::Start { .. }
+            | Event::Logprobs(_)
+            | Event::Usage(_)
+            | Event::Finish(_)
+            | Event::Error(_) => {}
         }
     }
 

@@ -75,7 +75,7 @@ impl Splice {
                 }
                 out.push(Event::Finish(finish));
             }
-            Event::Error(fault) => out.push(Event::Error(fault)),
+            event @ (Event::Logprobs(_) | Event::Error(_)) => out.push(event),
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod count;
 mod fault;
 mod finish;
 mod inspect;
+mod logprobs;
 mod media;
 mod names;
 mod parts;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::names::{document, elements, field};
 use super::parts::{Piece, made_up_id, read, signature_block};
-use super::{finish, usage};
+use super::{finish, logprobs, usage};
 use crate::codec::Malformed;
 use crate::ir::{Block, BlockKind, Extra, Finish, Response};
 use crate::loss::Loss;
@@ -69,6 +69,11 @@ fn read_candidate(response: &mut Response, mut candidate: Fields, rest: &mut Vec
     }
     for citation in sources(&mut candidate) {
         gather.cite(citation);
+    }
+    match candidate.value(logprobs::FIELD).map(logprobs::read) {
+        Some(Some(tokens)) => response.logprobs = tokens,
+        Some(None) => response.losses.push(Loss::dropped(candidate.path(logprobs::FIELD))),
+        None => {}
     }
     if let Some(word) = candidate.value("finishReason").as_ref().and_then(finish::word) {
         response.finish = finish::decode(&word, gather.calls > 0);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::Builder;
 use super::parts::{call_part, is_object};
-use super::{finish, media, usage};
+use super::{finish, logprobs, media, usage};
 use crate::codec::Encoded;
 use crate::ir::{Block, BlockKind, Response};
 use crate::loss::Loss;
@@ -41,6 +41,11 @@ pub(super) fn encode(response: &Response) -> Encoded {
     losses.extend(answers::finish(&response.finish, near, false));
     whole.set("finishReason", reason);
     whole.0.extend(candidate.0);
+    if !response.logprobs.is_empty() {
+        let (result, lost) = logprobs::write(&response.logprobs);
+        whole.set(logprobs::FIELD, result);
+        losses.extend(lost);
+    }
     whole.set("index", 0);
     fields.set("candidates", vec![Value::Object(whole.0)]);
     fields.maybe("usageMetadata", response.usage.as_ref().map(usage::encode));

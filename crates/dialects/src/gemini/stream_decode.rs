@@ -7,9 +7,9 @@ use super::parts::{Piece, made_up_id, read, signature_block};
 use super::plain_chunk::PlainChunk;
 use super::response_decode::{is_blocked, is_bookkeeping, sources};
 use super::usage::Counts;
-use super::{fault, finish, usage};
+use super::{fault, finish, logprobs, usage};
 use crate::codec::{Cut, Malformed, StreamDecoder};
-use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Extra, Finish};
+use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Extra, Finish, TokenLogprob};
 use crate::loss::{Loss, Losses};
 use crate::shared::borrowed::Text;
 use crate::shared::fields::Fields;
@@ -108,6 +108,7 @@ struct Candidate {
     pieces: Vec<Piece>,
     sources: Vec<Value>,
     reason: Option<String>,
+    logprobs: Vec<TokenLogprob>,
     /// What no event has a place for.
     rest: Vec<Extra>,
 }
@@ -122,8 +123,16 @@ impl Candidate {
         }
         let sources = sources(&mut fields);
         let reason = fields.value("finishReason").as_ref().and_then(finish::word);
+        let logprobs = match fields.peek(logprobs::FIELD).cloned().and_then(logprobs::read) {
+            Some(tokens) => {
+                fields.value(logprobs::FIELD);
+                tokens
+            }
+            // It stays, and is known to be left over.
+            None => Vec::new(),
+        };
         rest.extend(fields.rest());
-        Ok(Self { pieces, sources, reason, rest })
+        Ok(Self { pieces, sources, reason, logprobs, rest })
     }
 }
 
@@ -147,6 +156,9 @@ impl Decoder {
 
     fn candidate(&mut self, mut candidate: Candidate, out: &mut Vec<Event>) {
         self.losses.extend(unsaid(candidate.rest));
+        if !candidate.logprobs.is_empty() {
+            out.push(Event::Logprobs(candidate.logprobs));
+        }
         for piece in candidate.pieces {
             self.piece(piece, &mut candidate.sources, out);
         }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::names::Builder;
 use super::parts::{call_part, is_object};
 use super::response_encode::is_sources;
-use super::{fault, finish, usage};
+use super::{fault, finish, logprobs, usage};
 use crate::codec::{Framing, StreamEncoder, StreamStart};
-use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish};
+use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, TokenLogprob};
 use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
 
@@ -27,6 +27,8 @@ pub(super) struct Encoder {
     call: Option<Call>,
     /// Text of the open reasoning block is out: a signature is that text's.
     thought: bool,
+    /// Of the text that comes next.
+    logprobs: Vec<TokenLogprob>,
     losses: Losses,
 }
 
@@ -50,6 +52,8 @@ struct PlainChunk<'a> {
 struct Candidate<'a> {
     content: Content<'a>,
     index: u32,
+    #[serde(rename = "logprobsResult", skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Value>,
 }
 
 #[derive(serde::Serialize)]
@@ -93,6 +97,7 @@ impl Encoder {
             sequencer: Sequencer::default(),
             call: None,
             thought: false,
+            logprobs: Vec::new(),
             losses: Losses::default(),
         }
     }
@@ -123,6 +128,7 @@ impl Encoder {
                     self.part(&call_part(&call.id, &call.name, &call.arguments, call.signature.as_deref()), out);
                 }
             }
+            Event::Logprobs(tokens) => self.logprobs.extend_from_slice(tokens),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish(finish) => self.finish(finish, out),
             Event::Error(fault) => self.error(fault, out),
@@ -184,8 +190,9 @@ impl Encoder {
     /// The chunk that streams are mostly made of, written without a tree.
     fn text(&mut self, text: &str, thought: bool, out: &mut Vec<u8>) {
         let content = Content { parts: [Part { text, thought }], role: "model" };
+        let logprobs = if thought { None } else { self.logprobs() };
         let chunk = PlainChunk {
-            candidates: [Candidate { content, index: 0 }],
+            candidates: [Candidate { content, index: 0, logprobs }],
             model_version: &self.model,
             response_id: &self.id,
         };
@@ -193,6 +200,13 @@ impl Encoder {
         if let Ok(json) = serde_json::to_vec(&chunk) {
             self.chunk(&json, out);
         }
+    }
+
+    fn logprobs(&mut self) -> Option<Value> {
+        let tokens = std::mem::take(&mut self.logprobs);
+        let (result, lost) = (!tokens.is_empty()).then(|| logprobs::write(&tokens))?;
+        self.losses.extend(lost);
+        Some(result)
     }
 
     fn part(&mut self, part: &Value, out: &mut Vec<u8>) {
@@ -210,11 +224,15 @@ impl Encoder {
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         let (reason, near) = finish::encode_last(finish);
         self.losses.extend(answers::finish(finish, near, false));
-        let candidate = json!({
+        let mut candidate = json!({
             "content": { "parts": [{ "text": "" }], "role": "model" },
             "finishReason": reason,
             "index": 0,
         });
+        // Some providers tell them with the end.
+        if let Some(logprobs) = self.logprobs() {
+            candidate[logprobs::FIELD] = logprobs;
+        }
         let metadata = self.usage.as_ref().map(usage::encode);
         self.candidate(candidate, metadata, out);
         self.close(out);

@@ -4,6 +4,7 @@ use ringmain_core::{Fault, Usage};
 
 use super::Value;
 use super::content::{Block, BlockKind};
+use super::logprobs::TokenLogprob;
 use super::response::Finish;
 
 /// One step of a streamed answer.
@@ -38,6 +39,8 @@ pub enum Event {
         /// Which block.
         index: u32,
     },
+    /// How likely tokens of the answer's text are, in order: before the text they are of, or after all text. At least one.
+    Logprobs(Vec<TokenLogprob>),
     /// What was used so far; a later one replaces an earlier one.
     Usage(Usage),
     /// The whole answer is there. Terminal; every block is closed.
@@ -103,7 +106,12 @@ impl Event {
                 Delta::Citation(_) => true,
                 Delta::Signature(_) | Delta::Redacted(_) => false,
             },
-            Self::Start { .. } | Self::BlockStop { .. } | Self::Usage(_) | Self::Finish(_) | Self::Error(_) => false,
+            Self::Start { .. }
+            | Self::BlockStop { .. }
+            | Self::Logprobs(_)
+            | Self::Usage(_)
+            | Self::Finish(_)
+            | Self::Error(_) => false,
         }
     }
 

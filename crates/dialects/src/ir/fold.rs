@@ -6,6 +6,7 @@ use ringmain_core::Fault;
 
 use super::content::{Block, BlockKind};
 use super::event::{BlockHead, Delta, Event};
+use super::logprobs::{TokenLogprob, of_text};
 use super::response::Response;
 
 /// Gathers events into the answer they spell. Assumes sentences of [`super::grammar`].
@@ -31,6 +32,7 @@ impl Fold {
                 }
             }
             Event::BlockStop { .. } => {}
+            Event::Logprobs(more) => self.response.logprobs.extend(more),
             Event::Usage(usage) => self.response.usage = Some(usage),
             Event::Finish(finish) => {
                 self.response.finish = finish;
@@ -90,15 +92,24 @@ fn extend(kind: &mut BlockKind, delta: Delta) {
 pub fn unfold(response: &Response) -> Vec<Event> {
     let mut events =
         vec![Event::Start { id: response.id.clone(), model: response.model.clone(), created: response.created }];
+    let mut logprobs = response.logprobs.as_slice();
     for (index, block) in (0..).zip(&response.blocks) {
         let (head, deltas) = take_apart(block);
         events.push(Event::BlockStart { index, head });
+        if let BlockKind::Text { text, .. } = &block.kind {
+            events.extend(told(of_text(&mut logprobs, text)));
+        }
         events.extend(deltas.into_iter().map(|delta| Event::Delta { index, delta }));
         events.push(Event::BlockStop { index });
     }
+    events.extend(told(logprobs));
     events.extend(response.usage.map(Event::Usage));
     events.push(Event::Finish(response.finish.clone()));
     events
+}
+
+fn told(logprobs: &[TokenLogprob]) -> Option<Event> {
+    (!logprobs.is_empty()).then(|| Event::Logprobs(logprobs.to_vec()))
 }
 
 fn take_apart(block: &Block) -> (BlockHead, Vec<Delta>) {
@@ -133,8 +144,14 @@ mod tests {
     use ringmain_core::Usage;
 
     use super::super::grammar::Checker;
+    use super::super::logprobs::Candidate;
     use super::super::response::Finish;
     use super::*;
+
+    fn likely(token: &str) -> TokenLogprob {
+        let chosen = Candidate { token: token.into(), bytes: token.into(), id: None, logprob: 0.into() };
+        TokenLogprob { chosen, top: Vec::new() }
+    }
 
     #[test]
     fn an_answer_unfolded_and_folded_is_the_answer() {
@@ -155,6 +172,7 @@ mod tests {
                 }
                 .into(),
             ],
+            logprobs: ["č", "au", "!"].map(likely).into(),
             finish: Finish::ToolUse,
             usage: Some(Usage { input: 3, output: 4, ..Usage::default() }),
             losses: Vec::new(),

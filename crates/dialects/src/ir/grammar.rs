@@ -1,7 +1,7 @@
 //! Which sequences of events are sentences.
 //!
 //! ```text
-//! stream = Start ( BlockStart | Delta | BlockStop | Usage )* ( Finish | Error )
+//! stream = Start ( BlockStart | Delta | BlockStop | Logprobs | Usage )* ( Finish | Error )
 //! ```
 //! Block indices are dense in order of beginning; a delta goes to an open block and fits its kind; each block is closed
 //! once; at `Finish` none is open. A decoder may emit only sentences, an encoder may assume them: so each side is proven
@@ -49,7 +49,8 @@ impl Checker {
             Event::BlockStop { index } => {
                 self.open.remove(index).ok_or_else(|| format!("BlockStop of block {index}, which is not open"))?;
             }
-            Event::Usage(_) => {}
+            Event::Logprobs(tokens) if tokens.is_empty() => return Err("log probabilities of nothing".to_owned()),
+            Event::Logprobs(_) | Event::Usage(_) => {}
             Event::Finish(_) => {
                 if !self.open.is_empty() {
                     return Err(format!("Finish with open blocks {:?}", self.open));

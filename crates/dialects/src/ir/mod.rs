@@ -8,12 +8,14 @@ pub mod content;
 pub mod event;
 pub mod fold;
 pub mod grammar;
+pub mod logprobs;
 pub mod request;
 pub mod response;
 pub mod words;
 
 pub use content::{Block, BlockKind, CacheMark, Media, MediaSource, Role, Turn};
 pub use event::{BlockHead, Delta, Event};
+pub use logprobs::{Candidate, TokenLogprob};
 pub use request::{Extra, OutputFormat, Reasoning, Request, Sampling, Signatures, Tool, ToolChoice};
 pub use response::{Finish, Response};
 pub use ringmain_core::Effort;

@@ -5,6 +5,8 @@ use ringmain_core::{Dialect, Effort};
 use super::content::{Block, CacheMark, Turn};
 use super::words::Named;
 use super::{Number, Value};
+use crate::loss::Loss;
+use crate::shared::logprobs::MOST_ALTERNATIVES;
 
 /// A chat request in any dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,14 +214,30 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// What asks for log probabilities. Only an answer that is the caller's as it comes holds them: a target of another
-    /// dialect is not asked, since it would be paid for and thrown away.
+    /// What asks for log probabilities, for a target that gives none.
     pub(crate) fn probabilities(&self) -> impl Iterator<Item = &'static str> {
         let asked = [
             ("logprobs", self.logprobs == Some(true)),
             ("top_logprobs", self.top_logprobs.is_some_and(|count| count > 0)),
         ];
         asked.into_iter().filter(|(_, asked)| *asked).map(|(field, _)| field)
+    }
+
+    /// Are log probabilities to be asked for, and for how many alternatives? `own`: a caller of the dialect asks as it
+    /// likes.
+    pub(crate) fn told_logprobs(&self, own: bool, losses: &mut Vec<Loss>) -> (Option<bool>, Option<u64>) {
+        if own {
+            return (self.logprobs, self.top_logprobs);
+        }
+        let asked = self.logprobs == Some(true);
+        match self.top_logprobs.unwrap_or(0) {
+            0 => {}
+            _ if !asked => losses.push(Loss::dropped("top_logprobs")),
+            many if many > MOST_ALTERNATIVES => losses.push(Loss::approximated("top_logprobs")),
+            _ => {}
+        }
+        let most = self.top_logprobs.filter(|_| asked).map(|many| many.min(MOST_ALTERNATIVES));
+        (asked.then_some(true), most)
     }
 }
 

@@ -3,6 +3,7 @@
 use ringmain_core::Usage;
 
 use super::content::Block;
+use super::logprobs::TokenLogprob;
 
 /// A whole answer in any dialect. Where a provider gave several (`n` above 1), the first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub struct Response {
     pub created: Option<u64>,
     /// The answer. Dense, in order; only kinds a model can produce.
     pub blocks: Vec<Block>,
+    /// How likely the tokens of its text are, through all its blocks; empty where nobody asked.
+    pub logprobs: Vec<TokenLogprob>,
     /// Why it stopped.
     pub finish: Finish,
     /// What it used; `None` where the provider did not say.

@@ -9,8 +9,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::codec::Malformed;
+use crate::ir::TokenLogprob;
+use crate::loss::Loss;
 pub(super) use crate::shared::borrowed::Text;
 use crate::shared::borrowed::borrowed;
+use crate::shared::logprobs;
 
 /// A chunk or a whole answer.
 #[derive(Debug, serde::Deserialize)]
@@ -246,9 +249,25 @@ pub(super) fn transcript(raw: &RawValue) -> String {
     serde_json::from_str::<Audio>(raw.get()).ok().and_then(|audio| audio.transcript).unwrap_or_default()
 }
 
-/// Do log probabilities name any token? Some servers write the object into every chunk.
-pub(super) fn has_logprobs(raw: &RawValue) -> bool {
-    raw.get().contains("\"token")
+/// How likely the tokens of the text were, and what of it has no place. Some servers write an object that names no token
+/// into every chunk.
+pub(super) fn logprobs(raw: &RawValue) -> (Vec<TokenLogprob>, Option<Loss>) {
+    #[derive(serde::Deserialize)]
+    struct Lists<'a> {
+        #[serde(borrow, default)]
+        content: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        refusal: Option<&'a RawValue>,
+    }
+    if !raw.get().contains("\"token") {
+        return (Vec::new(), None);
+    }
+    let lists = serde_json::from_str::<Lists<'_>>(raw.get()).ok();
+    let read =
+        lists.as_ref().and_then(|lists| lists.content.map_or(Some(Vec::new()), |list| logprobs::read(list.get())));
+    let refused = lists.is_some_and(|lists| lists.refusal.is_some_and(|list| !is_blank(list)));
+    let lost = read.is_none() || refused;
+    (read.unwrap_or_default(), lost.then(|| Loss::dropped("choices[0].logprobs")))
 }
 
 /// Does an audio answer hold its sound?

@@ -23,11 +23,13 @@ pub(super) fn with_calls(finish: Finish, calls: bool) -> Finish {
     if calls && finish == Finish::Stop { Finish::ToolUse } else { finish }
 }
 
-/// The word for a caller, and whether it is only near. Only the four that SDKs know: some refuse a fifth.
-pub(super) const fn write(finish: &Finish) -> (&'static str, bool) {
+/// The word for a caller, and whether it is only near. Only those that SDKs know: some refuse others.
+/// `older_call`: the answer holds a call in the form from before there were tools.
+pub(super) const fn write(finish: &Finish, older_call: bool) -> (&'static str, bool) {
     match finish {
         Finish::Stop | Finish::StopSequence(_) => ("stop", false),
         Finish::Length => ("length", false),
+        Finish::ToolUse if older_call => ("function_call", false),
         Finish::ToolUse => ("tool_calls", false),
         Finish::Refusal => ("content_filter", false),
         Finish::Pause => ("stop", true),

@@ -129,10 +129,7 @@ const fn mode(required: bool) -> &'static str {
 fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, Value>, losses: &mut Vec<Loss>) {
     let sampling = &request.sampling;
     let own = request.dialect == messages_encode::OWN;
-    let cap = sampling.max_output_tokens.map(|most| if own { most } else { profile.capped(most) });
-    if cap != sampling.max_output_tokens {
-        losses.push(Loss::approximated("max_tokens"));
-    }
+    let cap = profile.told_cap(sampling.max_output_tokens, own, losses);
     let mut set = |field: &str, value: Option<Value>| {
         value.map(|value| body.insert(field.to_owned(), value));
     };
@@ -147,14 +144,14 @@ fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, V
     if own {
         set("top_k", top_k);
         set("n", n);
-        set("logprobs", sampling.logprobs.map(Value::from));
-        set("top_logprobs", sampling.top_logprobs.map(Value::from));
     } else {
-        losses.extend(sampling.probabilities().map(Loss::dropped));
         losses.extend(top_k.map(|_| Loss::dropped("top_k")));
         // Only the first of several answers is translated; the others would be paid for and thrown away.
         losses.extend(sampling.n.filter(|n| *n > 1).map(|_| Loss::dropped("n")));
     }
+    let (logprobs, alternatives) = sampling.told_logprobs(own, losses);
+    set("logprobs", logprobs.map(Value::from));
+    set("top_logprobs", alternatives.map(Value::from));
     let most = if own { usize::MAX } else { MAX_STOP };
     if sampling.stop.len() > most {
         losses.push(Loss::approximated("stop"));

@@ -1,6 +1,6 @@
 //! A provider's whole answer to the intermediate representation.
 
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::codec::Malformed;
@@ -54,8 +54,10 @@ fn choice(mut fields: Fields, response: &mut Response) -> Result<(), Malformed> 
     if word == finish::BROKEN {
         return Err(Malformed::new(fields.path("finish_reason"), "the provider broke off with an error"));
     }
-    if fields.peek("logprobs").is_some_and(|logprobs| !is_blank(logprobs)) {
-        response.losses.push(Loss::dropped(fields.path("logprobs")));
+    if let Some(logprobs) = fields.value("logprobs").filter(|logprobs| !is_blank(logprobs)) {
+        let (tokens, lost) = chunk::logprobs(&to_raw_value(&logprobs).unwrap_or_default());
+        response.logprobs = tokens;
+        response.losses.extend(lost);
     }
     let message = fields.object("message")?.ok_or_else(|| Malformed::new(fields.path("message"), "is required"))?;
     let calls = message_blocks(message, response)?;

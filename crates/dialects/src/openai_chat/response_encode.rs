@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::codec::Encoded;
-use crate::ir::{Block, BlockKind, Response};
+use crate::freeform::OLDER_CALL;
+use crate::ir::{Block, BlockKind, Response, TokenLogprob};
 use crate::loss::Loss;
-use crate::shared::answers;
 use crate::shared::media::image_url;
+use crate::shared::{answers, logprobs};
 
 use super::{finish, messages_encode, response_decode, usage};
 
@@ -20,7 +21,7 @@ pub(super) fn encode(response: &Response) -> Encoded {
     for block in &response.blocks {
         parts.add(block, &mut losses);
     }
-    let (word, near) = finish::write(&response.finish);
+    let (word, near) = finish::write(&response.finish, parts.older_call.is_some());
     losses.extend(answers::finish(&response.finish, near, false));
     let id = if response.id.is_empty() { NO_ID } else { &response.id };
     let mut body = json!({
@@ -30,10 +31,18 @@ pub(super) fn encode(response: &Response) -> Encoded {
         "model": response.model,
         "choices": [{ "index": 0, "message": parts.message(), "logprobs": null, "finish_reason": word }],
     });
+    if !response.logprobs.is_empty() {
+        body["choices"][0]["logprobs"] = logprobs(&response.logprobs);
+    }
     if let Some(counts) = &response.usage {
         body["usage"] = usage::write(counts);
     }
     Encoded { body: body.to_string().into_bytes(), losses }
+}
+
+/// How likely the tokens of the text were.
+pub(super) fn logprobs(tokens: &[TokenLogprob]) -> Value {
+    json!({ "content": logprobs::write(tokens), "refusal": null })
 }
 
 /// What a message is made of.
@@ -43,6 +52,7 @@ struct Parts {
     reasoning: String,
     refusal: String,
     calls: Vec<Value>,
+    older_call: Option<Value>,
     annotations: Vec<Value>,
     images: Vec<Value>,
 }
@@ -77,6 +87,9 @@ impl Parts {
                 None => losses.push(answers::block(&block.kind)),
             },
             BlockKind::Opaque { value, .. } if own_call(block).is_some() => self.calls.push(value.clone()),
+            BlockKind::Opaque { .. } if self.older_call.is_none() && older_call(block).is_some() => {
+                self.older_call = older_call(block).cloned();
+            }
             BlockKind::Opaque { .. } | BlockKind::ToolResult { .. } | BlockKind::Audio(_) | BlockKind::Document(_) => {
                 losses.push(answers::block(&block.kind));
             }
@@ -84,7 +97,8 @@ impl Parts {
     }
 
     fn message(self) -> Value {
-        let silent = self.text.is_empty() && !(self.calls.is_empty() && self.refusal.is_empty());
+        let calls = !self.calls.is_empty() || self.older_call.is_some();
+        let silent = self.text.is_empty() && (calls || !self.refusal.is_empty());
         let text = |text: String| if text.is_empty() { Value::Null } else { text.into() };
         let mut message = Map::new();
         let mut set = |field: &str, value: Value| message.insert(field.to_owned(), value);
@@ -93,6 +107,9 @@ impl Parts {
         set("refusal", text(self.refusal));
         if !self.reasoning.is_empty() {
             set("reasoning_content", self.reasoning.into());
+        }
+        if let Some(call) = self.older_call {
+            set(OLDER_CALL, call);
         }
         for (field, items) in [("tool_calls", self.calls), ("annotations", self.annotations), ("images", self.images)] {
             if !items.is_empty() {
@@ -109,6 +126,14 @@ pub(super) fn own_call(block: &Block) -> Option<&Value> {
         BlockKind::Opaque { dialect, value } if *dialect == messages_encode::OWN => {
             Some(value).filter(|value| value.get("custom").is_some())
         }
+        _ => None,
+    }
+}
+
+/// A call in the form from before there were tools; a message holds one at most.
+pub(super) fn older_call(block: &Block) -> Option<&Value> {
+    match &block.kind {
+        BlockKind::Opaque { dialect, value } if *dialect == messages_encode::OWN => value.get(OLDER_CALL),
         _ => None,
     }
 }

@@ -118,8 +118,9 @@ impl Decoder {
     }
 
     fn choice(&mut self, choice: &Choice<'_>, out: &mut Vec<Event>) -> Result<(), Malformed> {
-        if choice.logprobs.is_some_and(chunk::has_logprobs) {
-            self.losses.add(Loss::dropped("choices[0].logprobs"));
+        if let Some((tokens, lost)) = choice.logprobs.map(chunk::logprobs) {
+            self.losses.extend(lost);
+            out.extend((!tokens.is_empty()).then_some(Event::Logprobs(tokens)));
         }
         let Some(delta) = choice.delta() else { return Ok(()) };
         self.losses.extend(delta.unsaid().map(|name| Loss::dropped(format!("choices[0].message.{name}"))));

@@ -8,8 +8,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::codec::{StreamEncoder, StreamStart};
+use crate::freeform::OLDER_CALL;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
-use crate::shared::answers;
+use crate::shared::{answers, logprobs};
 
 use super::stream_decode::DONE;
 use super::{fault, finish, response_encode, usage};
@@ -24,7 +25,11 @@ pub(super) struct Encoder {
     /// The tool calls by block: their own dense index, and whether arguments were written.
     calls: BTreeMap<u32, Call>,
     next_call: u32,
+    /// A call in the form from before there were tools was written.
+    older_call: bool,
     usage: Option<Usage>,
+    /// Of the text that comes next.
+    logprobs: Option<Value>,
     losses: Losses,
 }
 
@@ -50,12 +55,12 @@ struct Chunk<'a, D> {
 struct Choice<'a, D> {
     index: u32,
     delta: D,
-    logprobs: Option<()>,
+    logprobs: Option<Value>,
     finish_reason: Option<&'a str>,
 }
 
 impl<'a, D> Choice<'a, D> {
-    const fn of(delta: D, finish_reason: Option<&'a str>) -> Self {
+    fn of(delta: D, finish_reason: Option<&'a str>) -> Self {
         Self { index: 0, delta, logprobs: None, finish_reason }
     }
 }
@@ -87,7 +92,9 @@ impl Encoder {
             include_usage: start.include_usage,
             calls: BTreeMap::new(),
             next_call: 0,
+            older_call: false,
             usage: None,
+            logprobs: None,
             losses: Losses::default(),
         }
     }
@@ -109,6 +116,11 @@ impl Encoder {
 
     fn delta(&self, field: &'static str, value: impl Serialize, out: &mut Vec<u8>) {
         self.send(&[Choice::of(Member(field, value), None)], None, out);
+    }
+
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        let logprobs = self.logprobs.take();
+        self.send(&[Choice { logprobs, ..Choice::of(Member("content", text), None) }], None, out);
     }
 
     fn call(&mut self, block: u32, mut call: Value, out: &mut Vec<u8>) {
@@ -150,9 +162,13 @@ impl Encoder {
             }
             return;
         }
+        if let Some(call) = response_encode::older_call(block).filter(|_| !self.older_call) {
+            self.older_call = true;
+            return self.delta(OLDER_CALL, call, out);
+        }
         match &block.kind {
             BlockKind::Text { text, .. } if text.is_empty() => {}
-            BlockKind::Text { text, .. } => self.delta("content", text, out),
+            BlockKind::Text { text, .. } => self.text(text, out),
             BlockKind::Reasoning { text, signature, redacted } => {
                 if !text.is_empty() {
                     self.delta("reasoning_content", text, out);
@@ -170,7 +186,7 @@ impl Encoder {
 
     fn more(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
-            Delta::Text(text) => self.delta("content", text, out),
+            Delta::Text(text) => self.text(text, out),
             Delta::Reasoning(text) => self.delta("reasoning_content", text, out),
             Delta::Refusal(text) => self.delta("refusal", text, out),
             Delta::Arguments(text) => self.arguments(index, text, out),
@@ -207,11 +223,20 @@ impl StreamEncoder for Encoder {
                     self.arguments(*index, "{}", out);
                 }
             }
+            Event::Logprobs(tokens) => {
+                // Some providers tell them with the end.
+                let mut known = self.logprobs.take().unwrap_or_else(|| response_encode::logprobs(&[]));
+                if let Some(list) = known["content"].as_array_mut() {
+                    list.extend(logprobs::write(tokens));
+                }
+                self.logprobs = Some(known);
+            }
             Event::Usage(counts) => self.usage = Some(*counts),
             Event::Finish(reason) => {
-                let (word, near) = finish::write(reason);
+                let (word, near) = finish::write(reason, self.older_call);
                 self.losses.extend(answers::finish(reason, near, false));
-                self.send(&[Choice::of(json!({}), Some(word))], None, out);
+                let logprobs = self.logprobs.take();
+                self.send(&[Choice { logprobs, ..Choice::of(json!({}), Some(word)) }], None, out);
                 if let Some(counts) = self.usage.as_ref().filter(|_| self.include_usage) {
                     self.send::<()>(&[], Some(usage::write(counts)), out);
                 }

@@ -157,15 +157,17 @@ fn sampling(request: &Request, profile: &TargetProfile, body: &mut Map<String, V
     let mut set = |field: &str, value: Option<Value>| {
         value.map(|value| body.insert(field.to_owned(), value));
     };
-    let most = sampling.max_output_tokens.map(|most| if own { most } else { profile.capped(most).max(LEAST_OUTPUT) });
-    if most != sampling.max_output_tokens {
+    let mut cap = profile.told_cap(sampling.max_output_tokens, own, losses);
+    if let Some(cap) = cap.as_mut().filter(|cap| **cap < LEAST_OUTPUT && !own) {
         losses.push(Loss::approximated("max_tokens"));
+        *cap = LEAST_OUTPUT;
     }
-    set("max_output_tokens", most.map(Value::from));
+    set("max_output_tokens", cap.map(Value::from));
     set("temperature", sampling.temperature.clone().map(Value::Number));
     set("top_p", sampling.top_p.clone().map(Value::Number));
-    if own {
-        set("top_logprobs", sampling.top_logprobs.map(Value::from));
+    if own || gives_logprobs(profile) {
+        let (_, alternatives) = sampling.told_logprobs(own, losses);
+        set("top_logprobs", alternatives.map(Value::from));
     } else {
         losses.extend(sampling.probabilities().map(Loss::dropped));
     }
@@ -222,6 +224,11 @@ fn reasoning(
     }
 }
 
+/// May the model be asked for log probabilities? Those that think refuse.
+const fn gives_logprobs(profile: &TargetProfile) -> bool {
+    !profile.capabilities.contains(Capabilities::REASONING)
+}
+
 /// What is to come back beside the answer: sealed thinking, since nothing is stored and the next turn needs it; only
 /// where the model is known to think, since others refuse to be asked.
 fn include(request: &Request, profile: &TargetProfile, body: &mut Map<String, Value>) {
@@ -229,7 +236,7 @@ fn include(request: &Request, profile: &TargetProfile, body: &mut Map<String, Va
     if profile.capabilities.contains(Capabilities::REASONING) {
         items.push(INCLUDE_SEALED);
     }
-    if request.dialect == OWN && request.sampling.logprobs == Some(true) {
+    if request.sampling.logprobs == Some(true) && (request.dialect == OWN || gives_logprobs(profile)) {
         items.push(INCLUDE_LOGPROBS);
     }
     if !items.is_empty() {

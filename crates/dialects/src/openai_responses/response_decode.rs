@@ -6,9 +6,10 @@ use super::seal::{self, Sealed};
 use super::wire::seconds;
 use super::{OWN, finish, output, usage};
 use crate::codec::Malformed;
-use crate::ir::{Block, BlockKind, Response};
+use crate::ir::{Block, BlockKind, Response, TokenLogprob};
 use crate::loss::Loss;
 use crate::shared::fields::Fields;
+use crate::shared::logprobs;
 
 /// Reads an answer. Its many members that repeat the request are no news.
 ///
@@ -27,7 +28,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Malformed> {
         ..Response::default()
     };
     let items = fields.array("output")?.ok_or_else(|| Malformed::new("output", "is required"))?;
-    response.blocks = blocks(items, &mut response.losses)?;
+    (response.blocks, response.logprobs) = blocks(items, &mut response.losses)?;
     let status = fields.string("status")?.unwrap_or_default();
     let details = fields.value("incomplete_details").unwrap_or_default();
     let reason = details.get("reason").and_then(Value::as_str);
@@ -46,8 +47,8 @@ pub(super) fn has_calls(blocks: &[Block]) -> bool {
 ///
 /// # Errors
 /// An item that is not one.
-pub(super) fn blocks(items: Vec<Value>, losses: &mut Vec<Loss>) -> Result<Vec<Block>, Malformed> {
-    let mut blocks = Vec::new();
+pub(super) fn blocks(items: Vec<Value>, losses: &mut Vec<Loss>) -> Result<(Vec<Block>, Vec<TokenLogprob>), Malformed> {
+    let (mut blocks, mut logprobs) = (Vec::new(), Vec::new());
     let mut proofs = Vec::new();
     for (nth, item) in items.into_iter().enumerate() {
         let path = format!("output[{nth}]");
@@ -58,16 +59,22 @@ pub(super) fn blocks(items: Vec<Value>, losses: &mut Vec<Loss>) -> Result<Vec<Bl
                 proofs.push((id, signature));
             }
         } else {
-            item_blocks(item, &path, &mut blocks, losses)?;
+            item_blocks(item, &path, &mut blocks, &mut logprobs, losses)?;
         }
     }
     seal::sign(blocks.iter_mut(), &proofs);
-    Ok(blocks)
+    Ok((blocks, logprobs))
 }
 
-fn item_blocks(item: Value, path: &str, blocks: &mut Vec<Block>, losses: &mut Vec<Loss>) -> Result<(), Malformed> {
+fn item_blocks(
+    item: Value,
+    path: &str,
+    blocks: &mut Vec<Block>,
+    logprobs: &mut Vec<TokenLogprob>,
+    losses: &mut Vec<Loss>,
+) -> Result<(), Malformed> {
     match output::kind(&item, path)? {
-        "message" => message(Fields::of(path, item)?, blocks, losses),
+        "message" => message(Fields::of(path, item)?, blocks, logprobs, losses),
         "function_call" => {
             let mut call = Fields::of(path, item)?;
             blocks.push(output::function_call(&mut call)?);
@@ -92,12 +99,20 @@ pub(super) fn opaque(value: Value) -> Block {
     BlockKind::Opaque { dialect: OWN, value }.into()
 }
 
-fn message(mut message: Fields, blocks: &mut Vec<Block>, losses: &mut Vec<Loss>) -> Result<(), Malformed> {
+fn message(
+    mut message: Fields,
+    blocks: &mut Vec<Block>,
+    logprobs: &mut Vec<TokenLogprob>,
+    losses: &mut Vec<Loss>,
+) -> Result<(), Malformed> {
     let path = message.path("content");
     for (nth, part) in message.array("content")?.unwrap_or_default().into_iter().enumerate() {
         let mut part = Fields::of(format!("{path}[{nth}]"), part)?;
-        if part.peek("logprobs").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
-            losses.push(Loss::dropped(part.path("logprobs")));
+        if let Some(list) = part.value("logprobs") {
+            match logprobs::read(&list.to_string()) {
+                Some(more) => logprobs.extend(more),
+                None => losses.push(Loss::dropped(part.path("logprobs"))),
+            }
         }
         blocks.extend(part_block(&mut part)?);
     }

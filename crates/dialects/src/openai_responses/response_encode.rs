@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::{OWN, finish, seal, usage};
 use crate::codec::Encoded;
-use crate::ir::{Block, BlockKind, MediaSource, Response};
+use crate::ir::logprobs::of_text;
+use crate::ir::{Block, BlockKind, MediaSource, Response, TokenLogprob};
 use crate::loss::Loss;
-use crate::shared::answers;
+use crate::shared::{answers, logprobs};
 
 /// An id for an answer without one; SDKs demand some.
 const NO_ID: &str = "resp_0";
@@ -15,12 +16,13 @@ const NO_ID: &str = "resp_0";
 /// Writes an answer.
 pub(super) fn encode(response: &Response) -> Encoded {
     let mut losses = response.losses.clone();
-    let mut items = Items::new(&response.id);
+    let mut items = Items::new(&response.id, &response.logprobs);
     for block in &response.blocks {
         items.add(block, &mut losses);
     }
     let (reason, near) = finish::write(&response.finish);
     losses.extend(answers::finish(&response.finish, near, false));
+    losses.extend((!items.logprobs.is_empty()).then(answers::logprobs));
     let output = items.finish(reason.is_some());
     let shell = Shell { id: &response.id, model: &response.model, created: response.created.unwrap_or(0) };
     let status = if reason.is_some() { "incomplete" } else { "completed" };
@@ -93,15 +95,17 @@ impl Ids {
 }
 
 /// Gathers blocks into items: text and refusals that follow each other are parts of one message.
-struct Items {
+struct Items<'a> {
     ids: Ids,
+    /// Of the text that is to come.
+    logprobs: &'a [TokenLogprob],
     items: Vec<Value>,
     said: Vec<Value>,
 }
 
-impl Items {
-    fn new(response_id: &str) -> Self {
-        Self { ids: Ids::new(response_id), items: Vec::new(), said: Vec::new() }
+impl<'a> Items<'a> {
+    fn new(response_id: &str, logprobs: &'a [TokenLogprob]) -> Self {
+        Self { ids: Ids::new(response_id), logprobs, items: Vec::new(), said: Vec::new() }
     }
 
     fn add(&mut self, block: &Block, losses: &mut Vec<Loss>) {
@@ -111,7 +115,8 @@ impl Items {
                 if annotations.len() < citations.len() {
                     losses.push(answers::citations());
                 }
-                self.said.push(text_part(text, annotations));
+                let logprobs = logprobs::write(of_text(&mut self.logprobs, text));
+                self.said.push(text_part(text, annotations, logprobs));
             }
             BlockKind::Refusal { text } => self.said.push(refusal_part(text)),
             BlockKind::Reasoning { text, signature, redacted } => {
@@ -164,9 +169,9 @@ impl Items {
     }
 }
 
-pub(super) fn text_part(text: &str, annotations: Vec<Value>) -> Value {
-    let mut part = json!({ "type": "output_text", "annotations": null, "logprobs": [], "text": text });
-    part["annotations"] = annotations.into();
+pub(super) fn text_part(text: &str, annotations: Vec<Value>, logprobs: Vec<Value>) -> Value {
+    let mut part = json!({ "type": "output_text", "annotations": null, "logprobs": null, "text": text });
+    (part["annotations"], part["logprobs"]) = (annotations.into(), logprobs.into());
     part
 }
 

@@ -13,6 +13,7 @@ use super::{fault, output, response_decode, usage};
 use crate::codec::{Cut, Malformed, StreamDecoder};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, Response, fold};
 use crate::shared::fields::Fields;
+use crate::shared::logprobs;
 
 /// More items and parts than any answer has; further ones are not read.
 const MAX_PLACES: usize = 4096;
@@ -42,6 +43,8 @@ struct Slot {
     closed: bool,
     /// Has any text or arguments come?
     said: bool,
+    /// Has it been told how likely its tokens are?
+    told: bool,
     /// Of thinking: the kind and number of the part that is being said.
     part: Option<(bool, u32)>,
 }
@@ -79,9 +82,6 @@ impl StreamDecoder for Decoder {
             self.ended = true;
             return Ok(());
         }
-        if wire.logprobs.is_some_and(|raw| raw.get().contains("\"token")) {
-            self.losses.add(Loss::dropped(format!("output[{}].content.logprobs", wire.output_index.unwrap_or(0))));
-        }
         let item = (wire.output_index.unwrap_or(0), None);
         let part = (item.0, Some(wire.content_index.unwrap_or(0)));
         match wire.kind(name) {
@@ -92,9 +92,19 @@ impl StreamDecoder for Decoder {
             }
             "response.output_item.added" => self.item_added(item, wire.item, out)?,
             "response.output_item.done" => self.item_done(item, wire.item, out)?,
-            "response.output_text.delta" => self.text(part, BlockHead::Text, &wire::text(wire.delta)?.0, out)?,
+            "response.output_text.delta" => {
+                let text = wire::text(wire.delta)?;
+                self.logprobs(part, wire.logprobs, out)?;
+                self.text(part, BlockHead::Text, &text.0, out)?;
+            }
             "response.refusal.delta" => self.text(part, BlockHead::Refusal, &wire::text(wire.delta)?.0, out)?,
-            "response.output_text.done" => self.rest(part, BlockHead::Text, &wire::text(wire.text)?.0, out)?,
+            "response.output_text.done" => {
+                let text = wire::text(wire.text)?;
+                if !self.places.get(&part).is_some_and(|slot| slot.told) {
+                    self.logprobs(part, wire.logprobs, out)?;
+                }
+                self.rest(part, BlockHead::Text, &text.0, out)?;
+            }
             "response.refusal.done" => self.rest(part, BlockHead::Refusal, &wire::text(wire.refusal)?.0, out)?,
             "response.output_text.annotation.added" => {
                 let annotation = wire.annotation.and_then(|raw| serde_json::from_str(raw.get()).ok());
@@ -147,7 +157,7 @@ impl Decoder {
         if self.places.len() >= MAX_PLACES && !self.places.contains_key(&place) {
             return Err(Malformed::new("output_index", "too many items"));
         }
-        let new = || Slot { block: None, closed: false, said: false, part: None };
+        let new = || Slot { block: None, closed: false, said: false, told: false, part: None };
         Ok(self.places.entry(place).or_insert_with(new))
     }
 
@@ -174,6 +184,20 @@ impl Decoder {
             slot.closed = true;
             out.extend(slot.block.map(|(index, _)| Event::BlockStop { index }));
         }
+    }
+
+    /// How likely the tokens of a text are. What repeats the text repeats them too.
+    fn logprobs(&mut self, place: Place, list: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Malformed> {
+        match list.map(|list| logprobs::read(list.get())) {
+            Some(Some(tokens)) if !tokens.is_empty() => {
+                self.slot(place)?.told = true;
+                self.start(&Shell::default(), out);
+                out.push(Event::Logprobs(tokens));
+            }
+            Some(None) => self.losses.add(Loss::dropped("output.content.logprobs")),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn text(&mut self, place: Place, head: BlockHead, text: &str, out: &mut Vec<Event>) -> Result<(), Malformed> {
@@ -343,10 +367,10 @@ impl Decoder {
         let mut response: Value = serde_json::from_str(raw.get()).map_err(|error| wire::unreadable(&error))?;
         let Some(Value::Array(items)) = response.get_mut("output").map(Value::take) else { return Ok(()) };
         let mut losses = Vec::new();
-        let blocks = response_decode::blocks(items, &mut losses)?;
+        let (blocks, logprobs) = response_decode::blocks(items, &mut losses)?;
         self.losses.extend(losses);
         self.calls = response_decode::has_calls(&blocks);
-        let answer = Response { blocks, ..Response::default() };
+        let answer = Response { blocks, logprobs, ..Response::default() };
         let events = fold::unfold(&answer).into_iter();
         out.extend(events.filter(|event| !matches!(event, Event::Start { .. } | Event::Finish(_))));
         Ok(())

@@ -11,8 +11,8 @@ use super::response_encode::{
 use super::{fault, finish, seal};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
-use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
+use crate::shared::{answers, logprobs};
 
 /// Writes one stream.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ struct Writer {
     message: Option<Message>,
     open: Open,
     usage: Option<Usage>,
+    /// Of the text that comes next.
+    logprobs: Vec<Value>,
     losses: Losses,
 }
 
@@ -59,7 +61,7 @@ struct Piece<'a> {
     summary_index: Option<u32>,
     delta: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<[(); 0]>,
+    logprobs: Option<&'a [Value]>,
 }
 
 impl Piece<'_> {
@@ -81,6 +83,7 @@ enum Open {
     Text {
         text: String,
         annotations: Vec<Value>,
+        logprobs: Vec<Value>,
     },
     Refusal {
         text: String,
@@ -114,6 +117,7 @@ impl Encoder {
             message: None,
             open: Open::Nothing,
             usage: None,
+            logprobs: Vec::new(),
             losses: Losses::default(),
         };
         Self { sequencer: Sequencer::default(), writer }
@@ -126,7 +130,7 @@ impl Encoder {
         (writer.sequence, writer.items) = (at.sequence, at.items);
         writer.message = at.message.map(|(id, parts)| Message { id, parts });
         if let Some(text) = at.text {
-            writer.open = Open::Text { text, annotations: Vec::new() };
+            writer.open = Open::Text { text, annotations: Vec::new(), logprobs: Vec::new() };
         }
         encoder
     }
@@ -184,9 +188,11 @@ impl Writer {
             Event::BlockStart { head, .. } => self.begin(head, out),
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::BlockStop { .. } => self.stop(out),
+            Event::Logprobs(tokens) => self.logprobs.extend(logprobs::write(tokens)),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish(reason) => {
                 self.losses.extend(answers::finish(reason, finish::write(reason).1, false));
+                self.losses.extend((!self.logprobs.is_empty()).then(answers::logprobs));
                 let (reason, _) = finish::write(reason);
                 let status = if reason.is_some() { "incomplete" } else { "completed" };
                 self.close_message(status, out);
@@ -240,8 +246,8 @@ impl Writer {
     fn begin(&mut self, head: &BlockHead, out: &mut Vec<u8>) {
         match head {
             BlockHead::Text => {
-                self.begin_part(&text_part("", Vec::new()), out);
-                self.open = Open::Text { text: String::new(), annotations: Vec::new() };
+                self.begin_part(&text_part("", Vec::new(), Vec::new()), out);
+                self.open = Open::Text { text: String::new(), annotations: Vec::new(), logprobs: Vec::new() };
             }
             BlockHead::Refusal => {
                 self.begin_part(&refusal_part(""), out);
@@ -314,9 +320,11 @@ impl Writer {
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match (&mut self.open, delta) {
-            (Open::Text { text, .. }, Delta::Text(more)) => {
+            (Open::Text { text, logprobs, .. }, Delta::Text(more)) => {
                 text.push_str(more);
-                self.said("response.output_text.delta", more, Some([]), out);
+                let of_more = std::mem::take(&mut self.logprobs);
+                logprobs.extend_from_slice(&of_more);
+                self.said("response.output_text.delta", more, Some(&of_more), out);
             }
             (Open::Text { annotations, .. }, Delta::Citation(citation)) => {
                 let Some(annotation) = annotation(citation) else { return self.losses.add(answers::citations()) };
@@ -339,7 +347,7 @@ impl Writer {
     }
 
     /// More of the open part of the open message.
-    fn said(&mut self, kind: &'static str, more: &str, logprobs: Option<[(); 0]>, out: &mut Vec<u8>) {
+    fn said(&mut self, kind: &'static str, more: &str, logprobs: Option<&[Value]>, out: &mut Vec<u8>) {
         let Some(message) = &self.message else { return };
         let place = (Some(message.parts.len()), None);
         self.piece(kind, &message.id, place, more, logprobs).write(out);
@@ -352,7 +360,7 @@ impl Writer {
         item_id: &'a str,
         (content_index, summary_index): (Option<usize>, Option<u32>),
         delta: &'a str,
-        logprobs: Option<[(); 0]>,
+        logprobs: Option<&'a [Value]>,
     ) -> Piece<'a> {
         let (sequence_number, output_index) = (self.sequence, self.items.len());
         Piece { kind, sequence_number, item_id, output_index, content_index, summary_index, delta, logprobs }
@@ -407,9 +415,11 @@ impl Writer {
 
         match std::mem::take(&mut self.open) {
             Open::Nothing => {}
-            Open::Text { text, annotations } => {
-                self.part_event("response.output_text.done", json!({ "text": text, "logprobs": [] }), out);
-                self.end_part(text_part(&text, annotations), out);
+            Open::Text { text, annotations, mut logprobs } => {
+                // Some providers tell them with the end.
+                logprobs.append(&mut self.logprobs);
+                self.part_event("response.output_text.done", json!({ "text": text, "logprobs": logprobs }), out);
+                self.end_part(text_part(&text, annotations, logprobs), out);
             }
             Open::Refusal { text } => {
                 self.part_event("response.refusal.done", json!({ "refusal": text }), out);

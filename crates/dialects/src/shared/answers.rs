@@ -2,6 +2,7 @@
 
 use ringmain_core::Loss;
 
+use crate::freeform::OLDER_CALL;
 use crate::ir::{BlockKind, Finish};
 
 /// The proof, or the sealed form, of a thinking text.
@@ -24,6 +25,16 @@ pub(crate) fn citations() -> Loss {
     Loss::dropped("citations")
 }
 
+/// How likely the tokens were, for a dialect that has no place for it.
+pub(crate) fn logprobs() -> Loss {
+    Loss::dropped("logprobs")
+}
+
+/// The same, of which a part has no place: tokens that are no text, numbers of tokens, alternatives.
+pub(crate) fn logprobs_in_part() -> Loss {
+    Loss::approximated("logprobs")
+}
+
 /// A block that the caller's dialect has no place for.
 pub(crate) fn block(kind: &BlockKind) -> Loss {
     Loss::dropped(match kind {
@@ -38,6 +49,7 @@ pub(crate) fn block(kind: &BlockKind) -> Loss {
         BlockKind::Opaque { value, .. } => {
             return Loss::dropped(match value.get("type").and_then(|kind| kind.as_str()) {
                 Some(kind) => format!("content.{kind}"),
+                None if value.get(OLDER_CALL).is_some() => "tool_calls".to_owned(),
                 None => "content".to_owned(),
             });
         }

@@ -9,6 +9,7 @@ pub(crate) mod calls;
 pub mod claude_version;
 pub mod estimate;
 pub mod fields;
+pub(crate) mod logprobs;
 pub mod media;
 pub(crate) mod openai_errors;
 pub mod put_back;

@@ -17,7 +17,9 @@ impl Sequencer {
     pub fn event(&mut self, event: &Event, pass: &mut dyn FnMut(&Event)) {
         let index = match event {
             Event::BlockStart { index, .. } | Event::Delta { index, .. } | Event::BlockStop { index } => *index,
-            Event::Start { .. } | Event::Usage(_) | Event::Finish(_) | Event::Error(_) => return pass(event),
+            Event::Start { .. } | Event::Logprobs(_) | Event::Usage(_) | Event::Finish(_) | Event::Error(_) => {
+                return pass(event);
+            }
         };
         if *self.current.get_or_insert(index) != index {
             self.waiting.entry(index).or_default().push(event.clone());

@@ -2,6 +2,7 @@
 
 mod counting;
 mod fitted;
+mod logprobs;
 mod usage;
 
 use std::path::PathBuf;

@@ -1,7 +1,9 @@
 //! Answers by chance: every kind of block, in pieces, calls interleaved, usage told early, late, twice or never.
 
 use ringmain_core::{Dialect, Usage};
-use ringmain_dialects::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, Media, MediaSource};
+use ringmain_dialects::ir::{
+    Block, BlockHead, BlockKind, Candidate, Delta, Event, Finish, Media, MediaSource, TokenLogprob,
+};
 use serde_json::json;
 
 /// Numbers that look random and are the same in every run (`xorshift64*`).
@@ -70,6 +72,23 @@ impl Made {
         self.events.push(Event::Usage(Usage { input, output, ..Usage::default() }));
     }
 
+    /// How likely a text was: now and then, and not always of the text that comes next.
+    fn maybe_logprobs(&mut self, text: &str) {
+        if text.is_empty() || self.dice.below(5) > 0 {
+            return;
+        }
+        let candidate = |token: &str| Candidate {
+            token: token.to_owned(),
+            bytes: token.as_bytes().to_vec(),
+            id: None,
+            logprob: (-1).into(),
+        };
+        let tokens = text.split_inclusive(' ');
+        let tokens =
+            tokens.map(|token| TokenLogprob { chosen: candidate(token), top: vec![candidate("or")] }).collect();
+        self.events.push(Event::Logprobs(tokens));
+    }
+
     fn begin(&mut self, head: BlockHead) -> u32 {
         let index = self.next;
         self.next += 1;
@@ -90,7 +109,11 @@ impl Made {
 
     fn text(&mut self) {
         let index = self.begin(BlockHead::Text);
-        self.pieces(index, Delta::Text);
+        for _ in 0..self.dice.below(4) {
+            let text = self.dice.text();
+            self.maybe_logprobs(&text);
+            self.events.push(Event::Delta { index, delta: Delta::Text(text) });
+        }
         if self.dice.below(3) == 0 {
             let sources = [
                 json!({ "type": "url_citation", "url_citation": { "url": "https://a", "title": "t", "start_index": 0, "end_index": 1 } }),

@@ -113,7 +113,11 @@ fn note(event: &Event, seen: &mut Seen, error: &mut Option<Fault>) -> bool {
             *error = Some((**fault).clone());
             return false;
         }
-        Event::Start { .. } | Event::BlockStart { .. } | Event::Delta { .. } | Event::BlockStop { .. } => {}
+        Event::Start { .. }
+        | Event::BlockStart { .. }
+        | Event::Delta { .. }
+        | Event::BlockStop { .. }
+        | Event::Logprobs(_) => {}
     }
     true
 }

@@ -148,6 +148,7 @@ fn rich() -> Response {
         ],
         finish: Finish::ToolUse,
         usage: Some(Usage { input: 9, cache_read: 4, cache_write_1h: 2, output: 5, reasoning: 1, ..Usage::default() }),
+        logprobs: Vec::new(),
         losses: Vec::new(),
     }
 }

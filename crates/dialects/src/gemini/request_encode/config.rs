@@ -21,20 +21,13 @@ pub(super) fn write(request: &Request, profile: &TargetProfile, losses: &mut Vec
     config.maybe("topP", sampling.top_p.clone());
     config.maybe("topK", sampling.top_k);
     let native = is_native(request);
-    let cap = sampling.max_output_tokens.map(|most| if native { most } else { profile.capped(most) });
-    if cap != sampling.max_output_tokens {
-        losses.push(Loss::approximated("max_tokens"));
-    }
-    config.maybe("maxOutputTokens", cap);
+    config.maybe("maxOutputTokens", profile.told_cap(sampling.max_output_tokens, native, losses));
     config.maybe("seed", sampling.seed.clone());
     config.maybe("frequencyPenalty", sampling.frequency_penalty.clone());
     config.maybe("presencePenalty", sampling.presence_penalty.clone());
-    if native {
-        config.maybe("responseLogprobs", sampling.logprobs);
-        config.maybe("logprobs", sampling.top_logprobs);
-    } else {
-        losses.extend(sampling.probabilities().map(Loss::dropped));
-    }
+    let (logprobs, alternatives) = sampling.told_logprobs(native, losses);
+    config.maybe("responseLogprobs", logprobs);
+    config.maybe("logprobs", alternatives);
     let most = if native { usize::MAX } else { MAX_STOP };
     if sampling.stop.len() > most {
         losses.push(Loss::approximated("stop"));
@@ -81,7 +74,7 @@ fn thinking(
     // Who buys thinking by the token elsewhere is shown it, unless they say otherwise.
     let bought = !is_native(request) && reasoning.budget_tokens.is_some_and(|tokens| tokens > 0);
     thinking.maybe("includeThoughts", reasoning.visible.or(bought.then_some(true)));
-    let is_pro = profile.model.contains("pro");
+    let is_pro = is_pro(profile);
     match (reasoning.budget_tokens, reasoning.effort) {
         (budget, Some(effort)) if is_native(request) => {
             thinking.maybe("thinkingBudget", budget);
@@ -108,9 +101,14 @@ fn thinking(
     config.object("thinkingConfig", thinking);
 }
 
+/// One of the models that always think.
+fn is_pro(profile: &TargetProfile) -> bool {
+    profile.model.contains("pro")
+}
+
 /// The budget that the model takes.
 fn within(budget: u64, profile: &TargetProfile, losses: &mut Vec<Loss>) -> u64 {
-    let least = if profile.model.contains("pro") { PRO_LEAST_BUDGET } else { 0 };
+    let least = if is_pro(profile) { PRO_LEAST_BUDGET } else { 0 };
     let near = profile.max_thinking_tokens.map_or(budget, |most| budget.min(most)).max(least);
     if near != budget {
         losses.push(Loss::approximated("reasoning"));

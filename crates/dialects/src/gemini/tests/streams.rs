@@ -149,6 +149,7 @@ fn rich() -> Response {
         ],
         finish: Finish::ToolUse,
         usage: Some(Usage { input: 9, cache_read: 4, output: 5, reasoning: 1, ..Usage::default() }),
+        logprobs: Vec::new(),
         losses: Vec::new(),
     }
 }

@@ -44,6 +44,7 @@ fn everything() -> Response {
         blocks: kinds.into_iter().map(Block::from).collect(),
         finish: Finish::ToolUse,
         usage: Some(Usage { input: 10, cache_read: 4, output: 5, reasoning: 2, ..Usage::default() }),
+        logprobs: Vec::new(),
         losses: Vec::new(),
     }
 }
