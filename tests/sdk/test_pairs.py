@@ -131,6 +131,32 @@ def test_calls_in_a_circle(gateway, client, vendor):
         assert (again.finish, again.calls) == (STOP, []) and again.text
 
 
+@BOTH
+@pytest.mark.parametrize("vendor", [vendor for vendor in ALL if vendor != "openai"])
+def test_functions_of_old_are_called_in_their_own_form(gateway, vendor, stream):
+    """Callers from before there were tools read `function_call`, and send its result under the function's name."""
+    client = caller("openai", gateway.url).client
+    functions = [{"name": name, "description": about, "parameters": schema} for name, about, schema in TOOLS_OFFERED]
+    asked = {"model": target(vendor), "functions": functions, "function_call": {"name": "get_time"}}
+    messages = [{"role": "user", "content": "hello"}]
+    answer = client.chat.completions.create(messages=messages, stream=stream, **asked)
+    if stream:
+        choices = [chunk.choices[0] for chunk in answer if chunk.choices]
+        [call] = [choice.delta.function_call for choice in choices if choice.delta.function_call]
+        assert not any(choice.delta.tool_calls for choice in choices)
+        reason = choices[-1].finish_reason
+    else:
+        [choice] = answer.choices
+        call, reason = choice.message.function_call, choice.finish_reason
+        assert not choice.message.tool_calls
+    assert (call.name, reason) == ("get_time", "function_call")
+    assert isinstance(json.loads(call.arguments), dict)
+    messages.append({"role": "assistant", "content": None, "function_call": call.model_dump()})
+    messages.append({"role": "function", "name": call.name, "content": "noon"})
+    again = client.chat.completions.create(messages=messages, model=target(vendor), functions=functions).choices[0]
+    assert (again.finish_reason, again.message.function_call) == ("stop", None) and again.message.content
+
+
 # --- errors ---
 
 
