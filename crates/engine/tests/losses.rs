@@ -4,9 +4,10 @@
 
 mod pipes;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pipes::{Act, Answer, World, finish, piece, plain, status, stream_head};
 use ringmain_core::{Loss, RequestId};
+use ringmain_routing::record::reconsider;
 use ringmain_routing::{Record, explain};
 use serde_json::json;
 
@@ -109,6 +110,10 @@ async fn where_losses_are_refused_a_target_without_one_is_asked() {
         verdicts.iter().any(|line| line.contains("a/claude-x") && line.contains("cannot be carried")),
         "{verdicts:?}"
     );
+    // The past is judged with what was known of the request.
+    let route = world.gateway().route(&record.facts, &HeaderMap::new()).unwrap().route;
+    let again = reconsider(&record, &route.policy).unwrap();
+    assert_eq!((again.first.as_deref(), again.is_other()), (Some("b/m"), false));
 }
 
 /// The target that could carry it is only out for now: that is no bad request.

@@ -92,7 +92,7 @@ pub(crate) struct Check {
 pub(crate) struct Explain {
     /// The configuration file
     pub(crate) config: PathBuf,
-    /// A file with the body of a request, as it would be sent
+    /// A file with the body of a request, as it would be sent; what its targets would not see of it is told too
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "operation", "dialect", "stream", "tokens", "needs"])]
     pub(crate) request: Option<PathBuf>,
     /// The path it would be sent to

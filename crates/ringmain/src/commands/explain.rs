@@ -8,11 +8,15 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ringmain_config::Config;
-use ringmain_core::{Capabilities, Dialect, Marks, Now, Operation, RequestFacts, RequestId, Seed, Tick};
+use ringmain_core::{
+    Capabilities, Dialect, Loss, LossKind, Marks, Now, Operation, RequestFacts, RequestId, Seed, Tick,
+};
 use ringmain_engine::Gateway;
+use ringmain_engine::inspect::Inspected;
 use ringmain_engine::keys::Caller;
+use ringmain_engine::render::render;
 use ringmain_engine::route::Chosen;
-use ringmain_routing::{Health, explain};
+use ringmain_routing::{Health, Reason, explain};
 
 use crate::cli::Explain;
 use crate::commands::{complain, say};
@@ -22,6 +26,45 @@ use crate::rules_file;
 struct Asked {
     facts: RequestFacts,
     headers: HeaderMap,
+    /// The whole of it, where it was read.
+    whole: Option<Box<Inspected>>,
+}
+
+/// What becomes of a whole request on the way to its targets.
+#[derive(Default)]
+struct Told {
+    /// Candidates that cannot be told it, and why.
+    unfit: Vec<(usize, String)>,
+    /// What the others would not see of it, each in a line.
+    lost: Vec<String>,
+}
+
+impl Told {
+    fn of(request: &Inspected) -> Self {
+        let mut told = Self::default();
+        for (at, target) in request.route.targets.iter().enumerate() {
+            if !target.serves(request.facts.operation, request.facts.dialect) {
+                continue;
+            }
+            match render(request, target) {
+                Err(fault) => told.unfit.push((at, fault.message)),
+                Ok(rendered) => told.lost.extend(lost(&target.name.to_string(), &rendered.losses)),
+            }
+        }
+        told
+    }
+}
+
+/// `openai/gpt-4o does not see top_k; stop only nearly`
+fn lost(target: &str, losses: &[Loss]) -> Option<String> {
+    let fields = |kind: LossKind| {
+        let fields: Vec<_> = losses.iter().filter(|loss| loss.kind == kind).map(|loss| loss.field.as_str()).collect();
+        (!fields.is_empty()).then(|| fields.join(", "))
+    };
+    let dropped = fields(LossKind::Dropped).map(|fields| format!("does not see {fields}"));
+    let near = fields(LossKind::Approximated).map(|fields| format!("is told only nearly of {fields}"));
+    let words: Vec<_> = dropped.into_iter().chain(near).collect();
+    (!words.is_empty()).then(|| format!("{target} {}", words.join(", and ")))
 }
 
 /// Prints the words; exit 1 where nothing would serve the request.
@@ -67,7 +110,7 @@ fn asked(arguments: &Explain, gateway: &Arc<Gateway>) -> anyhow::Result<Option<A
             &body,
         )
         .map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
-        return Ok(Some(Asked { facts: inspected.facts, headers }));
+        return Ok(Some(Asked { facts: inspected.facts.clone(), headers, whole: Some(Box::new(inspected)) }));
     }
     let Some(model) = &arguments.model else {
         if arguments.operation.is_some() || !arguments.header.is_empty() || !arguments.tag.is_empty() {
@@ -92,7 +135,7 @@ fn asked(arguments: &Explain, gateway: &Arc<Gateway>) -> anyhow::Result<Option<A
         marks: Marks::default(),
         key: caller.key().map(|key| key.name.clone()),
     };
-    Ok(Some(Asked { facts, headers }))
+    Ok(Some(Asked { facts, headers, whole: None }))
 }
 
 /// The holder of a key that the file has.
@@ -141,6 +184,8 @@ fn one_request(gateway: &Gateway, asked: &Asked, chosen: &Chosen) -> String {
     let health = Health::new(Seed(gateway.seed));
     let mut view = ringmain_routing::view(&health, &route.policy, Some(facts), now);
     route.exclude_unserved(facts, &mut view);
+    let told = asked.whole.as_deref().map(Told::of).unwrap_or_default();
+    told.unfit.iter().for_each(|(at, _)| view.exclude(*at, Reason::CannotCarry));
     let plan = ringmain_routing::plan(&route.policy, facts, &view, now, Seed(gateway.seed));
     let mut out = String::new();
     let _ = writeln!(out, "{}", request_in_words(facts));
@@ -148,6 +193,12 @@ fn one_request(gateway: &Gateway, asked: &Asked, chosen: &Chosen) -> String {
     let _ = writeln!(out, "It takes {}.\n", chosen.why);
     let _ = writeln!(out, "Targets, all being well; {}:", explain::strategy(&route.policy));
     list(&mut out, &explain::verdicts(&route.known, &plan, now));
+    let unfit = told.unfit.into_iter().filter_map(|(at, why)| Some(format!("{}: {why}", route.targets.get(at)?.name)));
+    let lost: Vec<_> = unfit.chain(told.lost).collect();
+    if !lost.is_empty() {
+        let _ = writeln!(out, "\nIn translation:");
+        list(&mut out, &lost);
+    }
     let _ = writeln!(out, "\nClocks:");
     list(&mut out, &explain::clocks(&route.policy, facts));
     let _ = writeln!(out, "\nAfter failures:");
@@ -210,5 +261,37 @@ mod tests {
             assert!(said.contains(words), "{words}: {said}");
         }
         assert!(!said.contains("Note:"), "{said}");
+    }
+
+    /// A request for a model that two vendors' targets share, as Gemini's callers write it.
+    fn said_of(body: &str) -> String {
+        let catalog = Catalog::embedded().unwrap();
+        let text = "providers:\n  gemini: { keys: [a] }\n  anthropic: { keys: [b] }\nroutes:\n  - { name: r, targets: \
+                    [anthropic/claude-sonnet-4-5, gemini/gemini-2.5-flash] }\n";
+        let sources = rules_file::Rehearsal::of(text, &catalog);
+        let rules = rules_file::rehearsed(Path::new("rules.yaml"), text, &sources, &catalog).unwrap();
+        let gateway = Arc::new(Gateway::new(rules.config, 0));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), body).unwrap();
+        let words = ["explain", "rules.yaml", "--path", "/v1beta/models/r:generateContent", "--request"];
+        let words = words.iter().map(std::ffi::OsStr::new).chain([file.path().as_os_str()]);
+        let arguments = <Explain as clap::Args>::augment_args(clap::Command::new("explain")).get_matches_from(words);
+        let arguments = <Explain as clap::FromArgMatches>::from_arg_matches(&arguments).unwrap();
+        let asked = asked(&arguments, &gateway).unwrap().unwrap();
+        let chosen = gateway.route(&asked.facts, &asked.headers).unwrap();
+        one_request(&gateway, &asked, &chosen)
+    }
+
+    #[test]
+    fn a_whole_request_tells_who_cannot_have_it_and_who_has_less_of_it() {
+        let hello = r#""contents": [{ "role": "user", "parts": [{ "text": "hi" }] }]"#;
+        let said = said_of(&format!(r#"{{ {hello}, "generationConfig": {{ "seed": 7 }} }}"#));
+        assert!(said.contains("anthropic/claude-sonnet-4-5 does not see generationConfig.seed"), "{said}");
+        let said = said_of(&format!(r#"{{ {hello}, "cachedContent": "cachedContents/x" }}"#));
+        assert!(said.contains("not asked: something in the request cannot be carried to it"), "{said}");
+        assert!(said.contains("anthropic/claude-sonnet-4-5: cachedContent cannot be carried"), "{said}");
+        let first = said.lines().find(|line| line.contains("1. asked first")).unwrap();
+        assert!(first.contains("gemini/gemini-2.5-flash"), "{said}");
+        assert!(!said_of(&format!("{{ {hello} }}")).contains("In translation"));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Decision, Record, dressed};
-use crate::{KeyRow, Plan, Policy, Row, Step, View, next, plan};
+use crate::{KeyRow, Plan, Policy, Reason, Row, Step, View, next, plan};
 
 /// A decision that came out otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +81,7 @@ pub fn reconsider(record: &Record, policy: &Policy) -> Option<Reconsidered> {
     Some(Reconsidered { plan, first: name, was: was.map(|known| known.name.clone()) })
 }
 
-/// The recorded view in the order of another policy.
+/// The recorded view in the order of another policy, without the candidates that could not be told the request.
 fn view_for(policy: &Policy, record: &Record, seen: &View) -> View {
     let mut view = View { rows: Vec::new(), keys: Vec::new(), ..seen.clone() };
     for candidate in &policy.candidates {
@@ -96,6 +96,9 @@ fn view_for(policy: &Policy, record: &Record, seen: &View) -> View {
         let mut row = row.map_or_else(Row::unknown, |(_, row)| *row);
         (row.first_key, row.end_key) = (first_key, view.keys.len());
         view.rows.push(row);
+        if known.is_some_and(|at| record.lost.unfit.iter().any(|unfit| unfit.candidate == at)) {
+            view.exclude(view.rows.len() - 1, Reason::CannotCarry);
+        }
     }
     view
 }
