@@ -216,6 +216,10 @@ const LATER: [(&str, Dialect); 4] = [
     ("/v1/files", Dialect::OpenAiChat),
 ];
 
+/// Where a caller finds what it may ask.
+const ELSEWHERE: &str =
+    "docs/surface.md lists the endpoints, and `/providers/{name}/…` passes on whatever else a provider has";
+
 fn unserved(named: &str, path: &str) -> Box<Refused> {
     let (dialect, fault) = dialect_and_fault(named, path);
     Box::new(Refused { dialect, fault, allow: None })
@@ -223,14 +227,14 @@ fn unserved(named: &str, path: &str) -> Box<Refused> {
 
 fn dialect_and_fault(named: &str, path: &str) -> (Dialect, Fault) {
     if let Some((_, dialect)) = LATER.into_iter().find(|(prefix, _)| named.starts_with(prefix)) {
-        return (dialect, refused(501, format!("{path} is not available yet")));
+        return (dialect, refused(501, format!("{path} is not available yet: {ELSEWHERE}")));
     }
     let dialect = match named {
         _ if named.starts_with("/v1beta/") => Dialect::Gemini,
         _ if named.starts_with("/v2/") => Dialect::CohereV2,
         _ => Dialect::OpenAiChat,
     };
-    (dialect, refused(404, format!("nothing is served at {path}; see the README for the list of endpoints")))
+    (dialect, refused(404, format!("nothing is served at {path}: {ELSEWHERE}")))
 }
 
 fn refused(status: u16, message: String) -> Fault {

@@ -172,12 +172,14 @@ fn is_lasting(stop: &Stop) -> bool {
     !reasons.is_empty() && reasons.iter().all(|(_, reason)| reason.is_lasting())
 }
 
-/// A provider that refuses our key must not look to the caller as if its own key were wrong.
+/// A provider that refuses our key, or wants our money, must not look to the caller as if its own were meant.
 fn credentials_are_ours(told: Fault) -> Fault {
-    if !matches!(told.class, FaultClass::Auth | FaultClass::Billing) {
-        return told;
-    }
-    let message = format!("the provider refused the gateway's credentials: {}", told.message);
+    let what = match told.class {
+        FaultClass::Auth => "the provider refused the gateway's credentials",
+        FaultClass::Billing => "the gateway's account at the provider is out of credit or quota",
+        _ => return told,
+    };
+    let message = format!("{what}: {}", told.message);
     let mut fault = Fault::new(told.class, Origin::Gateway, told.phase, message).with_status(502);
     fault.code = told.code;
     fault.class = FaultClass::Server;

@@ -106,6 +106,21 @@ async fn a_reply_says_why_in_short() {
     assert_eq!(world.ask(false, &[]).await.header("x-ringmain-why"), "order");
 }
 
+/// A caller whose own key is good must not go looking for what is wrong with it.
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_wants_of_the_gateway_is_not_put_to_the_caller() {
+    let wants = [
+        (401, "the provider refused the gateway's credentials: no"),
+        (402, "the gateway's account at the provider is out of credit or quota: no"),
+    ];
+    for (code, words) in wants {
+        let world = World::new(&[("a", vec![vec![status(code, "", r#"{"error":{"message":"no"}}"#)]])], "");
+        let answer = world.ask(false, &[]).await;
+        assert_eq!(answer.status.as_u16(), 502, "{}", answer.text);
+        assert!(answer.text.contains(words), "{}", answer.text);
+    }
+}
+
 const PRICED: &str = "providers: { openai: { base_url: 'http://openai.test/v1', keys: [sk-openai-one] } }";
 
 async fn priced(world: &World, stream: bool) -> pipes::Answer {
