@@ -155,6 +155,9 @@ pub(crate) struct Replay {
 pub(crate) struct Models {
     /// Only models whose provider or name contains this text
     pub(crate) filter: Option<String>,
+    /// List the providers instead: their kinds, and the environment variables that are read for each
+    #[arg(long)]
+    pub(crate) providers: bool,
     /// A folder with `providers/*.yaml` and `models/*.yaml` that override the built-in catalog
     #[arg(long, value_name = "FOLDER", env = "RINGMAIN_CATALOG")]
     pub(crate) catalog: Option<PathBuf>,

@@ -37,11 +37,7 @@ impl Resolver<'_> {
         }
         let Some(key) = from_environment(self.sources, &kind.id, kind) else { return Standing::Absent };
         let Some(base_url) = self.environment_base_url(kind, server) else {
-            if let Some(variable) = kind.region_env.first() {
-                let message = format!("the environment has a key for {} but names no region", kind.name);
-                let problem = self.problems.warning(Code::Missing, Span::default(), "providers", message);
-                problem.help(format!("set {variable} to the cloud region, such as us-east-1"));
-            }
+            self.placeless(kind);
             return Standing::Absent;
         };
         let (keys, region) = (vec![key], place::default_region(self.sources, kind));
@@ -56,6 +52,22 @@ impl Resolver<'_> {
             heartbeat: None,
             ca_file: None,
         })
+    }
+
+    /// Says what else the environment must tell of a provider that it has a key for.
+    fn placeless(&mut self, kind: &Kind) {
+        let (lacks, help) = match (kind.region_env.first(), kind.base_url_env.first()) {
+            (Some(variable), _) => {
+                ("names no region", format!("set {variable} to the cloud region, such as us-east-1"))
+            }
+            // One that is set and no URL has been told of.
+            (None, Some(variable)) if set(self.sources, variable).is_none() => {
+                ("does not say where it is", format!("set {variable}: every account has an address of its own"))
+            }
+            _ => return,
+        };
+        let message = format!("the environment has a key for {} but {lacks}", kind.name);
+        self.problems.warning(Code::Missing, Span::default(), "providers", message).help(help);
     }
 
     fn environment_base_url(&mut self, kind: &Kind, server: &Server) -> Option<String> {

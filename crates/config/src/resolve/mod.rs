@@ -104,7 +104,7 @@ impl Resolver<'_> {
             false => "none of the providers here can be used",
         };
         let help = format!(
-            "set one or more of {} (`ringmain models` lists the others), or write `providers`",
+            "set one or more of {} (`ringmain models --providers` lists the others), or write `providers`",
             names.join(", ")
         );
         self.problems.error(Code::NoProviders, Span::default(), "providers", message).help(help);

@@ -190,6 +190,17 @@ fn a_base_url_that_is_the_gateway_itself_is_not_used() {
     assert_eq!(loaded.diagnostics.as_slice()[0].code, Code::NoEffect);
 }
 
+/// A key alone is not enough where every account has an address of its own.
+#[test]
+fn the_environment_is_asked_for_what_it_leaves_out() {
+    let catalog = ringmain_catalog::Catalog::embedded().unwrap();
+    let loaded = from_environment(&Table::vars(&[("OPENAI_API_KEY", "a"), ("AZURE_OPENAI_API_KEY", "b")]), &catalog);
+    let [problem] = loaded.diagnostics.as_slice() else { panic!("{:?}", loaded.diagnostics) };
+    assert_eq!(problem.message, "the environment has a key for Azure OpenAI but does not say where it is");
+    assert!(problem.help.as_deref().unwrap().contains("AZURE_OPENAI_ENDPOINT"), "{problem:?}");
+    assert_eq!(loaded.config.unwrap().providers.len(), 1);
+}
+
 #[test]
 fn a_secret_opens_the_door() {
     let open = "server: { listen: ':8080', admin_secret: '${OPENAI_API_KEY}' }";

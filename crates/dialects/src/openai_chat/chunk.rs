@@ -4,6 +4,7 @@
 //! write in more than one form stays a [`RawValue`] until somebody needs it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -249,25 +250,17 @@ pub(super) fn transcript(raw: &RawValue) -> String {
     serde_json::from_str::<Audio>(raw.get()).ok().and_then(|audio| audio.transcript).unwrap_or_default()
 }
 
-/// How likely the tokens of the text were, and what of it has no place. Some servers write an object that names no token
-/// into every chunk.
+/// How likely the tokens of the text were, and what of it has no place: those of a refusal, or of thinking, and the lists
+/// of older servers. Some write an object that names no token into every chunk.
 pub(super) fn logprobs(raw: &RawValue) -> (Vec<TokenLogprob>, Option<Loss>) {
-    #[derive(serde::Deserialize)]
-    struct Lists<'a> {
-        #[serde(borrow, default)]
-        content: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        refusal: Option<&'a RawValue>,
-    }
     if !raw.get().contains("\"token") {
         return (Vec::new(), None);
     }
-    let lists = serde_json::from_str::<Lists<'_>>(raw.get()).ok();
-    let read =
-        lists.as_ref().and_then(|lists| lists.content.map_or(Some(Vec::new()), |list| logprobs::read(list.get())));
-    let refused = lists.is_some_and(|lists| lists.refusal.is_some_and(|list| !is_blank(list)));
-    let lost = read.is_none() || refused;
-    (read.unwrap_or_default(), lost.then(|| Loss::dropped("choices[0].logprobs")))
+    let lists: BTreeMap<&str, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let tokens = lists.get("content").and_then(|list| logprobs::read(list.get())).unwrap_or_default();
+    let others = lists.iter().filter(|(name, list)| !is_blank(list) && !(**name == "content" && !tokens.is_empty()));
+    let lost = lists.is_empty() || others.count() > 0;
+    (tokens, lost.then(|| Loss::dropped("choices[0].logprobs")))
 }
 
 /// Does an audio answer hold its sound?
@@ -287,4 +280,28 @@ pub(super) fn details(value: Value) -> String {
 /// The tree of a value.
 pub(super) fn value(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get()).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_of_log_probabilities_has_no_place_is_told() {
+        let token = r#"{"token":"a","logprob":-1}"#;
+        let said = |json: &str| {
+            let (tokens, lost) = logprobs(&RawValue::from_string(json.to_owned()).unwrap());
+            (tokens.len(), lost.is_some())
+        };
+        for nothing in ["null", "{}", r#"{"content":[],"refusal":null}"#] {
+            assert_eq!(said(nothing), (0, false), "{nothing}");
+        }
+        assert_eq!(said(&format!(r#"{{"content":[{token}],"refusal":null}}"#)), (1, false));
+        assert_eq!(said(&format!(r#"{{"content":[{token}],"reasoning_content":[{token}]}}"#)), (1, true));
+        assert_eq!(said(&format!(r#"{{"content":null,"refusal":[{token}]}}"#)), (0, true));
+        let older = r#"{"tokens":["a"],"token_logprobs":[-1.0]}"#;
+        for odd in [older, r#"{"content":[{"token":"a"}]}"#, r#"[{"token":"a"}]"#] {
+            assert_eq!(said(odd), (0, true), "{odd}");
+        }
+    }
 }
