@@ -4,8 +4,11 @@ import http.client
 import json
 import socket
 import struct
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 DIALECTS = ("openai", "anthropic", "gemini")
@@ -30,6 +33,19 @@ class Reply:
     def mine(self, name: str):
         """One of the gateway's own headers."""
         return self.headers.get(f"x-ringmain-{name}")
+
+
+@contextmanager
+def serving(handler, **fields):
+    """A server of one's own. `fields` are set on it, for its handler to read and to note things in; `url` is where it is."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    vars(server).update(fields, url=f"http://127.0.0.1:{server.server_port}", daemon_threads=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def connect(url: str, timeout: float = 30.0) -> http.client.HTTPConnection:

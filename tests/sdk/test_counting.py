@@ -1,14 +1,13 @@
 """Counting tokens: each dialect that can ask, to each provider, and what is said where none can count."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import openai
 import pytest
 from bedrock import client as boto_client
 from sdks import KEY, caller
-from support import FAST, poll, provider, route, send
+from support import FAST, poll, provider, route, send, serving
 
 COUNTERS = ("anthropic", "gemini", "responses", "bedrock")
 MODELS = {
@@ -133,13 +132,10 @@ def test_a_server_without_a_way_to_count(start_ringmain):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    own = {"kind": "openai", "base_url": f"http://127.0.0.1:{server.server_port}/v1", "keys": ["k"]}
-    gateway = start_ringmain({"providers": {"own": own}})
-    for attempts in ("1", "0", "0"):
-        reply = ask(gateway, "own/gpt-4o")
-        assert (reply.status, reply.mine("loss"), reply.mine("attempts")) == (200, "input_tokens", attempts), reply.body
-    assert asked == ["/v1/responses/input_tokens"]
-    server.shutdown()
-    server.server_close()
+    with serving(Server) as server:
+        own = {"kind": "openai", "base_url": f"{server.url}/v1", "keys": ["k"]}
+        gateway = start_ringmain({"providers": {"own": own}})
+        for attempts in ("1", "0", "0"):
+            reply = ask(gateway, "own/gpt-4o")
+            assert (reply.status, reply.mine("loss"), reply.mine("attempts")) == (200, "input_tokens", attempts), reply.body
+        assert asked == ["/v1/responses/input_tokens"]

@@ -2,13 +2,12 @@
 
 import json
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from sdks import CALLERS, caller
-from support import DIALECTS, FAST, MODELS, chat, error_message, prompt, provider, route, send
+from support import DIALECTS, FAST, MODELS, chat, error_message, prompt, provider, route, send, serving
 
 CANARY = "sk-canary-of-the-provider"
 OF_CALLER = "sk-canary-of-the-caller"
@@ -310,12 +309,8 @@ class Upstream(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def upstream():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    server.requests = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Upstream, requests=[]) as server:
+        yield server
 
 
 PRIVATE = {

@@ -1,8 +1,7 @@
 """How likely the tokens were: asked for and read with each SDK whose dialect knows it, from providers of the others."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import cohere
 import httpx
@@ -11,7 +10,7 @@ import pytest
 from google import genai
 from google.genai import types
 from sdks import KEY
-from support import FAST
+from support import FAST, serving
 
 # The tokens of the answer, and what else could have stood there.
 TOKENS = [("Hi", -0.25), ("!", -1.5)]
@@ -158,24 +157,19 @@ class Provider(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def provider():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.asked = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Provider, asked=[]) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def gateway(shared_ringmains, provider):
-    url = f"http://127.0.0.1:{provider.server_port}"
     kinds = {
         "chat": {"kind": "openai-compatible"},
         "responses": {"kind": "openai-compatible", "dialect": "openai-responses"},
         "gemini": {"kind": "gemini"},
         "cohere": {"kind": "cohere"},
     }
-    providers = {name: {**kind, "base_url": url, "keys": [KEY]} for name, kind in kinds.items()}
+    providers = {name: {**kind, "base_url": provider.url, "keys": [KEY]} for name, kind in kinds.items()}
     return shared_ringmains({"providers": providers, "defaults": {**FAST, "retries": {"attempts": 1}}})
 
 

@@ -1,12 +1,11 @@
 """`/providers/{name}/…` with the vendor's own SDK."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import openai
 import pytest
-from support import send
+from support import send, serving
 
 MINE = "sk-of-the-caller"
 
@@ -43,10 +42,8 @@ def provider():
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", noted
-    server.shutdown()
+    with serving(Handler) as server:
+        yield server.url, noted
 
 
 def test_an_sdk_uses_what_the_gateway_does_not_know(start_ringmain, provider):

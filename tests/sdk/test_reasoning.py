@@ -1,8 +1,7 @@
 """Reasoning that must come back to its maker: through dialects with no place for it, and never to anybody else."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import anthropic
 import openai
@@ -10,7 +9,7 @@ import pytest
 from google import genai
 from google.genai import types
 from sdks import KEY
-from support import FAST
+from support import FAST, serving
 
 CLAUDE_PROOF = "EqQBCkgIARABGAIiQL8mYpW0Aw=="
 GOOGLE_PROOF = "CpcBAR/MhbZHq2n5Vv4rQ8c="
@@ -106,18 +105,13 @@ class Maker(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def maker():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Maker)
-    server.asked = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Maker, asked=[]) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def gateway(shared_ringmains, maker):
-    url = f"http://127.0.0.1:{maker.server_port}"
-    providers = {name: {"kind": name, "base_url": url, "keys": [KEY]} for name in ("anthropic", "gemini")}
+    providers = {name: {"kind": name, "base_url": maker.url, "keys": [KEY]} for name in ("anthropic", "gemini")}
     return shared_ringmains({"providers": providers, "defaults": {**FAST, "retries": {"attempts": 1}}})
 
 

@@ -4,14 +4,13 @@ it."""
 import base64
 import functools
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import openai
 import pytest
 from sdks import KEY, LENGTH, STOP, TOOLS, Caller, Said, caller
-from support import FAST, MODELS, connect, hang_up, poll, provider, route, send, sse
+from support import FAST, MODELS, connect, hang_up, poll, provider, route, send, serving, sse
 from test_dialects import CASES, TOOLS_OFFERED
 from test_errors import FAULTS
 
@@ -159,11 +158,8 @@ def partial():
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.asked = asked
-    yield server
-    server.shutdown()
+    with serving(Server, asked=asked) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@ redirects, answers that hold the key."""
 
 import gzip
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
-from support import DIALECTS, FAST, chat, error_message, prompt, send, served_properly
+from support import DIALECTS, FAST, chat, error_message, prompt, send, served_properly, serving
 
 KEY = "sk-canary-0123456789abcdef"
 TEXT = "hello 東京 🚀"
@@ -121,13 +120,8 @@ class Provider(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def odd():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.daemon_threads = True
-    server.requests = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Provider, requests=[]) as server:
+        yield server
 
 
 @pytest.fixture
