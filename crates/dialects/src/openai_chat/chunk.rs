@@ -256,10 +256,13 @@ pub(super) fn logprobs(raw: &RawValue) -> (Vec<TokenLogprob>, Option<Loss>) {
     if !raw.get().contains("\"token") {
         return (Vec::new(), None);
     }
-    let lists: BTreeMap<&str, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let mut lists: BTreeMap<&str, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
     let tokens = lists.get("content").and_then(|list| logprobs::read(list.get())).unwrap_or_default();
-    let others = lists.iter().filter(|(name, list)| !is_blank(list) && !(**name == "content" && !tokens.is_empty()));
-    let lost = lists.is_empty() || others.count() > 0;
+    let unread = lists.is_empty();
+    if !tokens.is_empty() {
+        lists.remove("content");
+    }
+    let lost = unread || lists.values().any(|list| !is_blank(list));
     (tokens, lost.then(|| Loss::dropped("choices[0].logprobs")))
 }
 
