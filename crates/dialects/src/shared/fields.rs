@@ -149,11 +149,10 @@ impl Fields {
     #[must_use]
     pub fn rest(self) -> Vec<Extra> {
         let path = self.path;
-        let place = |field: String| if path.is_empty() { field } else { format!("{path}.{field}") };
         self.map
             .into_iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(field, value)| Extra { field: place(field), value })
+            .map(|(field, value)| Extra { field: member(&path, field), value })
             .collect()
     }
 
@@ -161,6 +160,15 @@ impl Fields {
     #[must_use]
     pub fn into_map(self) -> Map<String, Value> {
         self.map
+    }
+}
+
+/// The place of a member that nobody knows. A name that reads like a path is quoted: it would be put back elsewhere.
+pub(crate) fn member(path: &str, name: String) -> String {
+    match (path, name.contains(['.', '['])) {
+        (_, true) => format!("{path}[{name:?}]"),
+        ("", false) => name,
+        (_, false) => format!("{path}.{name}"),
     }
 }
 
@@ -176,6 +184,9 @@ mod tests {
         assert_eq!(fields.number("t").unwrap().unwrap().to_string(), "0.70");
         assert_eq!(fields.string("missing").unwrap(), None);
         assert_eq!(fields.rest(), [Extra { field: "u".into(), value: 1.into() }]);
+        let odd = Fields::of("at", serde_json::json!({ "b.c": 1, "d[0]": 2, "e": 3 })).unwrap().rest();
+        let places: Vec<_> = odd.iter().map(|extra| extra.field.as_str()).collect();
+        assert_eq!(places, [r#"at["b.c"]"#, r#"at["d[0]"]"#, "at.e"], "no name is a path");
         let problem = Fields::parse(br#"{"a":1}"#).unwrap().string("a").unwrap_err();
         assert_eq!(problem.to_string(), "a: expected a string");
     }
