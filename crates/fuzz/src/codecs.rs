@@ -48,8 +48,29 @@ pub(crate) const STREAM: u8 = b's';
 /// As [`REQUEST`].
 pub(crate) const ERROR: u8 = b'e';
 
+/// JSON parsers end at 128 levels, and each dialect puts some of its own around what it carries: what is near the end in
+/// one is beyond it in another.
+const MOST_LEVELS: usize = 100;
+
+/// How deep the brackets go, those in strings too: arguments are JSON in a string in some dialects.
+fn levels(body: &[u8]) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    for byte in body {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
 fn codec(dialect: Dialect, data: &[u8]) {
     let Some((kind, body)) = data.split_first() else { return };
+    if levels(body) > MOST_LEVELS {
+        return;
+    }
     let codec = codec_of(dialect);
     match *kind {
         REQUEST => request(codec, body),
