@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::Builder;
-use crate::ir::{Candidate, Number, TokenLogprob};
+use crate::ir::{Candidate, Extra, Number, TokenLogprob};
 use crate::loss::Loss;
 use crate::shared::answers;
+use crate::shared::fields::Fields;
 
 /// The member of a candidate that holds them.
 pub(super) const FIELD: &str = "logprobsResult";
@@ -42,9 +43,18 @@ impl From<Token> for Candidate {
     }
 }
 
+/// Takes a candidate's; what cannot be read is left over.
+pub(super) fn take(candidate: &mut Fields, rest: &mut Vec<Extra>) -> Vec<TokenLogprob> {
+    let Some(result) = candidate.value(FIELD) else { return Vec::new() };
+    read(&result).unwrap_or_else(|| {
+        rest.push(Extra { field: candidate.path(FIELD), value: result });
+        Vec::new()
+    })
+}
+
 /// Reads a [`FIELD`]; `None` where it is not one.
-pub(super) fn read(result: Value) -> Option<Vec<TokenLogprob>> {
-    let lists: Lists = serde_json::from_value(result).ok()?;
+fn read(result: &Value) -> Option<Vec<TokenLogprob>> {
+    let lists = Lists::deserialize(result).ok()?;
     let mut top = lists.top.unwrap_or_default().into_iter();
     let token = |chosen: Token| {
         let top = top.next().and_then(|top| top.candidates).unwrap_or_default();
@@ -88,24 +98,24 @@ mod tests {
             "chosenCandidates": [{ "token": "a", "tokenId": 7, "logProbability": -0.5 }, { "token": "b", "logProbability": -1 }],
             "topCandidates": [{ "candidates": [{ "token": "a", "tokenId": 7, "logProbability": -0.5 }, { "token": "c", "logProbability": -2 }] }, { "candidates": [] }],
         });
-        let tokens = read(result.clone()).unwrap();
+        let tokens = read(&result).unwrap();
         assert_eq!(tokens[0].top.len(), 2);
         assert_eq!(write(&tokens), (result, None));
     }
 
     #[test]
     fn what_is_left_out_is_nothing() {
-        let tokens = read(json!({ "chosen_candidates": [{ "log_probability": -0.25 }, { "token": "x" }] })).unwrap();
+        let tokens = read(&json!({ "chosen_candidates": [{ "log_probability": -0.25 }, { "token": "x" }] })).unwrap();
         let said: Vec<_> =
             tokens.iter().map(|token| (token.chosen.token.as_str(), token.chosen.logprob.as_f64())).collect();
         assert_eq!(said, [("", Some(-0.25)), ("x", Some(0.0))]);
-        assert_eq!(read(json!({})), Some(Vec::new()));
-        assert_eq!(read(json!("odd")), None);
+        assert_eq!(read(&json!({})), Some(Vec::new()));
+        assert_eq!(read(&json!("odd")), None);
     }
 
     #[test]
     fn a_part_of_a_character_has_no_place() {
-        let mut tokens = read(json!({ "chosenCandidates": [{ "token": "\\xe2" }] })).unwrap();
+        let mut tokens = read(&json!({ "chosenCandidates": [{ "token": "\\xe2" }] })).unwrap();
         tokens[0].chosen.bytes = vec![0xe2];
         assert_eq!(write(&tokens).1, Some(answers::logprobs_in_part()));
     }

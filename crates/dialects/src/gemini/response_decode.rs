@@ -70,11 +70,7 @@ fn read_candidate(response: &mut Response, mut candidate: Fields, rest: &mut Vec
     for citation in sources(&mut candidate) {
         gather.cite(citation);
     }
-    match candidate.value(logprobs::FIELD).map(logprobs::read) {
-        Some(Some(tokens)) => response.logprobs = tokens,
-        Some(None) => response.losses.push(Loss::dropped(candidate.path(logprobs::FIELD))),
-        None => {}
-    }
+    response.logprobs = logprobs::take(&mut candidate, rest);
     if let Some(word) = candidate.value("finishReason").as_ref().and_then(finish::word) {
         response.finish = finish::decode(&word, gather.calls > 0);
     }

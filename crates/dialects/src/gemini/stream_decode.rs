@@ -123,14 +123,7 @@ impl Candidate {
         }
         let sources = sources(&mut fields);
         let reason = fields.value("finishReason").as_ref().and_then(finish::word);
-        let logprobs = match fields.peek(logprobs::FIELD).cloned().and_then(logprobs::read) {
-            Some(tokens) => {
-                fields.value(logprobs::FIELD);
-                tokens
-            }
-            // It stays, and is known to be left over.
-            None => Vec::new(),
-        };
+        let logprobs = logprobs::take(&mut fields, &mut rest);
         rest.extend(fields.rest());
         Ok(Self { pieces, sources, reason, logprobs, rest })
     }

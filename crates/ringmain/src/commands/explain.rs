@@ -55,7 +55,7 @@ impl Told {
     }
 }
 
-/// `openai/gpt-4o does not see top_k; stop only nearly`
+/// `openai/gpt-4o does not see top_k, and is told only nearly of stop`
 fn lost(target: &str, losses: &[Loss]) -> Option<String> {
     let fields = |kind: LossKind| {
         let fields: Vec<_> = losses.iter().filter(|loss| loss.kind == kind).map(|loss| loss.field.as_str()).collect();

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Models) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `CO_API_KEY or COHERE_API_KEY; CO_API_URL in place of the usual address`
+/// `CO_API_KEY or COHERE_API_KEY; another address: CO_API_URL`
 fn variables(kind: &Provider) -> String {
     let any = |names: &[String]| names.join(" or ");
     let mut words = Vec::new();
