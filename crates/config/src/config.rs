@@ -1,6 +1,6 @@
 //! The resolved configuration: every name looked up, every default filled in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use ringmain_core::{Dialect, Limit, Scope, WallTime};
 use ringmain_routing::Caps;
 use secrecy::SecretString;
 
-use crate::{Diagnostic, Matcher, Settings};
+use crate::{Diagnostic, Matcher, OwnModel, Settings};
 
 /// One configuration in force. Never changed: a reload makes another.
 #[derive(Debug, Clone)]
@@ -236,6 +236,8 @@ pub struct Provider {
     pub base_url: String,
     /// Its credentials. Never empty: a provider without keys has one that is [`Credential::None`].
     pub keys: Vec<Key>,
+    /// What the operator says of its models, by the names it knows them by.
+    pub models: BTreeMap<String, OwnModel>,
     /// The only dialect to speak with it. `None`: what its kind prefers.
     pub dialect: Option<Dialect>,
     /// Where it is: what `regions` looks at.

@@ -13,6 +13,7 @@ mod config;
 mod diagnostic;
 mod load;
 mod matcher;
+mod models;
 mod policy;
 mod raw;
 mod render;
@@ -31,6 +32,7 @@ pub use config::{
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, from_environment, load};
 pub use matcher::{Compare, Condition, Matcher, Names, TokenBound};
+pub use models::{KnownModel, OwnModel};
 pub use policy::{Place, RoutePolicy};
 pub use schema::reference;
 pub use select::{Considered, NoRoute, Selection, Via};

@@ -93,7 +93,8 @@ impl Config {
         settings: &Settings,
         topology: &mut Topology,
     ) -> Candidate {
-        let model = self.catalog.model(&provider.kind.id, &target.model);
+        let known = provider.knows(&self.catalog, &target.model);
+        let model = known.model;
         let thinks = model.is_some_and(|model| model.reasons_by_default);
         let paints = model.is_some_and(|model| model.kind == ModelKind::Image);
         let listens = model.is_some_and(|model| model.kind == ModelKind::Transcription);
@@ -111,11 +112,11 @@ impl Config {
             tier: target.tier,
             capabilities: model.map(|model| model.capabilities.with(provider.kind.capabilities)),
             context_window: model.and_then(|model| model.context_window),
-            price: model.and_then(|model| model.price.clone()),
+            price: known.price.cloned(),
             caps: target.caps,
             out_of_region: settings.is_out_of_region(provider),
             // Of a model nobody knows it is not known that it makes no vectors.
-            space: model.is_none_or(|model| model.kind == ModelKind::Embedding).then(|| Space::of(&target.model)),
+            space: model.is_none_or(|model| model.kind == ModelKind::Embedding).then(|| Space::of(known.family)),
             race_after: match settings.race_after_is_default {
                 true if thinks => Some(Settings::RACE_AFTER_REASONING),
                 true if paints => Some(Settings::RACE_AFTER_IMAGE),

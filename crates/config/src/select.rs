@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ringmain_catalog::Catalog;
 use ringmain_core::RequestFacts;
 
 use crate::matcher::{Condition, plain};
@@ -163,7 +162,7 @@ impl Config {
     fn direct(&self, model: &str) -> Option<Selection> {
         let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty())?;
         let (index, provider) = self.provider(provider)?;
-        let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
+        let sent = provider.name_of(&self.catalog, model).to_owned();
         let target = RouteTarget::new(index, sent);
         let why = format!("the request names the provider `{}` and its model `{model}`", provider.name);
         Some(self.without_route("direct", Via::Direct, vec![target], why))
@@ -173,10 +172,13 @@ impl Config {
         let mut known = false;
         let mut targets = Vec::new();
         for (index, provider) in self.providers.iter().enumerate() {
-            let Some(entry) = self.catalog.model(&provider.kind.id, model) else { continue };
+            let here = provider.knows(&self.catalog, model);
+            if here.model.is_none() && !here.is_own {
+                continue;
+            }
             known = true;
-            if entry.kind.serves(facts.operation) {
-                let sent = known_as(&self.catalog, &provider.kind.id, model).to_owned();
+            if !here.is_unfit_for(facts.operation) {
+                let sent = provider.name_of(&self.catalog, model).to_owned();
                 targets.push(RouteTarget::new(index, sent));
             }
         }
@@ -230,29 +232,15 @@ impl Config {
             consider(route.name.to_string());
         }
         for provider in &self.providers {
-            for entry in self.catalog.models_of(&provider.kind.id) {
+            for name in provider.model_names(&self.catalog) {
                 consider(match model.contains('/') {
-                    true => format!("{}/{}", provider.name, entry.name),
-                    false => entry.name.clone(),
+                    true => format!("{}/{name}", provider.name),
+                    false => name.to_owned(),
                 });
             }
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         found.into_iter().take(NEAREST).map(|(_, name)| name).collect()
-    }
-}
-
-/// The name by which a provider knows a model. A short name of a model in somebody's folder
-/// (`accounts/…/models/kimi-k3`) is the catalog's, not the provider's, and where the provider writes `@` before a
-/// snapshot's date, its maker writes `-`; any other name is the caller's choice, which may pin a version, and stays.
-pub(crate) fn known_as<'n>(catalog: &'n Catalog, kind: &str, model: &'n str) -> &'n str {
-    match catalog.model(kind, model) {
-        Some(entry) if entry.name.contains('/') && entry.aliases.iter().any(|alias| alias == model) => &entry.name,
-        Some(entry) => {
-            let dated = entry.aliases.iter().find(|alias| alias.contains('@') && alias.replace('@', "-") == model);
-            dated.map_or(model, String::as_str)
-        }
-        None => model,
     }
 }
 

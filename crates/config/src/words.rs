@@ -87,8 +87,8 @@ impl Config {
         if !only || selection.settings.mixes_vectors {
             return None;
         }
-        let space = Space::of(&parts.first()?.target.model);
-        let others = parts.extract_if(.., |part| !Space::of(&part.target.model).is(&space));
+        let space = self.space(parts.first()?.target);
+        let others = parts.extract_if(.., |part| !self.space(part.target).is(&space));
         let names: Vec<String> = others.map(|part| part.name).collect();
         let (serve, whose) = if names.len() == 1 { ("serves", "its") } else { ("serve", "their") };
         (!names.is_empty()).then(|| {
@@ -97,17 +97,21 @@ impl Config {
         })
     }
 
+    /// Whose vectors a target makes, if it makes any.
+    fn space(&self, target: &RouteTarget) -> Space {
+        Space::of(self.known(target).map_or(&target.model, |known| known.family))
+    }
+
     /// Whose vectors are given, where the targets would make those of several models.
     fn vectors(&self, parts: &[Part<'_>], settings: &Settings) -> Option<String> {
         let embeds = |part: &&Part<'_>| {
-            let provider = self.providers.get(part.target.provider);
-            let model = provider.and_then(|provider| self.catalog.model(&provider.kind.id, &part.target.model));
+            let model = self.known(part.target).and_then(|known| known.model);
             model.is_some_and(|model| model.kind == ModelKind::Embedding)
         };
         let of_model: Vec<&Part<'_>> = parts.iter().filter(embeds).collect();
         let (first, others) = of_model.split_first()?;
-        let space = Space::of(&first.target.model);
-        if settings.mixes_vectors || others.iter().all(|part| Space::of(&part.target.model).is(&space)) {
+        let space = self.space(first.target);
+        if settings.mixes_vectors || others.iter().all(|part| self.space(part.target).is(&space)) {
             return None;
         }
         Some(format!(

@@ -96,8 +96,10 @@ pub struct BodyFacts {
 /// What an encoder must know of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TargetProfile {
-    /// The model in the provider's words.
+    /// The model in the provider's words: what is sent.
     pub model: String,
+    /// The model that it is by another name (a deployment, an inference profile, a tuned one). `None`: by none.
+    pub stands_for: Option<String>,
     /// What the model can do; empty where the catalog does not know it.
     pub capabilities: Capabilities,
     /// The most output tokens the model gives: what a dialect that demands a limit is told when the caller gave none.
@@ -109,6 +111,12 @@ pub struct TargetProfile {
 }
 
 impl TargetProfile {
+    /// The name that tells of which family the model is.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        self.stands_for.as_deref().unwrap_or(&self.model)
+    }
+
     /// The cap on output tokens that the model can be told: more than it gives is refused. `own`: a caller of the dialect
     /// hears that in the provider's words.
     pub(crate) fn told_cap(&self, wanted: Option<u64>, own: bool, losses: &mut Vec<Loss>) -> Option<u64> {

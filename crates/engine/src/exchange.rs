@@ -226,8 +226,7 @@ impl Job {
 
     /// What is done with the proofs in an answer that is translated.
     fn seal(&self, from: Dialect) -> Option<Seal> {
-        let name = &self.target.name;
-        let maker = Maker::of(from, &name.provider, &name.model);
+        let maker = Maker::of(from, &self.target.name.provider, &self.target.family);
         Seal::new(&self.request.keeping, &maker, from, self.request.facts.dialect)
     }
 

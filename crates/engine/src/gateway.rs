@@ -192,10 +192,12 @@ impl Gateway {
         self.rules.load().passed_to(provider, &self.metrics)
     }
 
-    /// What a model by this name costs at a provider of this kind, where the catalog knows.
+    /// What a model by this name costs at this provider, where that is known.
     #[must_use]
-    pub fn price(&self, kind: &str, model: &str) -> Option<Arc<ListPrice>> {
-        ListPrice::of(self.rules.load().config.catalog.model(kind, model)?)
+    pub fn price(&self, provider: &str, model: &str) -> Option<Arc<ListPrice>> {
+        let rules = self.rules.load();
+        let (_, provider) = rules.config.provider(provider)?;
+        provider.knows(&rules.config.catalog, model).price.map(ListPrice::of)
     }
 
     /// A request ended before any target was tried.

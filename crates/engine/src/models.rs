@@ -43,7 +43,7 @@ impl Entry {
     /// What is known of these targets together: a request goes to one that can do what it needs.
     fn of(config: &Config, targets: &[RouteTarget]) -> Self {
         let provider = |target: &RouteTarget| config.providers.get(target.provider);
-        let known = targets.iter().filter_map(|target| config.catalog.model(&provider(target)?.kind.id, &target.model));
+        let known = targets.iter().filter_map(|target| config.known(target)?.model);
         let mut entry = known.map(Self::of_model).reduce(|all, one| all.and(&one)).unwrap_or_default();
         let mut owners = targets.iter().filter_map(|target| Some(provider(target)?.name.as_str()));
         let first = owners.next().unwrap_or(OURS);
@@ -158,9 +158,12 @@ fn all(config: &Config) -> BTreeMap<String, Entry> {
                     && kind.serves(endpoint.operation)
             })
         };
-        for model in config.catalog.models_of(&provider.kind.id).filter(|model| serves(model.kind)) {
-            let entry = Entry { owner: provider.name.clone(), ..Entry::of_model(model) };
-            all.insert(format!("{}/{}", provider.name, model.name), entry);
+        for name in provider.model_names(&config.catalog) {
+            let model = provider.knows(&config.catalog, name).model;
+            if model.is_none_or(|model| serves(model.kind)) {
+                let entry = model.map(Entry::of_model).unwrap_or_default();
+                all.insert(format!("{}/{name}", provider.name), Entry { owner: provider.name.clone(), ..entry });
+            }
         }
     }
     for route in &config.routes {
@@ -184,7 +187,8 @@ fn one(config: &Config, caller: &Caller, dialect: Dialect, id: &str) -> Result<E
     if let Some(entry) = known.filter(|_| may(id).is_ok()) {
         return Ok(entry);
     }
-    let kinds = |provider: &Provider| config.catalog.model(&provider.kind.id, bare(config, id)).map(|model| model.kind);
+    let name = bare(config, id);
+    let kinds = |provider: &Provider| provider.knows(&config.catalog, name).model.map(|model| model.kind);
     let operation = config.providers.iter().find_map(kinds).map_or(Operation::Models, |kind| operation_of(Some(kind)));
     let selection = select(config, caller, dialect, id, operation).map_err(|none| refused(404, none.to_string()))?;
     may(&selection.route).map(|()| Entry::of(config, &selection.targets))

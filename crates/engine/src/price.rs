@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringmain_catalog::{Model, Price};
+use ringmain_catalog::Price;
 use ringmain_core::Money;
 
 /// What a model costs.
@@ -15,11 +15,10 @@ pub struct ListPrice {
 }
 
 impl ListPrice {
-    /// Of this model; `None` where the catalog does not know.
+    /// This price.
     #[must_use]
-    pub fn of(model: &Model) -> Option<Arc<Self>> {
-        let price = model.price.clone()?;
-        Some(Arc::new(Self { in_words: in_words(&price), price }))
+    pub fn of(price: &Price) -> Arc<Self> {
+        Arc::new(Self { in_words: in_words(price), price: price.clone() })
     }
 }
 

@@ -105,7 +105,7 @@ fn of_model(request: &Inspected, target: &Target) -> Result<Rendered, Fault> {
     // What earlier answers hold of models elsewhere, a provider of the caller's own dialect would refuse.
     let foreign = endpoint
         .dialect
-        .is_some_and(|dialect| registry::holds_foreign(dialect, &target.name.model, request.document.body()));
+        .is_some_and(|dialect| registry::holds_foreign(dialect, &target.family, request.document.body()));
     let (base, mut losses) = if relayed && !foreign {
         (Cow::Borrowed(&request.document), Vec::new())
     } else {
@@ -229,7 +229,7 @@ fn translated<'a>(
     let mut lost = Vec::new();
     // Thinking without a proof is of models elsewhere too, where a target of the same dialect cannot have it as it is.
     if asked.dialect == codec.dialect() || provenance::has_proofs(&asked) {
-        let maker = Maker::of(codec.dialect(), &target.name.provider, &target.name.model);
+        let maker = Maker::of(codec.dialect(), &target.name.provider, &target.family);
         lost = provenance::claim(asked.to_mut(), &maker);
     }
     if asked.dialect != codec.dialect() && Calls::of(&asked).is_some() {

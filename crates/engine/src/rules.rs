@@ -164,8 +164,8 @@ impl Rules {
 
     fn target(&self, ix: ringmain_routing::TargetIx, target: &RouteTarget, metrics: &Metrics) -> Option<Arc<Target>> {
         let provider = self.links.get(target.provider)?.clone()?;
-        let model = self.config.catalog.model(&provider.kind.id, &target.model).cloned();
-        Some(Arc::new(Target::new(ix, provider, &target.model, model, metrics)))
+        let known = self.config.known(target)?;
+        Some(Arc::new(Target::new(ix, provider, &target.model, &known, metrics)))
     }
 
     /// `None` for a provider whose base URL or certificates cannot be used; the configuration was checked for that.

@@ -141,7 +141,7 @@ impl AttemptGuard {
     /// It was passed through, and its answer says that a model of this name used this.
     pub fn counted(&mut self, usage: Usage, model: &str) {
         self.told(Some(usage));
-        self.price = self.gateway.price(&self.target.provider.kind.id, model);
+        self.price = self.gateway.price(&self.target.provider.name, model);
     }
 
     /// Nothing of its answer came: its prompt was read all the same.

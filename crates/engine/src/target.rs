@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use ringmain_catalog::{Auth, Endpoint, Model, Provider};
+use ringmain_config::KnownModel;
 use ringmain_core::{Billed, Capabilities, Dialect, Efforts, Money, Operation, TargetName, Usage};
 use ringmain_dialects::{TargetProfile, registry};
 use ringmain_routing::{KeyIx, TargetIx};
@@ -28,9 +29,11 @@ pub struct Target {
     pub header: HeaderValue,
     /// The model's name as JSON, to be put in place of the caller's.
     pub model_in_json: Bytes,
-    /// What the catalog knows of the model.
+    /// What the catalog knows of the model, or of what it is by another name.
     pub model: Option<Model>,
-    /// What it costs, where the catalog knows.
+    /// The name that tells of which family it is: its own, but where it stands for a model of the catalog.
+    pub family: String,
+    /// What it costs, where that is known.
     pub price: Option<Arc<ListPrice>>,
     /// What an encoder must know of it.
     pub profile: TargetProfile,
@@ -183,20 +186,27 @@ fn header(auth: &Auth, secret: &str) -> Option<(HeaderName, HeaderValue)> {
 impl Target {
     /// This model at this provider, made ready.
     #[must_use]
-    pub fn new(ix: TargetIx, provider: Arc<ProviderLink>, name: &str, model: Option<Model>, metrics: &Metrics) -> Self {
-        let profile = Self::profile_of(name, model.as_ref());
+    pub fn new(
+        ix: TargetIx,
+        provider: Arc<ProviderLink>,
+        name: &str,
+        known: &KnownModel<'_>,
+        metrics: &Metrics,
+    ) -> Self {
+        let (profile, model) = (Self::profile_of(name, known), known.model);
         let name = TargetName { provider: provider.name.clone(), model: name.to_owned() };
         let text = name.to_string();
         Self {
             ix,
             header: HeaderValue::try_from(text.as_str()).unwrap_or_else(|_| HeaderValue::from_static("?")),
             model_in_json: serde_json::Value::from(name.model.as_str()).to_string().into(),
-            ends_without_done: provider.kind.quirks_for(model.as_ref()).ends_without_done(),
-            departures: Departures::of(&provider.kind, model.as_ref()),
+            ends_without_done: provider.kind.quirks_for(model).ends_without_done(),
+            departures: Departures::of(&provider.kind, model),
             meter: metrics.target(&text),
-            price: model.as_ref().and_then(ListPrice::of),
+            price: known.price.map(ListPrice::of),
+            family: known.family.to_owned(),
             profile,
-            model,
+            model: model.cloned(),
             name,
             provider,
         }
@@ -210,7 +220,7 @@ impl Target {
         if counts && self.provider.absent.counting.load(Ordering::Relaxed) {
             return None;
         }
-        let endpoints = self.provider.kind.endpoints_for(operation, &self.name.model);
+        let endpoints = self.provider.kind.endpoints_for(operation, &self.family);
         let spoken = |endpoint: &&Endpoint| {
             endpoint.dialect.is_none_or(|dialect| registry::codec(dialect).is_some())
                 && (!counts || endpoint.dialect.and_then(registry::counting).is_some())
@@ -246,7 +256,7 @@ impl Target {
     /// long as these rules are in force. False where this is the preferred one already: every server has that.
     #[must_use]
     pub fn forgo(&self, operation: Operation, dialect: Dialect) -> bool {
-        let mut endpoints = self.provider.kind.endpoints_for(operation, &self.name.model);
+        let mut endpoints = self.provider.kind.endpoints_for(operation, &self.family);
         let preferred = endpoints.next().and_then(|endpoint| endpoint.dialect);
         let another = self.provider.dialect.is_none() && preferred.is_some_and(|preferred| preferred != dialect);
         if another {
@@ -281,9 +291,11 @@ impl Target {
 
     /// What an encoder must know of a model of this name.
     #[must_use]
-    pub fn profile_of(name: &str, model: Option<&Model>) -> TargetProfile {
+    pub fn profile_of(name: &str, known: &KnownModel<'_>) -> TargetProfile {
+        let model = known.model;
         TargetProfile {
             model: name.to_owned(),
+            stands_for: (known.family != name).then(|| known.family.to_owned()),
             capabilities: model.map_or(Capabilities::NONE, |model| model.capabilities),
             max_output_tokens: model.and_then(|model| model.max_output),
             max_thinking_tokens: model.and_then(|model| model.max_thinking),

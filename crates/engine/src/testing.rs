@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use ringmain_catalog::{Auth, Catalog, Endpoint, Model, Pools, Provider, Quirks};
-use ringmain_config::OnLoss;
+use ringmain_config::{KnownModel, OnLoss};
 use ringmain_core::{Capabilities, Dialect, Marks, Operation, RequestFacts, RequestId, Seed, Shape, Tick};
 use ringmain_dialects::{BodyFacts, Framing, registry};
 use ringmain_routing::{
@@ -95,9 +95,20 @@ pub(crate) fn target_at(kind: Provider, model: &str) -> Target {
     target_of(link(kind, None), model, None)
 }
 
+/// A model of this kind, at a provider that knows it by a name of its own.
+pub(crate) fn deployed(kind: Provider, name: &str, is: &str) -> Target {
+    let catalog = Catalog::embedded().unwrap();
+    let model = catalog.model(&kind.id, is);
+    assert!(model.is_some(), "{is}");
+    let known = KnownModel { model, price: None, family: is, is_own: true };
+    Target::new(TargetIx(0), link(kind, None), name, &known, &Metrics::new())
+}
+
 /// A target at a provider, with what the catalog says of its model.
 pub(crate) fn target_of(provider: Arc<ProviderLink>, name: &str, model: Option<Model>) -> Target {
-    Target::new(TargetIx(0), provider, name, model, &Metrics::new())
+    let (model, price) = (model.as_ref(), model.as_ref().and_then(|model| model.price.as_ref()));
+    let known = KnownModel { model, price, family: name, is_own: false };
+    Target::new(TargetIx(0), provider, name, &known, &Metrics::new())
 }
 
 /// `provider/model` of the embedded catalog.

@@ -24,10 +24,20 @@ use ringmain_core::{Dialect, Fault, Operation, Shape};
 /// Whom a request is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
-    /// The model in the provider's words.
+    /// The model in the provider's words: what is sent.
     pub model: &'a str,
+    /// The name that tells of which family it is: its own, but where it stands for a model of the catalog.
+    pub family: &'a str,
     /// The endpoint's path, with the model in it where it belongs there.
     pub path: &'a str,
+}
+
+impl<'a> Site<'a> {
+    /// A model that goes by its own name.
+    #[must_use]
+    pub const fn new(model: &'a str, path: &'a str) -> Self {
+        Self { model, family: model, path }
+    }
 }
 
 /// Is there a way to ask for this operation in this shape?

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn mistral_is_asked_in_its_words() {
         let asked = request(&json!(["a", "b"])).unwrap();
-        let planned = plan(Shape::Mistral, &asked, &Site { model: "m", path: "/moderations" }).unwrap();
+        let planned = plan(Shape::Mistral, &asked, &Site::new("m", "/moderations")).unwrap();
         let mut planned = planned.map_err(|no| no.to_string()).unwrap();
         let Turn::Call { call, .. } = planned.talk.next(None).unwrap() else { panic!("no call") };
         let Payload::Json(parts) = call.payload else { panic!("no JSON") };
@@ -206,9 +206,9 @@ mod tests {
             json!({"model": "m", "input": ["a", "b"]})
         );
         let parts = request(&json!([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}]));
-        let refused = plan(Shape::Mistral, &parts.unwrap(), &Site { model: "m", path: "/" }).unwrap();
+        let refused = plan(Shape::Mistral, &parts.unwrap(), &Site::new("m", "/")).unwrap();
         assert!(refused.err().unwrap().to_string().contains("judges text alone"));
-        assert!(plan(Shape::OpenAi, &asked, &Site { model: "m", path: "/" }).is_none());
+        assert!(plan(Shape::OpenAi, &asked, &Site::new("m", "/")).is_none());
         assert!(request(&json!([])).unwrap_err().contains("expected 1 to 2048"));
         assert!(request(&json!(7)).unwrap_err().contains("expected a text"));
     }

@@ -135,7 +135,7 @@ pub fn plan(shape: Shape, request: &Request, site: &Site<'_>) -> Option<Result<P
         }
         Shape::Bedrock => {
             set("top_n", top_n);
-            set("api_version", site.model.contains("cohere.").then(|| 2.into()));
+            set("api_version", site.family.contains("cohere.").then(|| 2.into()));
         }
         _ => return None,
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn sent(shape: Shape, model: &str, request: &Request) -> (Value, Vec<String>, Box<dyn Talk<Made>>) {
-        let planned = plan(shape, request, &Site { model, path: "/rerank" }).unwrap();
+        let planned = plan(shape, request, &Site::new(model, "/rerank")).unwrap();
         let mut planned = planned.map_err(|no| no.to_string()).unwrap();
         let Turn::Call { call, .. } = planned.talk.next(None).unwrap() else { panic!("no call") };
         let Payload::Json(parts) = call.payload else { panic!("no JSON") };

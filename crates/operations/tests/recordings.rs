@@ -121,7 +121,7 @@ fn embeddings_of_each_api() {
             let request = embeddings::Request::read(body.to_string().as_bytes()).unwrap();
             let in_path = recording.path.split_once("/models/").and_then(|(_, rest)| rest.split(':').next());
             let model = recording.asked["model"].as_str().or(in_path).unwrap();
-            let site = Site { model, path: &recording.path };
+            let site = Site::new(model, &recording.path);
             let planned = embeddings::codec(shape).unwrap().plan(&request, &site);
             let mut planned = planned.map_err(|no| no.to_string()).unwrap();
             assert_eq!(planned.talks.len(), 1, "{}", recording.id);
@@ -151,7 +151,8 @@ fn rerank_of_each_api() {
     for (api, shape) in [("cohere.rerank", Shape::Cohere), ("voyage.rerank", Shape::Voyage)] {
         for recording in recorded(api) {
             let request = rerank::Request::read(recording.asked.to_string().as_bytes()).unwrap();
-            let site = Site { model: recording.asked["model"].as_str().unwrap(), path: &recording.path };
+            let model = recording.asked["model"].as_str().unwrap();
+            let site = Site::new(model, &recording.path);
             let planned = rerank::plan(shape, &request, &site).unwrap();
             let mut planned = planned.map_err(|no| no.to_string()).unwrap();
             let (ours, made) = drive(&mut planned.talk, &recording);

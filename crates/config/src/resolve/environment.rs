@@ -1,5 +1,6 @@
 //! Providers from the environment alone: the keys, and the base URLs that vendors' SDKs honour.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ impl Resolver<'_> {
             kind: place::placed(Arc::new(kind.clone()), project.as_deref(), region.as_deref()),
             base_url,
             keys,
+            models: BTreeMap::new(),
             dialect: None,
             region,
             heartbeat: None,

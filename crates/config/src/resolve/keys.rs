@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use ringmain_core::{Limit, WallTime};
+use ringmain_core::{Limit, Metered, WallTime};
 
 use crate::diagnostic::Code;
 use crate::raw::{Data, Field, Section, nearest};
 use crate::resolve::Resolver;
-use crate::{CallerKey, Grants, Group, Route, Shown};
+use crate::{CallerKey, Grants, Group, Names, Route, Shown};
 
 /// What a `hash` begins with.
 const SHA256: &str = "sha256:";
@@ -122,6 +122,7 @@ impl Resolver<'_> {
             let pairs = tags.fields.iter().filter_map(|field| Some((field.key.clone(), field.text()?.to_owned())));
             pairs.collect()
         });
+        self.unpriced(section, routes);
         Grants {
             group,
             routes: texts(section, "routes"),
@@ -130,6 +131,29 @@ impl Resolver<'_> {
             limits: section.list("limits").iter().filter_map(limit).collect(),
             on_exhausted: section.get("on_exhausted").and_then(|field| self.on_exhausted(field, routes)),
         }
+    }
+
+    /// A limit in dollars holds nobody back at a target whose price nobody knows.
+    fn unpriced(&mut self, section: &Section, routes: &[Route]) {
+        let is_money = |field: &&Field| limit(field).is_some_and(|limit| limit.of == Metered::Money);
+        let Some(field) = section.list("limits").iter().find(is_money) else { return };
+        let only = Names::new(texts(section, "routes")).unwrap_or_default();
+        let may = |route: &&Route| only.texts().next().is_none() || only.find(&route.name).is_some();
+        let targets = routes.iter().filter(|route| !route.builtin).filter(may).flat_map(|route| route.targets.iter());
+        let mut names: Vec<String> = Vec::new();
+        for target in targets {
+            let Some(provider) = self.providers.get(target.provider) else { continue };
+            let name = format!("{}/{}", provider.name, target.model);
+            let is_known = provider.kind.tells_cost || provider.knows(self.catalog, &target.model).price.is_some();
+            if !is_known && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let Some(first) = names.first() else { return };
+        let others = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
+        let message = format!("`{}` does not hold at `{first}`{others}: no price is known there", field.written);
+        let help = "write it under `models` of the provider; `price: { input: $0 }` is one, for what is your own";
+        self.problems.warning(Code::NoEffect, field.span, &field.path, message).help(help);
     }
 
     /// `error`, or `route:cheap`.

@@ -6,6 +6,7 @@ mod environment;
 mod heartbeat;
 mod keys;
 mod matching;
+mod models;
 mod oidc;
 mod place;
 mod providers;

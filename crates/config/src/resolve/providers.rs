@@ -56,9 +56,10 @@ impl Resolver<'_> {
             self.no_project(field, &kind);
             return Standing::Broken;
         }
+        let models = self.own_models(section, &kind);
         let kind = place::placed(kind, project.as_deref(), region.as_deref());
         let heartbeat = self.heartbeat(section, &kind);
-        self.add(Provider { name: name.to_owned(), kind, base_url, keys, dialect, region, heartbeat, ca_file })
+        self.add(Provider { name: name.to_owned(), kind, base_url, keys, models, dialect, region, heartbeat, ca_file })
     }
 
     /// Reads the certificates. An error has been reported.

@@ -132,9 +132,8 @@ impl Resolver<'_> {
         let Some(field) = section.get("targets").filter(|_| !settings.mixes_vectors) else { return };
         // A model the catalog does not know may make none at all: of that nothing is said.
         let known = targets.iter().filter_map(|named| {
-            let kind = &self.providers.get(named.target.provider)?.kind.id;
-            let model = self.catalog.model(kind, &named.target.model)?;
-            (model.kind == ModelKind::Embedding).then(|| (named, Space::of(&named.target.model)))
+            let known = self.providers.get(named.target.provider)?.knows(self.catalog, &named.target.model);
+            (known.model?.kind == ModelKind::Embedding).then(|| (named, Space::of(known.family)))
         });
         let known: Vec<_> = known.collect();
         let Some(((first, space), others)) = known.split_first() else { return };

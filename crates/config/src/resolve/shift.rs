@@ -75,8 +75,8 @@ impl Resolver<'_> {
         if trend.measure == Measure::Cost {
             for named in targets {
                 let provider = self.providers.get(named.target.provider);
-                let model = provider.and_then(|provider| self.catalog.model(&provider.kind.id, &named.target.model));
-                if model.is_none_or(|model| model.price.is_none()) {
+                let known = provider.map(|provider| provider.knows(self.catalog, &named.target.model));
+                if known.is_none_or(|known| known.price.is_none()) {
                     let message = format!("the price of `{}` is not known: its cost is never measured", named.written);
                     self.problems.warning(Code::NoEffect, when.span, &when.path, message);
                 }

@@ -6,8 +6,7 @@ use ringmain_routing::Caps;
 use crate::diagnostic::Code;
 use crate::raw::{Data, Field, Section, nearest, quoted};
 use crate::resolve::{Resolver, Standing};
-use crate::select::known_as;
-use crate::{RouteTarget, Server};
+use crate::{Provider, RouteTarget, Server};
 
 /// How many models a message names.
 const NAMED: usize = 3;
@@ -83,8 +82,7 @@ impl Resolver<'_> {
         };
         let provider = self.provider_of(&name, to, server)?;
         self.known_model(provider, &name.model, to);
-        let kind = self.providers.get(provider)?.kind.id.as_str();
-        let model = known_as(self.catalog, kind, &name.model).to_owned();
+        let model = self.providers.get(provider)?.name_of(self.catalog, &name.model).to_owned();
         Some(Named { target: RouteTarget { provider, model, weight, tier, caps }, written: to.written.clone() })
     }
 
@@ -149,7 +147,11 @@ impl Resolver<'_> {
 
     /// A target without a provider.
     fn bare(&mut self, text: &str, to: &Field) {
-        let own = self.providers.iter().find(|provider| self.catalog.model(&provider.kind.id, text).is_some());
+        let knows = |provider: &&Provider| {
+            let known = provider.knows(self.catalog, text);
+            known.is_own || known.model.is_some()
+        };
+        let own = self.providers.iter().find(knows);
         let near = own.map(|provider| provider.name.as_str());
         let near = near.or_else(|| self.catalog.serving(text).map(|(kind, _)| kind).min()).filter(|_| !to.outside);
         let help = match near {
@@ -164,10 +166,11 @@ impl Resolver<'_> {
     fn known_model(&mut self, provider: usize, model: &str, to: &Field) {
         let Some(provider) = self.providers.get(provider) else { return };
         let kind = provider.kind.id.as_str();
-        if self.catalog.model(kind, model).is_some() || self.catalog.models_of(kind).next().is_none() {
+        let known = provider.knows(self.catalog, model);
+        if known.is_own || known.model.is_some() || self.catalog.models_of(kind).next().is_none() {
             return;
         }
-        let mut near = alike(model, self.catalog.models_of(kind).map(|model| model.name.as_str()));
+        let mut near = alike(model, provider.model_names(self.catalog));
         if to.outside {
             near.clear();
         }
@@ -175,7 +178,11 @@ impl Resolver<'_> {
         let message =
             format!("the catalog does not know the model `{shown}` at `{}`; it is asked for as written", provider.name);
         let help = match near.is_empty() {
-            true => "without an entry its price, window and abilities are unknown".to_owned(),
+            true => format!(
+                "its price, window and abilities are unknown; if it is a model under another name, say so under \
+                 `providers.{}.models`",
+                provider.name
+            ),
             false => format!("the nearest names are `{}`", near.join("`, `")),
         };
         self.problems.warning(Code::UnknownModel, to.span, &to.path, message).help(help);

@@ -116,6 +116,12 @@ static PROVIDER: &[Setting] = &[
         "off",
         "Asks the provider by itself whether what is out is well again. `on`, or how often, or a mapping.",
     ),
+    now(
+        "models",
+        Shape::Named(&Shape::Either(&Shape::Text, &Shape::Section(&[MODEL]))),
+        "",
+        "Models that it knows by names which are not the catalog's, each with what it is: `our-deployment: gpt-4o`, or a mapping.",
+    ),
     now("location", Shape::Text, "", "The same as `region`, in Google's word for it."),
     now(
         "project",
@@ -129,6 +135,26 @@ static PROVIDER: &[Setting] = &[
         "",
         "A file of PEM certificates to trust there, beside the system's. It is read again at each reload.",
     ),
+];
+
+static MODEL: &[Setting] = &[
+    now(
+        "is",
+        Shape::Text,
+        "",
+        "The catalog's name of what it is: of this kind's models, or `kind/model` of another's. Default: its own name.",
+    ),
+    now("price", Shape::Section(&[PRICE]), "", "What it costs. Default: the list price of what it is."),
+];
+
+static PRICE: &[Setting] = &[
+    now("input", Shape::Money, "", "A million input tokens."),
+    now("output", Shape::Money, "$0", "A million output tokens, reasoning included."),
+    now("cache_read", Shape::Money, "", "A million read from the prompt cache. Default: that of `input`."),
+    now("cache_write", Shape::Money, "", "A million written to it. Default: that of `input`."),
+    now("per_image", Shape::Money, "", "An image that it makes."),
+    now("per_minute", Shape::Money, "", "A minute of sound."),
+    now("per_million_characters", Shape::Money, "", "A million characters that it speaks."),
 ];
 
 static KEY: &[Setting] = &[

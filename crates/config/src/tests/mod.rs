@@ -2,6 +2,7 @@
 
 mod contract;
 mod google;
+mod models;
 mod problems;
 mod random;
 mod secrets;
@@ -72,7 +73,7 @@ fn fixture() -> Arc<Catalog> {
         ("fixture/providers/openai-compatible.yaml", provider("name: OpenAI-compatible\nkey_optional: true\nauth: bearer\n")),
         ("fixture/providers/bedrock.yaml", provider("name: Bedrock\nauth: aws-sigv4\nunavailable: requests cannot be signed for AWS yet\n")),
         ("fixture/models/openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels:\n  - { name: gpt-4o, limits: { context: 128000 }, can: [tools, vision] }\n  - { name: gpt-4o-mini }\n  - { name: o3, limits: { context: 200000 }, can: [reasoning], reasons_by_default: true }\n  - { name: dall-e-3, kind: image }\n".to_owned()),
-        ("fixture/models/azure-openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: gpt-4o }]\n".to_owned()),
+        ("fixture/models/azure-openai.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: gpt-4o }, { name: gpt-4o-mini }]\n".to_owned()),
         ("fixture/models/anthropic.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: claude-sonnet-4-5, limits: { context: 200000 } }]\n".to_owned()),
         ("fixture/models/together.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: meta-llama/Llama-3.3-70B, aliases: [llama-3.3] }]\n".to_owned()),
         ("fixture/models/stability.yaml", "as_of: 2026-07-02\nsource: https://example.com/a\nmodels: [{ name: stable-image-core, kind: image }]\n".to_owned()),

@@ -34,7 +34,7 @@ impl<'a> Context<'a> {
         Self {
             request,
             profile,
-            version: Version::of_model(&profile.model),
+            version: Version::of_model(profile.family()),
             own: request.dialect == OWN,
             put_back: PutBack::new(request, OWN),
             losses: Vec::new(),

@@ -44,8 +44,8 @@ impl<'a> Context<'a> {
         Self {
             request,
             profile,
-            family: Family::of_model(&profile.model),
-            version: Version::of_model(&profile.model),
+            family: Family::of_model(profile.family()),
+            version: Version::of_model(profile.family()),
             own: request.dialect == OWN,
             put_back: PutBack::new(request, OWN),
             losses: Vec::new(),

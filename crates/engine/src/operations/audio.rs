@@ -11,14 +11,12 @@ use ringmain_core::{Fault, Shape, Units, Usage};
 use ringmain_dialects::Malformed;
 use ringmain_operations::audio::dress::Dress;
 use ringmain_operations::audio::watch::Watch;
-use ringmain_operations::audio::{
-    self, Heard, Hearing, Site, Sound, Speaking, Speech, Transcription, answer, openai, sound,
-};
+use ringmain_operations::audio::{self, Heard, Hearing, Sound, Speaking, Speech, Transcription, answer, openai, sound};
 use ringmain_operations::talk::{Call, Once, Payload, Reader};
 use ringmain_upstream::AnswerBody;
 
 use super::images::with_model;
-use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, unavailable};
+use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, site, unavailable};
 use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
@@ -57,13 +55,12 @@ fn codec(target: &Target, endpoint: &Endpoint) -> Result<&'static dyn audio::Cod
 
 impl Asked for Speech {
     fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
-        let model = target.name.model.as_str();
-        if endpoint.shape == Shape::OpenAi && openai::speaks_as_it_is(&self, model) {
+        if endpoint.shape == Shape::OpenAi && openai::speaks_as_it_is(&self, &target.family) {
             return Ok(None);
         }
-        let path = endpoint.path_for(model, false);
+        let path = endpoint.path_for(&target.name.model, false);
         let Speaking { call, sound, losses } = codec(target, endpoint)?
-            .speak(&self, &Site { model, path: &path })
+            .speak(&self, &site(target, &path))
             .map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(Some((Box::new(Speak { asked: self, call, sound: Some(sound) }), losses)))
     }
@@ -83,13 +80,12 @@ impl Asked for Speech {
 
 impl Asked for Transcription {
     fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
-        let model = target.name.model.as_str();
-        if endpoint.shape == Shape::OpenAi && openai::hears_as_it_is(&self, model) {
+        if endpoint.shape == Shape::OpenAi && openai::hears_as_it_is(&self, &target.family) {
             return Ok(None);
         }
-        let path = endpoint.path_for(model, false);
+        let path = endpoint.path_for(&target.name.model, false);
         let Hearing { call, read, losses } = codec(target, endpoint)?
-            .hear(&self, &Site { model, path: &path })
+            .hear(&self, &site(target, &path))
             .map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(Some((Box::new(Hear { asked: self, call, read: Some(read) }), losses)))
     }

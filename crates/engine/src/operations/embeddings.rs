@@ -5,12 +5,11 @@ use std::sync::Arc;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Fault, Shape};
 use ringmain_dialects::Malformed;
-use ringmain_operations::Site;
 use ringmain_operations::embeddings::{self, Made, Request};
 use ringmain_operations::talk::Talk;
 
 use super::{
-    Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, together, told_or_estimated, unavailable,
+    Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, site, together, told_or_estimated, unavailable,
 };
 use crate::inspect::Inspected;
 use crate::render::refusal;
@@ -33,12 +32,11 @@ pub(super) fn read_cohere(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> 
 
 impl Asked for Request {
     fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
-        let model = target.name.model.as_str();
-        if endpoint.shape == Shape::OpenAi && embeddings::takes_as_it_is(&self, model) {
+        if endpoint.shape == Shape::OpenAi && embeddings::takes_as_it_is(&self, &target.family) {
             return Ok(None);
         }
-        let path = endpoint.path_for(model, false);
-        let planned = embeddings::plan(endpoint.shape, &self, &Site { model, path: &path });
+        let path = endpoint.path_for(&target.name.model, false);
+        let planned = embeddings::plan(endpoint.shape, &self, &site(target, &path));
         let planned = planned
             .ok_or_else(|| unavailable(target, "embeddings"))?
             .map_err(|unsupported| refusal(target, &unsupported))?;

@@ -7,12 +7,14 @@ use http::header::CONTENT_TYPE;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Dialect, Fault, Operation, Quality, Shape, Units};
 use ringmain_dialects::{Framing, Loss, Malformed, registry};
-use ringmain_operations::images::{self, Delivery, Image, Made, Request, Site, Source, answer, openai};
+use ringmain_operations::images::{self, Delivery, Image, Made, Request, Source, answer, openai};
 use ringmain_operations::talk::{Call, Once, Payload, Talk};
 use ringmain_upstream::AnswerBody;
 use ringmain_wire::multipart::{Form, Part};
 
-use super::{AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, fetch, together, unavailable};
+use super::{
+    AsItIs, Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, fetch, site, together, unavailable,
+};
 use crate::classify;
 use crate::exchange::Failed;
 use crate::inspect::Inspected;
@@ -43,14 +45,12 @@ pub(super) fn read(sent: &Sent<'_>) -> Result<Arc<dyn Asked>, Malformed> {
 
 impl Asked for Request {
     fn plan(self: Arc<Self>, request: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
-        let model = target.name.model.as_str();
-        if endpoint.shape == Shape::OpenAi && openai::takes_as_it_is(&self, model) {
+        if endpoint.shape == Shape::OpenAi && openai::takes_as_it_is(&self, &target.family) {
             return Ok(None);
         }
         let codec = images::codec(endpoint.shape).ok_or_else(|| unavailable(target, "images"))?;
-        let path = endpoint.path_for(model, request.facts.stream);
-        let planned =
-            codec.plan(&self, &Site { model, path: &path }).map_err(|unsupported| refusal(target, &unsupported))?;
+        let path = endpoint.path_for(&target.name.model, request.facts.stream);
+        let planned = codec.plan(&self, &site(target, &path)).map_err(|unsupported| refusal(target, &unsupported))?;
         let way = planned.stream.map_or(Way::Talks(planned.talks), Way::Stream);
         Ok(Some((Box::new(Images { asked: self, way }), planned.losses)))
     }

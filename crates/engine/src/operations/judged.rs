@@ -6,9 +6,9 @@ use ringmain_catalog::Endpoint;
 use ringmain_core::Fault;
 use ringmain_dialects::Malformed;
 use ringmain_operations::talk::Talk;
-use ringmain_operations::{Site, moderation, rerank};
+use ringmain_operations::{moderation, rerank};
 
-use super::{Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, told_or_estimated};
+use super::{Asked, Body, Courier, Performed, Performing, Planned, Sent, Work, site, told_or_estimated};
 use crate::inspect::Inspected;
 use crate::render::{cannot, refusal};
 use crate::target::Target;
@@ -38,8 +38,7 @@ impl Asked for rerank::Request {
             return Ok(None);
         }
         let path = endpoint.path_for(&target.name.model, false);
-        let site = Site { model: &target.name.model, path: &path };
-        let planned = rerank::plan(endpoint.shape, &self, &site).transpose();
+        let planned = rerank::plan(endpoint.shape, &self, &site(target, &path)).transpose();
         let planned = planned.map_err(|unsupported| refusal(target, &unsupported))?;
         let planned = planned.ok_or_else(|| cannot(format!("{} does not rank documents", target.name)))?;
         Ok(Some((Box::new(Rerank { asked: self, talk: planned.talk }), planned.losses)))
@@ -49,8 +48,7 @@ impl Asked for rerank::Request {
 impl Asked for moderation::Request {
     fn plan(self: Arc<Self>, _: &Inspected, target: &Target, endpoint: &Endpoint) -> Result<Planned, Fault> {
         let path = endpoint.path_for(&target.name.model, false);
-        let site = Site { model: &target.name.model, path: &path };
-        let planned = moderation::plan(endpoint.shape, &self, &site).transpose();
+        let planned = moderation::plan(endpoint.shape, &self, &site(target, &path)).transpose();
         let planned = planned.map_err(|unsupported| refusal(target, &unsupported))?;
         Ok(planned.map(|planned| (Box::new(Moderation { talk: planned.talk }) as Box<dyn Work>, planned.losses)))
     }

@@ -23,6 +23,7 @@ use http::HeaderValue;
 use ringmain_catalog::Endpoint;
 use ringmain_core::{Dialect, Fault, Operation, RequestFacts, Shape, Units, Usage};
 use ringmain_dialects::{Loss, Malformed};
+use ringmain_operations::Site;
 use ringmain_wire::multipart::Form;
 
 pub use courier::{Courier, Errors};
@@ -143,6 +144,11 @@ fn reading(operation: Operation, dialect: Dialect) -> Option<Reading> {
 
 fn asked<A: Asked + 'static>(read: Result<A, Malformed>) -> Result<Arc<dyn Asked>, Malformed> {
     read.map(|asked| Arc::new(asked) as Arc<dyn Asked>)
+}
+
+/// What a codec is told of a target; `path`: its endpoint's.
+fn site<'a>(target: &'a Target, path: &'a str) -> Site<'a> {
+    Site { model: &target.name.model, family: &target.family, path }
 }
 
 /// A target is asked for something in a shape that nobody writes yet.

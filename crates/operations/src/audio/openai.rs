@@ -116,7 +116,7 @@ impl Codec for OpenAi {
     }
 
     fn hear(&self, asked: &Transcription, site: &Site<'_>) -> Result<Hearing, Unsupported> {
-        if asked.translates && writes_json_alone(site.model) {
+        if asked.translates && writes_json_alone(site.family) {
             return Err(unsupported("model", "this model writes down what it hears, and translates nothing"));
         }
         if asked.format.is_timed() {

@@ -26,7 +26,7 @@ fn recording(fields: &[(&str, &str)]) -> Transcription {
 }
 
 fn site<'a>(model: &'a str, path: &'a str) -> Site<'a> {
-    Site { model, path }
+    Site::new(model, path)
 }
 
 fn path(call: &Call) -> &str {

@@ -20,7 +20,7 @@ const TITAN: Limits = Limits { inputs: 1, tokens: usize::MAX };
 
 impl Codec for Bedrock {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
-        if site.model.contains("cohere.") { cohere(request, site) } else { titan(request, site) }
+        if site.family.contains("cohere.") { cohere(request, site) } else { titan(request, site) }
     }
 }
 
@@ -28,7 +28,7 @@ fn cohere(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
     let mut losses = losses(request, &["input_type"]);
     let mut body = Map::from_iter([("input_type".to_owned(), cohere_purpose(request, &mut losses).into())]);
     // The third generation knows neither, and answers with floats.
-    if site.model.contains("embed-v4") {
+    if site.family.contains("embed-v4") {
         body.insert("embedding_types".to_owned(), json!(["float"]));
         body.extend(request.dimensions.map(|count| ("output_dimension".to_owned(), count.into())));
     } else {
@@ -43,8 +43,8 @@ fn cohere(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
 }
 
 fn titan(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
-    let is_multimodal = site.model.contains("embed-image");
-    if !is_multimodal && !site.model.contains("embed-text-v2") {
+    let is_multimodal = site.family.contains("embed-image");
+    if !is_multimodal && !site.family.contains("embed-text-v2") {
         has_one_length(request)?;
     }
     let call = |texts: &[&str]| {

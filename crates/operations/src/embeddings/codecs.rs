@@ -86,7 +86,7 @@ impl Codec for Voyage {
 impl Codec for Jina {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         // The second generation has one adapter for everything.
-        let task = request.purpose.as_ref().filter(|_| !site.model.contains("-v2")).map(|purpose| match purpose {
+        let task = request.purpose.as_ref().filter(|_| !site.family.contains("-v2")).map(|purpose| match purpose {
             Purpose::Document => "retrieval.passage",
             Purpose::Query => "retrieval.query",
             Purpose::Classification => "classification",
@@ -137,7 +137,7 @@ impl Codec for Cohere {
 impl Codec for Gemini {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         // From the second generation on, what a text is for is said in the text.
-        let purpose = request.purpose.as_ref().filter(|_| !site.model.contains("gemini-embedding-2"));
+        let purpose = request.purpose.as_ref().filter(|_| !site.family.contains("gemini-embedding-2"));
         let task = purpose.and_then(|purpose| match purpose {
             Purpose::Document => Some("RETRIEVAL_DOCUMENT"),
             Purpose::Query => Some("RETRIEVAL_QUERY"),

@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn sent(shape: Shape, request: &Request) -> Result<(Value, Vec<String>), String> {
-        let site = Site { model: "cohere.embed-v4:0", path: "/" };
+        let site = Site::new("cohere.embed-v4:0", "/");
         let Plan { mut talks, losses } = plan(shape, request, &site).unwrap().map_err(|no| no.to_string())?;
         let Ok(Turn::Call { call, .. }) = talks[0].next(None) else { panic!("no call") };
         let Payload::Json(parts) = call.payload else { panic!("no JSON") };

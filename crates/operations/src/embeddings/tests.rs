@@ -13,7 +13,7 @@ fn request(body: &Value) -> Request {
 }
 
 fn bodies(shape: Shape, model: &str, request: &Request) -> (Vec<Value>, Vec<String>) {
-    let site = Site { model, path: "/embed" };
+    let site = Site::new(model, "/embed");
     let planned = codec(shape).unwrap().plan(request, &site).map_err(|no| no.to_string()).unwrap();
     let sent = planned.talks.into_iter().map(|mut talk| match talk.next(None).unwrap() {
         Turn::Call { call, .. } => match call.payload {
@@ -26,7 +26,7 @@ fn bodies(shape: Shape, model: &str, request: &Request) -> (Vec<Value>, Vec<Stri
 }
 
 fn hear(shape: Shape, model: &str, body: &Value) -> Result<Made, String> {
-    let planned = codec(shape).unwrap().plan(&request(&json!({"input": "a"})), &Site { model, path: "/" });
+    let planned = codec(shape).unwrap().plan(&request(&json!({"input": "a"})), &Site::new(model, "/"));
     let mut talks = planned.map_err(|no| no.to_string())?.talks;
     let _ = talks[0].next(None);
     match talks[0].next(Some(&Reply { headers: HeaderMap::new(), body: Bytes::from(body.to_string()) })) {
@@ -189,13 +189,13 @@ fn what_is_wrong_is_named() {
         assert_eq!(Request::read(body.to_string().as_bytes()).unwrap_err().to_string(), problem);
     }
     let tokens = request(&json!({"input": [1, 2, 3]}));
-    let refused = codec(Shape::Cohere).unwrap().plan(&tokens, &Site { model: "m", path: "/" });
+    let refused = codec(Shape::Cohere).unwrap().plan(&tokens, &Site::new("m", "/"));
     assert!(refused.err().unwrap().to_string().contains("tokens are of one model"));
     let (sent, _) = bodies(Shape::OpenAi, "m", &tokens);
     assert_eq!(sent[0]["input"], json!([[1, 2, 3]]));
     let short = request(&json!({"input": "a", "dimensions": 256}));
     for model in ["cohere.embed-english-v3", "amazon.titan-embed-text-v1"] {
-        let refused = codec(Shape::Bedrock).unwrap().plan(&short, &Site { model, path: "/" });
+        let refused = codec(Shape::Bedrock).unwrap().plan(&short, &Site::new(model, "/"));
         assert!(refused.err().unwrap().to_string().contains("vectors of one length"), "{model}");
     }
 }

@@ -32,7 +32,7 @@ struct Planned {
 }
 
 fn plan(shape: Shape, model: &str, path: &str, request: &Request) -> Planned {
-    let planned = codec(shape).unwrap().plan(request, &Site { model, path }).map_err(|no| no.to_string()).unwrap();
+    let planned = codec(shape).unwrap().plan(request, &Site::new(model, path)).map_err(|no| no.to_string()).unwrap();
     let mut talks = planned.talks;
     let first = |talk: &mut Box<dyn Talk<Made>>| match talk.next(None).unwrap() {
         Turn::Call { call, .. } => *call,

@@ -110,9 +110,8 @@ impl Routes<'_> {
         let Some(found) = self.found.get(route) else { return Vec::new() };
         let places = found.places.iter().enumerate();
         let other = places.filter(|(_, place)| {
-            let kind = place.provider(self.config).map(|provider| provider.kind.id.as_str());
-            let model = kind.and_then(|kind| self.config.catalog.model(kind, &place.model));
-            model.is_some_and(|model| !model.kind.serves(operation))
+            let provider = place.provider(self.config);
+            provider.is_some_and(|it| it.knows(&self.config.catalog, &place.model).is_unfit_for(operation))
         });
         other.map(|(at, _)| at).collect()
     }

@@ -82,7 +82,7 @@ fn thinking(
         }
         (Some(budget), _) if is_native(request) => thinking.set("thinkingBudget", budget),
         (Some(budget), _) => thinking.set("thinkingBudget", within(budget, profile, losses)),
-        (None, Some(effort)) if is_third_generation(&profile.model) => {
+        (None, Some(effort)) if is_third_generation(profile.family()) => {
             let able = profile.efforts.nearest(effort);
             let (level, exact) = level(able, is_pro);
             if !exact || able != effort {
@@ -103,7 +103,7 @@ fn thinking(
 
 /// One of the models that always think.
 fn is_pro(profile: &TargetProfile) -> bool {
-    profile.model.contains("pro")
+    profile.family().contains("pro")
 }
 
 /// The budget that the model takes.

@@ -20,7 +20,7 @@ pub(super) fn write(
     body: &mut Builder,
     losses: &mut Vec<Loss>,
 ) -> Result<(), Unsupported> {
-    let mut writer = Writer { request, third: is_third_generation(&profile.model), losses };
+    let mut writer = Writer { request, third: is_third_generation(profile.family()), losses };
     let mut system = writer.parts(&request.system, "system")?;
     let mut contents: Vec<(&'static str, Vec<Value>)> = Vec::new();
     for (at, turn) in request.turns.iter().enumerate() {

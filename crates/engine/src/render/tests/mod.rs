@@ -2,6 +2,7 @@
 
 mod bodies;
 mod counts;
+mod deployed;
 mod messages;
 mod targets;
 mod vertex;

@@ -35,10 +35,10 @@ const AMAZON_SEED_MAX: u64 = 858_993_459;
 impl Codec for Bedrock {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         // Inference profiles put a region before the model.
-        let model = site.model.split_once("stability.").map_or(site.model, |(_, rest)| rest);
-        if site.model.contains("amazon.") {
+        let model = site.family.split_once("stability.").map_or(site.family, |(_, rest)| rest);
+        if site.family.contains("amazon.") {
             amazon(request, site)
-        } else if site.model.contains("stability.") {
+        } else if site.family.contains("stability.") {
             stability(request, site, model)
         } else {
             Err(unsupported("model", "no image model of Bedrock is known by this name"))
@@ -72,7 +72,7 @@ fn amazon(request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
     let mut config = Map::from_iter([("numberOfImages".to_owned(), Value::from(1))]);
     // What is painted into an image has its size.
     if let Some((field, wanted)) = request.shape().filter(|_| request.mask.is_none()) {
-        let is_titan = site.model.contains("titan");
+        let is_titan = site.family.contains("titan");
         let size = if is_titan { wanted.nearest(&TITAN_SIZES) } else { None };
         let area = (field == "aspect_ratio").then_some(1 << 20);
         let size = size.unwrap_or_else(|| wanted.fitted(16, 320, 4096, area));

@@ -23,7 +23,7 @@ impl Codec for BlackForestLabs {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
         let mut carried = Carried::of(request);
         let mut body = Map::from_iter([("prompt".to_owned(), Value::from(request.prompt.as_str()))]);
-        let fills = site.model.contains("fill");
+        let fills = site.family.contains("fill");
         match (&request.mask, request.inputs.len()) {
             (Some(mask), 1) if fills => {
                 carried.whole("mask");
@@ -50,7 +50,7 @@ impl Codec for BlackForestLabs {
         // What is painted into an image has its size.
         if let Some((field, wanted)) = request.shape().filter(|_| !fills) {
             // Some models are told a shape, the others a size.
-            if site.model.contains("ultra") || site.model.contains("kontext") {
+            if site.family.contains("ultra") || site.family.contains("kontext") {
                 let divisor = gcd(wanted.width, wanted.height).max(1);
                 let ratio = format!("{}:{}", wanted.width / divisor, wanted.height / divisor);
                 if field == "size" {

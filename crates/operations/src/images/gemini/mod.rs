@@ -24,7 +24,7 @@ const IMAGEN_MAX: u32 = 4;
 
 impl Codec for Gemini {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
-        let model = site.model.rsplit('/').next().unwrap_or(site.model);
+        let model = site.family.rsplit('/').next().unwrap_or(site.family);
         let is_imagen = model.starts_with("imagen");
         if request.mask.is_some() && !model.contains(EDITS) {
             return Err(unsupported("mask", "this model edits by words alone"));

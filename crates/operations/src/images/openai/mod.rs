@@ -70,7 +70,7 @@ fn usage(counts: &Value) -> Option<Usage> {
 
 impl Codec for OpenAi {
     fn plan(&self, request: &Request, site: &Site<'_>) -> Result<Plan, Unsupported> {
-        let family = Family::of(site.model);
+        let family = Family::of(site.family);
         let mut carried = Carried::of(request);
         let mut body = fields(request, family, &mut carried);
         body.insert("model".to_owned(), site.model.into());

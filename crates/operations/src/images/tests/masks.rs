@@ -79,7 +79,7 @@ fn who_has_none_is_not_asked() {
         (Shape::Replicate, "black-forest-labs/flux-kontext-pro"),
     ];
     let refused = |shape, model, asked: &Request| {
-        let refused = codec(shape).unwrap().plan(asked, &Site { model, path: "/x" });
+        let refused = codec(shape).unwrap().plan(asked, &Site::new(model, "/x"));
         refused.err().map(|unsupported| unsupported.field)
     };
     for (shape, model) in none {
