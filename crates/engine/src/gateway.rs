@@ -82,11 +82,12 @@ impl Gateway {
     }
 
     /// Puts new rules in force. Requests in flight finish under those they began with; what is known of the health of
-    /// targets, hosts and keys that stay is kept.
+    /// targets, hosts and keys that stay is kept, but for keys that were refused: these are asked again.
     pub fn reload(&self, config: Config) {
         self.keys.rebind(&config);
         let rules = Rules::bind(config, Some(&self.rules.load()), &self.metrics);
         self.rules.store(Arc::new(rules));
+        self.health().reloaded();
     }
 
     /// The rules in force.

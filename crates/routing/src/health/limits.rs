@@ -110,6 +110,11 @@ impl Out {
         self.mark.is_some_and(|mark| matches!(mark.class, FaultClass::Auth | FaultClass::Billing))
     }
 
+    /// The operator reloaded the rules, and may have set right what the provider refused: it is asked again at once.
+    pub(crate) fn reloaded(&mut self) {
+        self.mark.take_if(|mark| mark.class == FaultClass::Auth);
+    }
+
     /// How it stands for a heartbeat. A limit ends by itself; of account and model a list says nothing.
     pub(crate) fn pulse(&self, asks: Asks, lease: Duration, now: Tick) -> Pulse {
         let Some(mark) = self.mark else { return Pulse::Well };

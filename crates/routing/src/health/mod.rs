@@ -121,6 +121,14 @@ impl Health {
         Self { offset: seed.draw("turn").0, ..Self::default() }
     }
 
+    /// The operator reloaded the rules: keys that were refused may be good now, and are asked again at once.
+    pub fn reloaded(&mut self) {
+        let of_keys = self.keys.0.iter_mut().map(|key| &mut key.out);
+        let of_targets = self.targets.0.iter_mut().map(|target| &mut target.out);
+        let of_pairs = self.pairs.values_mut().map(|pair| &mut pair.out);
+        of_keys.chain(of_targets).chain(of_pairs).for_each(Out::reloaded);
+    }
+
     pub(crate) fn host(&mut self, host: HostIx) -> Option<&mut Breaker> {
         self.hosts.slot(host.0)
     }
