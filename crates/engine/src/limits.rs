@@ -73,14 +73,17 @@ pub fn limits(headers: &HeaderMap, now: WallTime) -> Option<Limits> {
     Some(Limits { requests: of(requests), tokens: of(tokens), input: of(input), output: of(output) })
 }
 
-/// The window with the least share left; without a limit, the least left.
+/// The window with the least share left; without a limit, the least left. Where nobody says how much that is, the one that
+/// is whole again first: which was hit is then found out by asking.
 fn scarcest(windows: [Option<Window>; PERIODS.len()]) -> Option<Window> {
-    let known = windows.into_iter().flatten().filter(|window| window.remaining.is_some());
-    known.min_by_key(|window| {
+    let told = windows.into_iter().flatten();
+    let known = told.clone().filter(|window| window.remaining.is_some());
+    let scarcest = known.min_by_key(|window| {
         let left = window.remaining.unwrap_or(u64::MAX);
         let share = window.limit.map(|limit| u128::from(left) * 1_000_000 / u128::from(limit.max(1)));
         (share.unwrap_or(u128::MAX), left)
-    })
+    });
+    scarcest.or_else(|| told.filter(|window| window.reset.is_some()).min_by_key(|window| window.reset))
 }
 
 /// What a header is about: its part, what is counted, and the place of its period.

@@ -406,9 +406,12 @@ impl End<'_> {
 }
 
 impl Limits {
-    /// Until the limit that was hit is whole again. A limit with something left was not hit.
+    /// Until the limit that was hit is whole again. A limit with something left was not hit. Where none says that nothing is
+    /// left, it is one of those that do not say, and after the first of their ends a request finds out.
     fn reset(self) -> Option<Duration> {
-        let hit = |window: Window| window.reset.filter(|_| window.remaining.unwrap_or(0) == 0);
-        hit(self.requests).max(hit(self.tokens)).max(hit(self.input)).max(hit(self.output))
+        let windows = [self.requests, self.tokens, self.input, self.output];
+        let ends = |left: Option<u64>| windows.iter().filter(move |window| window.remaining == left);
+        let hit = ends(Some(0)).filter_map(|window| window.reset).max();
+        hit.or_else(|| ends(None).filter_map(|window| window.reset).min())
     }
 }
