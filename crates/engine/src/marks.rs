@@ -21,13 +21,14 @@ const BACK: usize = 2;
 /// Told apart from the hashes of prompts.
 const SESSIONS: u64 = 0x7365_7373;
 
-/// The marks of a request.
+/// The marks of a request. A caller that names its session knows better than its prompt what belongs together.
 #[must_use]
 pub fn marks(affinity: Affinity, turns: Option<&Turns>, object: &Object<'_>, headers: &HeaderMap) -> Marks {
-    match affinity {
-        Affinity::Off => Marks::default(),
-        Affinity::Session => headers.get(&SESSION).map(|name| of_session(name.as_bytes())).unwrap_or_default(),
-        Affinity::Prefix => turns.map(|turns| of_prompt(turns, object)).unwrap_or_default(),
+    let session = headers.get(&SESSION).filter(|_| affinity != Affinity::Off);
+    match (session, affinity) {
+        (Some(name), _) => of_session(name.as_bytes()),
+        (None, Affinity::Off | Affinity::Session) => Marks::default(),
+        (None, Affinity::Prefix) => turns.map(|turns| of_prompt(turns, object)).unwrap_or_default(),
     }
 }
 
@@ -166,6 +167,7 @@ mod tests {
         headers.insert(&SESSION, "a".parse().unwrap());
         let marked = marks(Affinity::Session, None, &object, &headers);
         assert_eq!(marked.earlier, [marked.own.unwrap()]);
+        assert_eq!(marks(Affinity::Prefix, Some(&CHAT), &object, &headers), marked);
         assert_eq!(marks(Affinity::Off, Some(&CHAT), &object, &headers), Marks::default());
     }
 }

@@ -320,8 +320,8 @@ pub(crate) static DEFAULTS: &[Setting] = &[
         Shape::Words(&[word("prefix"), word("session"), word("off")]),
         "prefix",
         "What keeps the turns of a conversation at one target, while that is fit. `prefix`: the beginning of its prompt, \
-         from the second turn on, where the provider's prompt cache is warm. `session`: the name in the header \
-         `x-ringmain-session`.",
+         from the second turn on, where the provider's prompt cache is warm; a caller that names its session in the \
+         header `x-ringmain-session` is kept by that name. `session`: by that name alone.",
     ),
     now(
         "regions",
