@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import clean_environment, free_port, http
 from sdks import CALLERS, caller
-from support import DIALECTS, FAST, chat, connect, hear, poll, prompt, provider, route, send, served_properly
+from support import DIALECTS, FAST, chat, connect, error_message, hear, poll, prompt, provider, route, send
+from support import served_properly
 
 CANARY = "sk-canary-in-the-file"
 
@@ -284,6 +285,19 @@ def test_a_bad_file_keeps_the_old_rules(start_ringmain, sim, expected):
     poll(lambda: chat(gateway.url, "openai", "r")[0].mine("target") == "next/gpt-4o", "a good file is taken again")
 
 
+def test_a_reload_asks_refused_keys_again(start_ringmain, sim, expected):
+    """Whoever set something right at the provider says so with a reload, and waits for nothing."""
+    sim.behave("refused", fault="unauthorized")
+    gateway = start_ringmain(reloadable(sim, "refused"))
+    path, body = prompt("openai", model="r")
+    assert [send(gateway.url, path, body).status for _ in range(2)] == [502, 502]
+    assert len(sim.received("refused")) == 1, "out"
+    sim.heal("refused")
+    gateway.child.send_signal(signal.SIGHUP)
+    reply, heard = poll(lambda: (it := chat(gateway.url, "openai", "r"))[0].status == 200 and it, "it is asked again")
+    served_properly("openai", heard, expected)
+
+
 # --- drain ---
 
 
@@ -299,6 +313,25 @@ def test_drain(start_ringmain, sim, expected, dialect):
         gateway.child.send_signal(signal.SIGTERM)
         for each in running:
             served_properly(dialect, each.result()[1], expected)
+    assert gateway.child.wait(5) == 0
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_has_no_answer_yet_is_told_of_the_end(start_ringmain, sim, dialect, stream):
+    label = f"silent-{dialect}-{stream}"
+    sim.behave(label, fault="silence")
+    gateway = start_ringmain(
+        {"server": {"drain": "300ms"}, "providers": {"openai": provider(sim, label, "openai")}, "defaults": FAST}
+    )
+    path, body = prompt(dialect, model="openai/gpt-4o", stream=stream)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(send, gateway.url, path, body)
+        poll(lambda: sim.received(label), "a request under way")
+        gateway.child.send_signal(signal.SIGTERM)
+        reply = waiting.result()
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert "out of service" in error_message(dialect, reply)
     assert gateway.child.wait(5) == 0
 
 

@@ -164,9 +164,9 @@ impl Attempts {
         }
     }
 
-    /// Nobody is looked for any more to go on with an answer: the gateway goes out of service.
+    /// Nobody is asked, nor waited for, any more: the gateway goes out of service, and its callers are to hear that.
     fn is_left(&self) -> bool {
-        self.rest.is_some() && self.gateway.is_ending()
+        self.gateway.is_ending()
     }
 
     /// What is passed through has flowed, and did not come back.
@@ -299,7 +299,6 @@ impl Attempts {
         let clocks = self.running.iter().flat_map(|runner| [Some(runner.given_up_at), runner.race_at, runner.hedge_at]);
         let due = clocks.flatten().chain(until).fold(self.request.deadline, Tick::min);
         let mut timer = std::pin::pin!(tokio::time::sleep_until(self.gateway.clock.instant(due)));
-        let is_rest = self.rest.is_some();
         let (gateway, running) = (&self.gateway, &mut self.running);
         let woken = std::future::poll_fn(|cx| {
             for (at, runner) in running.iter_mut().enumerate() {
@@ -307,7 +306,7 @@ impl Attempts {
                     return Poll::Ready(Woken::Ended(at, Box::new(result)));
                 }
             }
-            if is_rest && gateway.is_ending() {
+            if gateway.is_ending() {
                 return Poll::Ready(Woken::Time);
             }
             timer.as_mut().poll(cx).map(|()| Woken::Time)

@@ -152,6 +152,13 @@ fn fault_for_caller(gateway: &Gateway, lost: &Lost, request: &Inspected) -> Faul
     if let (None, Some((_, unfit)), true) = (&told, lost.unfit.first(), is_lasting(&lost.stop)) {
         return unfit.clone();
     }
+    if gateway.is_ending() && told.is_none() {
+        let message = "the gateway goes out of service, and nobody had answered yet";
+        let mut fault =
+            Fault::new(FaultClass::Exhausted, Origin::Gateway, Phase::BeforeCommit, message).with_status(503);
+        fault.retry_after = Some(Duration::from_secs(1));
+        return fault;
+    }
     match (&lost.stop, told) {
         (Stop::Exhausted { .. }, told) => exhausted(gateway, lost, request, told),
         (Stop::Deadline { .. }, told) => {
@@ -161,7 +168,7 @@ fn fault_for_caller(gateway: &Gateway, lost: &Lost, request: &Inspected) -> Faul
             fault.detail = told.map(|told| format!("last failure: {told}"));
             fault
         }
-        (_, Some(told)) => credentials_are_ours(told),
+        (_, Some(told)) => all_failed(lost, request, &told).unwrap_or_else(|| credentials_are_ours(told)),
         (_, None) => Fault::new(FaultClass::Exhausted, Origin::Gateway, Phase::Before, "no target could be tried"),
     }
 }
@@ -184,6 +191,37 @@ fn credentials_are_ours(told: Fault) -> Fault {
     fault.code = told.code;
     fault.class = FaultClass::Server;
     fault
+}
+
+/// Several targets were tried, and each failed as servers do: the last one's words alone would not tell that. `None`: it was
+/// one target, or the last says something of the request, the model or the account.
+fn all_failed(lost: &Lost, request: &Inspected, told: &Fault) -> Option<Fault> {
+    let is_outage = matches!(
+        told.class,
+        FaultClass::Network
+            | FaultClass::Server
+            | FaultClass::Overloaded
+            | FaultClass::Timeout
+            | FaultClass::Empty
+            | FaultClass::Protocol
+            | FaultClass::Interrupted
+    );
+    let policy = &request.route.policy;
+    let last_of = |at: usize| lost.tried.iter().rev().filter(move |tried| tried.candidate == at);
+    let each: Vec<(&str, &Fault)> = (0..policy.candidates.len())
+        .filter_map(|at| {
+            Some((&*policy.candidates.get(at)?.name, last_of(at).find_map(|tried| tried.result.as_ref())?))
+        })
+        .collect();
+    if !is_outage || each.len() < 2 {
+        return None;
+    }
+    let reasons: Vec<String> = each.iter().map(|(name, fault)| format!("{name}: {fault}")).collect();
+    let message = format!("every target of route `{}` failed: {}", policy.route, reasons.join("; "));
+    let mut fault = Fault::new(FaultClass::Exhausted, Origin::Gateway, told.phase, message).with_status(503);
+    let soonest = each.iter().filter_map(|(_, fault)| fault.retry_after).min();
+    fault.retry_after = Some(soonest.unwrap_or(Duration::from_secs(1)));
+    Some(fault)
 }
 
 /// Every target is out: say of each why, and when the first comes back.
