@@ -160,7 +160,9 @@ impl Config {
     }
 
     fn direct(&self, model: &str) -> Option<Selection> {
-        let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty())?;
+        // No model is called so, and many a server reads it as a way out of its models.
+        let climbs = |model: &str| model.split(['/', '\\']).any(|part| matches!(part, "." | ".."));
+        let (provider, model) = model.split_once('/').filter(|(_, model)| !model.is_empty() && !climbs(model))?;
         let (index, provider) = self.provider(provider)?;
         let sent = provider.name_of(&self.catalog, model).to_owned();
         let target = RouteTarget::new(index, sent);

@@ -64,6 +64,9 @@ fn names_and_routes() {
             "clade-sonnet-4-5",
             "nothing here serves the model `clade-sonnet-4-5`; the nearest names are `claude-sonnet-4-5",
         ),
+        (Chat, "openai/../../files", "nothing here serves the model `openai/../../files`"),
+        (Chat, "openai/a%2F.%2Fb", "nothing here serves the model `openai/a/./b`"),
+        (Chat, "openai/gpt-4..o", "direct: openai/gpt-4..o"),
         (Chat, "anthropic/", "nothing here serves the model `anthropic/`"),
         (
             Chat,
