@@ -1,16 +1,18 @@
 //! A request for a target.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::conversation::Conversation;
 use super::thinking::{self, Thinking};
 use super::{OWN, block_encode, sampling, tools};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
-use crate::ir::{OutputFormat, Request};
+use crate::ir::{OutputFormat, Request, ToolChoice};
 use crate::loss::Loss;
 use crate::shared::claude_version::Version;
 use crate::shared::put_back::PutBack;
-use crate::shared::{asked_about, structured};
+use crate::shared::{asked_about, claude_schema, structured, tool_choice};
 use ringmain_core::Capabilities;
 
 /// `max_tokens` is demanded; this is what is sent where neither caller nor catalog knows a number.
@@ -26,18 +28,22 @@ pub(super) struct Context<'a> {
     /// The caller speaks this dialect: what it wrote goes as it was.
     pub(super) own: bool,
     pub(super) put_back: PutBack<'a>,
+    /// The choice among the tools that go with it.
+    pub(super) choice: Option<Cow<'a, ToolChoice>>,
     pub(super) losses: Vec<Loss>,
 }
 
 impl<'a> Context<'a> {
     fn new(request: &'a Request, profile: &'a TargetProfile) -> Self {
+        let mut losses = Vec::new();
         Self {
             request,
             profile,
             version: Version::of_model(profile.family()),
             own: request.dialect == OWN,
             put_back: PutBack::new(request, OWN),
-            losses: Vec::new(),
+            choice: tool_choice::possible(request, OWN, &mut losses),
+            losses,
         }
     }
 
@@ -64,7 +70,7 @@ pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encod
     let mut conversation = Conversation::new(&mut context)?;
     let system = system(&mut context, &mut conversation)?;
     let tools = tools::encode(&mut context)?;
-    let tool_choice = tools::choice(&mut context);
+    let tool_choice = tools::choice(&mut context, tools.is_some());
     let thinking = thinking::plan(&mut context, &conversation);
 
     let mut body = Map::new();
@@ -137,7 +143,7 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
     match &context.request.output {
         OutputFormat::JsonSchema { schema, description, .. } if held_to_form(context) => {
             let mut schema = structured::described(schema, description.as_deref());
-            if !context.own && close_objects(&mut schema) {
+            if !context.own && claude_schema::fit(&mut schema) {
                 context.approximated("response_format");
             }
             let mut format = Map::from_iter([("type".to_owned(), "json_schema".into()), ("schema".to_owned(), schema)]);
@@ -148,23 +154,6 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
     }
     context.put_back.restore("output_config", &mut config);
     (!config.is_empty()).then_some(Value::Object(config))
-}
-
-/// Schemas are refused here unless every object says that it has no further members. Did any not say so?
-fn close_objects(schema: &mut Value) -> bool {
-    match schema {
-        Value::Object(map) => {
-            let open = map.get("type").is_some_and(|kind| kind == "object")
-                && map.get("additionalProperties") != Some(&Value::Bool(false));
-            if open {
-                map.insert("additionalProperties".to_owned(), false.into());
-            }
-            // Not short-circuiting: each must be closed.
-            map.values_mut().fold(open, |changed, value| close_objects(value) | changed)
-        }
-        Value::Array(items) => items.iter_mut().fold(false, |changed, value| close_objects(value) | changed),
-        _ => false,
-    }
 }
 
 fn metadata(context: &mut Context<'_>) -> Option<Value> {

@@ -98,7 +98,7 @@ pub(super) fn plan(context: &mut Context<'_>, conversation: &Conversation) -> Th
     // With a budget the API refuses a forced tool, and a tool loop whose last call does not begin with its signed
     // thinking ("a final assistant message must start with a thinking block"): such a history came from another model or
     // through a dialect without signatures. The call matters more than the thinking. Adaptive thinking has neither rule.
-    let forced = context.request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
+    let forced = context.choice.as_deref().is_some_and(ToolChoice::is_forced);
     if forced || conversation.lacks_thinking() {
         context.dropped("reasoning_effort");
         return Thinking::default();

@@ -7,7 +7,7 @@ use super::block_encode::cache_control;
 use super::request_encode::Context;
 use crate::codec::Unsupported;
 use crate::ir::{Tool, ToolChoice};
-use crate::shared::tool_names;
+use crate::shared::{claude_schema, tool_names};
 
 /// A tool's name may be this long.
 const MAX_NAME: usize = 128;
@@ -38,12 +38,17 @@ fn function(context: &mut Context<'_>, tool: &Tool, path: &str) -> Value {
     if let Some(description) = description {
         value.insert("description".to_owned(), description.as_str().into());
     }
-    value.insert("input_schema".to_owned(), input_schema(parameters.as_ref()));
+    let mut schema = input_schema(parameters.as_ref());
+    let held = *strict == Some(true) && !context.own && context.has_schemas();
+    if held && claude_schema::fit(&mut schema) {
+        context.approximated(format!("{path}.strict"));
+    }
+    value.insert("input_schema".to_owned(), schema);
     match strict {
         Some(strict) if context.own => {
             value.insert("strict".to_owned(), (*strict).into());
         }
-        Some(true) if context.has_schemas() => {
+        Some(true) if held => {
             value.insert("strict".to_owned(), true.into());
         }
         Some(true) => context.approximated(format!("{path}.strict")),
@@ -70,23 +75,21 @@ fn input_schema(parameters: Option<&Value>) -> Value {
     }
 }
 
-/// Writes the choice, and with it whether several tools may be asked for at once.
-pub(super) fn choice(context: &mut Context<'_>) -> Option<Value> {
+/// Writes the choice, and with it whether several tools may be asked for at once. `any`: there are tools.
+pub(super) fn choice(context: &mut Context<'_>, any: bool) -> Option<Value> {
     let request = context.request;
     // A choice without tools is refused.
-    if request.tools.is_empty() && !context.own {
-        if request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced) {
-            context.dropped("tool_choice");
-        }
+    if !any && !context.own {
         return None;
     }
     let serial = request.parallel_tools == Some(false);
-    let mut value = match &request.tool_choice {
+    let mut value = match context.choice.as_deref() {
         None if serial => json!({ "type": "auto" }),
         None => return None,
         Some(ToolChoice::Among { required, .. }) => {
+            let kind = if *required { "any" } else { "auto" };
             context.approximated("tool_choice");
-            json!({ "type": if *required { "any" } else { "auto" } })
+            json!({ "type": kind })
         }
         Some(ToolChoice::Auto) => json!({ "type": "auto" }),
         Some(ToolChoice::Required) => json!({ "type": "any" }),

@@ -1,5 +1,6 @@
 //! A request for a target.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use ringmain_core::Capabilities;
@@ -10,11 +11,11 @@ use super::family::Family;
 use super::thinking::{self, Thinking};
 use super::{OWN, block_encode, sampling, tools};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
-use crate::ir::{OutputFormat, Request};
+use crate::ir::{OutputFormat, Request, ToolChoice};
 use crate::loss::Loss;
 use crate::shared::claude_version::Version;
 use crate::shared::put_back::PutBack;
-use crate::shared::{asked_about, structured};
+use crate::shared::{asked_about, claude_schema, structured, tool_choice};
 
 /// The tiers of service that go by the same word elsewhere.
 const TIERS: [&str; 3] = ["default", "flex", "priority"];
@@ -33,6 +34,8 @@ pub(super) struct Context<'a> {
     /// The caller speaks this dialect: what it wrote goes as it was.
     pub(super) own: bool,
     pub(super) put_back: PutBack<'a>,
+    /// The choice among the tools that go with it.
+    pub(super) choice: Option<Cow<'a, ToolChoice>>,
     pub(super) losses: Vec<Loss>,
     /// Documents named so far, and their names: no two may be the same.
     pub(super) documents: usize,
@@ -41,6 +44,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     fn new(request: &'a Request, profile: &'a TargetProfile) -> Self {
+        let mut losses = Vec::new();
         Self {
             request,
             profile,
@@ -48,7 +52,8 @@ impl<'a> Context<'a> {
             version: Version::of_model(profile.family()),
             own: request.dialect == OWN,
             put_back: PutBack::new(request, OWN),
-            losses: Vec::new(),
+            choice: tool_choice::possible(request, OWN, &mut losses),
+            losses,
             documents: 0,
             names: BTreeSet::new(),
         }
@@ -144,7 +149,7 @@ fn output_config(context: &mut Context<'_>, thinking: &Thinking) -> Option<Value
     match &context.request.output {
         OutputFormat::JsonSchema { name, description, schema, .. } if held_to_form(context) => {
             let mut schema = schema.clone();
-            if !context.own && close_objects(&mut schema) {
+            if !context.own && claude_schema::fit(&mut schema) {
                 context.approximated("response_format");
             }
             let mut definition = Map::from_iter([("schema".to_owned(), schema.to_string().into())]);
@@ -183,23 +188,6 @@ fn has_schemas(context: &Context<'_>) -> bool {
     let older = context.version.is_some_and(|version| version < Version::ONE_SAMPLER);
     let nova = matches!(context.family, Family::Nova { .. });
     context.can(Capabilities::JSON_SCHEMA, !older && !nova)
-}
-
-/// Schemas are refused here unless every object says that it has no further members. Did any not say so?
-fn close_objects(schema: &mut Value) -> bool {
-    match schema {
-        Value::Object(map) => {
-            let open = map.get("type").is_some_and(|kind| kind == "object")
-                && map.get("additionalProperties") != Some(&Value::Bool(false));
-            if open {
-                map.insert("additionalProperties".to_owned(), false.into());
-            }
-            // Not short-circuiting: each must be closed.
-            map.values_mut().fold(open, |changed, value| close_objects(value) | changed)
-        }
-        Value::Array(items) => items.iter_mut().fold(false, |changed, value| close_objects(value) | changed),
-        _ => false,
-    }
 }
 
 /// What this model takes in its own words.

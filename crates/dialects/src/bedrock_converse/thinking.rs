@@ -139,7 +139,7 @@ fn claude(context: &mut Context<'_>, reasoning: &Reasoning, conversation: &Conve
     }
     // With a budget a forced tool is refused, and so is a tool loop whose last call does not begin with its signed
     // thinking: such a history came from another model or through a dialect without signatures. The call matters more.
-    let forced = context.request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
+    let forced = context.choice.as_deref().is_some_and(ToolChoice::is_forced);
     if forced || conversation.lacks_thinking() {
         context.dropped("reasoning_effort");
         return Thinking::default();

@@ -12,7 +12,7 @@ use super::wire::union;
 use crate::codec::Unsupported;
 use crate::ir::{BlockKind, Tool, ToolChoice};
 use crate::loss::Loss;
-use crate::shared::tool_names;
+use crate::shared::{claude_schema, tool_names};
 
 /// A tool's name may be this long.
 const MAX_NAME: usize = 64;
@@ -52,9 +52,6 @@ pub(super) fn encode(context: &mut Context<'_>, conversation: &Conversation) -> 
         tools = met(context);
     }
     if tools.is_empty() && !context.own {
-        if request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced) {
-            context.dropped("tool_choice");
-        }
         return Ok(None);
     }
     if request.parallel_tools == Some(false) {
@@ -91,14 +88,19 @@ fn function(context: &mut Context<'_>, tool: &Tool, path: &str) -> Value {
     if let Some(description) = description.as_ref().filter(|description| context.own || !description.is_empty()) {
         value.insert("description".to_owned(), description.as_str().into());
     }
-    let mut schema = Map::from_iter([("json".to_owned(), input_schema(parameters.as_ref(), context.own))]);
+    let mut json = input_schema(parameters.as_ref(), context.own);
+    let held = *strict == Some(true) && !context.own && context.can(ringmain_core::Capabilities::JSON_SCHEMA, false);
+    if held && claude_schema::fit(&mut json) {
+        context.approximated(format!("{path}.strict"));
+    }
+    let mut schema = Map::from_iter([("json".to_owned(), json)]);
     context.put_back.restore(&format!("{path}.toolSpec.inputSchema"), &mut schema);
     value.insert("inputSchema".to_owned(), Value::Object(schema));
     match strict {
         Some(strict) if context.own => {
             value.insert("strict".to_owned(), (*strict).into());
         }
-        Some(true) if context.can(ringmain_core::Capabilities::JSON_SCHEMA, false) => {
+        Some(true) if held => {
             value.insert("strict".to_owned(), true.into());
         }
         Some(true) => context.approximated(format!("{path}.strict")),
@@ -124,14 +126,14 @@ fn input_schema(parameters: Option<&Value>, own: bool) -> Value {
 }
 
 fn choice(context: &mut Context<'_>) -> Option<Value> {
-    let request = context.request;
-    let (kind, mut fields) = match request.tool_choice.as_ref()? {
+    let (kind, mut fields) = match context.choice.as_deref()? {
         ToolChoice::Auto => ("auto", Map::new()),
         ToolChoice::Required => ("any", Map::new()),
         ToolChoice::Named(name) => ("tool", Map::from_iter([("name".to_owned(), name.as_str().into())])),
         ToolChoice::Among { required, .. } => {
+            let kind = if *required { "any" } else { "auto" };
             context.approximated("tool_choice");
-            (if *required { "any" } else { "auto" }, Map::new())
+            (kind, Map::new())
         }
         ToolChoice::None => return None,
     };

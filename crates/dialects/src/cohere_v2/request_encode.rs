@@ -7,8 +7,8 @@ use super::{OWN, messages_encode, sampling};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
-use crate::shared::asked_about;
 use crate::shared::structured::{described, instruction};
+use crate::shared::{asked_about, tool_choice};
 
 /// What every part of the encoding needs.
 pub(super) struct Context<'a> {
@@ -89,7 +89,8 @@ fn put_back(context: &mut Context<'_>, extra: &Extra, body: &mut Map<String, Val
 
 fn tools(context: &mut Context<'_>, body: &mut Map<String, Value>) {
     let request = context.request;
-    let named = match &request.tool_choice {
+    let choice = tool_choice::possible(request, OWN, &mut context.losses);
+    let named = match choice.as_deref() {
         Some(ToolChoice::Named(name)) => Some(name.as_str()),
         _ => None,
     };
@@ -121,7 +122,7 @@ fn tools(context: &mut Context<'_>, body: &mut Map<String, Value>) {
         body.insert("tools".to_owned(), tools.into());
     }
     strictness(context, strict, loose, any, body);
-    let word = match &request.tool_choice {
+    let word = match choice.as_deref() {
         None | Some(ToolChoice::Auto) => None,
         Some(ToolChoice::None) => Some("NONE"),
         Some(ToolChoice::Required) => Some("REQUIRED"),

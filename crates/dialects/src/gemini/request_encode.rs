@@ -10,7 +10,7 @@ use super::names::Builder;
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Extra, Request, Tool, ToolChoice};
 use crate::loss::Loss;
-use crate::shared::asked_about;
+use crate::shared::{asked_about, tool_choice};
 
 pub(super) fn encode(request: &Request, profile: &TargetProfile) -> Result<Encoded, Unsupported> {
     asked_about::check(request, Dialect::Gemini)?;
@@ -63,7 +63,8 @@ fn tools(request: &Request, body: &mut Builder, losses: &mut Vec<Loss>) {
             Tool::Opaque { .. } => losses.push(Loss::dropped(format!("tools[{at}]"))),
         }
     }
-    let calling = request.tool_choice.as_ref().filter(|_| !declarations.is_empty()).map(|choice| match choice {
+    let choice = tool_choice::possible(request, Dialect::Gemini, losses);
+    let calling = choice.as_deref().filter(|_| !declarations.is_empty()).map(|choice| match choice {
         ToolChoice::Auto => json!({ "mode": "AUTO" }),
         ToolChoice::None => json!({ "mode": "NONE" }),
         ToolChoice::Required => json!({ "mode": "ANY" }),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
-use crate::shared::{asked_about, structured, tool_names};
+use crate::shared::{asked_about, structured, tool_choice, tool_names};
 
 use super::messages_encode;
 
@@ -83,6 +83,8 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
                 };
                 set("description", description.as_deref().map(Value::from));
                 set("parameters", parameters.clone());
+                let field = format!("tools[{nth}].strict");
+                let strict = structured::strict(request.dialect, *strict, parameters.as_ref(), &field, losses);
                 set("strict", strict.map(Value::from));
                 tools.push(json!({ "type": "function", "function": function }));
                 if cache.is_some() {
@@ -98,7 +100,8 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
     if any {
         body.insert("tools".to_owned(), tools.into());
     }
-    let choice = request.tool_choice.as_ref().map(|choice| match choice {
+    let choice = tool_choice::possible(request, messages_encode::OWN, losses);
+    let choice = choice.as_deref().map(|choice| match choice {
         ToolChoice::Auto => "auto".into(),
         ToolChoice::None => "none".into(),
         ToolChoice::Required => "required".into(),
@@ -173,7 +176,8 @@ fn output(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Los
                 inner["description"] = description.as_str().into();
             }
             inner["schema"] = schema.clone();
-            if let Some(strict) = structured::strict(request.dialect, *strict, schema, losses) {
+            if let Some(strict) = structured::strict(request.dialect, *strict, Some(schema), "response_format", losses)
+            {
                 inner["strict"] = strict.into();
             }
             json!({ "type": "json_schema", "json_schema": inner })

@@ -8,7 +8,7 @@ use super::{OWN, items_encode};
 use crate::codec::{Encoded, TargetProfile, Unsupported};
 use crate::ir::{Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Loss;
-use crate::shared::{asked_about, structured, tool_names};
+use crate::shared::{asked_about, structured, tool_choice, tool_names};
 
 /// A schema's name where the caller gave none; one is demanded.
 const SCHEMA_NAME: &str = "response";
@@ -112,8 +112,9 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
                     None if own => {}
                     None => function["parameters"] = json!({ "type": "object", "properties": {} }),
                 }
-                match strict {
-                    Some(strict) => function["strict"] = (*strict).into(),
+                let field = format!("tools[{nth}].strict");
+                match structured::strict(request.dialect, *strict, parameters.as_ref(), &field, losses) {
+                    Some(strict) => function["strict"] = strict.into(),
                     None if own => {}
                     None => function["strict"] = false.into(),
                 }
@@ -130,7 +131,8 @@ fn tools(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Loss
     if any {
         body.insert("tools".to_owned(), tools.into());
     }
-    let choice = request.tool_choice.as_ref().map(|choice| match choice {
+    let choice = tool_choice::possible(request, OWN, losses);
+    let choice = choice.as_deref().map(|choice| match choice {
         ToolChoice::Auto => "auto".into(),
         ToolChoice::None => "none".into(),
         ToolChoice::Required => "required".into(),
@@ -196,7 +198,8 @@ fn format(request: &Request, body: &mut Map<String, Value>, losses: &mut Vec<Los
                 format["description"] = description.as_str().into();
             }
             format["schema"] = schema.clone();
-            if let Some(strict) = structured::strict(request.dialect, *strict, schema, losses) {
+            if let Some(strict) = structured::strict(request.dialect, *strict, Some(schema), "response_format", losses)
+            {
                 format["strict"] = strict.into();
             }
             format

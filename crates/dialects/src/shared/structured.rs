@@ -19,17 +19,22 @@ pub(crate) fn described(schema: &Value, description: Option<&str>) -> Value {
     schema
 }
 
-/// Whether OpenAI is to hold an answer to this schema: a caller of one of its dialects says so; elsewhere every answer is
-/// held to its schema, which here only one can be that closes its objects, demands each member and says nothing unusual.
-pub(crate) fn strict(caller: Dialect, wanted: Option<bool>, schema: &Value, losses: &mut Vec<Loss>) -> Option<bool> {
+/// Whether OpenAI is to hold an answer, or a tool's arguments, to this schema: a caller of one of its dialects says so;
+/// elsewhere one is held to any schema, which here only one can be that closes its objects, demands each member and says
+/// nothing unusual. `field`: what is lost where it is not.
+pub(crate) fn strict(
+    caller: Dialect,
+    wanted: Option<bool>,
+    schema: Option<&Value>,
+    field: &str,
+    losses: &mut Vec<Loss>,
+) -> Option<bool> {
     let is_openais = matches!(caller, Dialect::OpenAiChat | Dialect::OpenAiResponses);
-    if is_openais
-        || wanted != Some(true)
-        || (is_closed(schema) && schema.get("type").is_some_and(|kind| kind == "object"))
-    {
+    let closed = |schema: &Value| is_closed(schema) && schema.get("type").is_some_and(|kind| kind == "object");
+    if is_openais || wanted != Some(true) || schema.is_some_and(closed) {
         return wanted;
     }
-    losses.push(Loss::approximated("response_format"));
+    losses.push(Loss::approximated(field));
     None
 }
 
@@ -81,7 +86,7 @@ mod tests {
             "$defs": { "c": { "type": "integer", "enum": [1, 2] } } });
         let of = |caller, wanted, schema: &Value| {
             let mut losses = Vec::new();
-            (strict(caller, wanted, schema, &mut losses), losses.len())
+            (strict(caller, wanted, Some(schema), "response_format", &mut losses), losses.len())
         };
         assert_eq!(of(Dialect::Gemini, Some(true), &closed), (Some(true), 0));
         for (place, value) in [

@@ -3,6 +3,7 @@
 mod counting;
 mod fitted;
 mod logprobs;
+mod tools;
 mod usage;
 
 use std::path::PathBuf;
