@@ -110,12 +110,15 @@ impl Request {
         }
     }
 
-    /// The name of the tool that the call of this id asked for.
+    /// The name of the tool that the call of this id asked for, whose result stands in this turn. Ids come again in long
+    /// conversations: the last call before it is meant.
     #[must_use]
-    pub fn tool_of_call(&self, call_id: &str) -> Option<&str> {
-        self.turns.iter().flat_map(|turn| &turn.blocks).find_map(|block| match &block.kind {
-            super::BlockKind::ToolCall { id, name, .. } if id == call_id => Some(name.as_str()),
-            _ => None,
+    pub fn tool_of_call(&self, call_id: &str, turn: usize) -> Option<&str> {
+        self.turns.iter().take(turn).rev().flat_map(|turn| turn.blocks.iter().rev()).find_map(|block| {
+            match &block.kind {
+                super::BlockKind::ToolCall { id, name, .. } if id == call_id => Some(name.as_str()),
+                _ => None,
+            }
         })
     }
 }

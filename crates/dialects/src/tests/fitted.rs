@@ -86,7 +86,8 @@ fn an_effort_that_the_model_knows() {
         assert_eq!(exact, losses.is_empty(), "{known}: {losses:?}");
     }
     let third = TargetProfile { model: "gemini-3-pro-preview".to_owned(), ..thinking(efforts("low high")) };
-    let medium = read(OpenAiChat, &json!({ "model": "m", "messages": [], "reasoning_effort": "medium" }));
+    let messages = json!([{ "role": "user", "content": "hi" }]);
+    let medium = read(OpenAiChat, &json!({ "model": "m", "messages": messages, "reasoning_effort": "medium" }));
     let (body, losses) = written(&medium, Gemini, &third);
     assert_eq!(body.pointer("/generationConfig/thinkingConfig/thinkingLevel"), Some(&json!("LOW")));
     assert_eq!(losses, ["reasoning_effort"]);

@@ -11,6 +11,8 @@ use crate::codec::{TargetProfile, Unsupported};
 use crate::ir::{Block, BlockKind, Request, Role};
 use crate::loss::Loss;
 
+/// The least a turn can hold: empty text is refused.
+const MINIMAL_TEXT: &str = ".";
 /// The API's own word for "this call was not made by this model": it takes the call without a signature.
 const FOREIGN_CALL: &str = "skip_thought_signature_validator";
 
@@ -20,11 +22,12 @@ pub(super) fn write(
     body: &mut Builder,
     losses: &mut Vec<Loss>,
 ) -> Result<(), Unsupported> {
-    let mut writer = Writer { request, third: is_third_generation(profile.family()), losses };
+    let mut writer = Writer { request, turn: 0, third: is_third_generation(profile.family()), losses };
     let mut system = writer.parts(&request.system, "system")?;
     let mut contents: Vec<(&'static str, Vec<Value>)> = Vec::new();
     for (at, turn) in request.turns.iter().enumerate() {
         let path = format!("messages[{at}]");
+        writer.turn = at;
         let parts = writer.parts(&turn.blocks, &path)?;
         if turn.name.is_some() {
             writer.losses.push(Loss::dropped(format!("{path}.name")));
@@ -53,12 +56,17 @@ pub(super) fn write(
         writer.losses.push(Loss::approximated("system"));
         contents.push(("user", std::mem::take(&mut system)));
     }
-    if contents.first().is_some_and(|(role, _)| *role == "model") {
-        // A call of a function must follow a turn of the user; an empty one will do.
-        if request.turns.first().is_some_and(|turn| turn.role == Role::Assistant) {
-            writer.losses.push(Loss::defaulted("messages[0]"));
+    let first = request.turns.first().map(|turn| turn.role);
+    match (contents.first(), first) {
+        (Some(("user", _)), _) => {}
+        // A caller of the dialect wrote nothing, or an empty text.
+        (None, None) if is_native(request) => {}
+        (_, Some(Role::User)) if is_native(request) => contents.insert(0, ("user", vec![json!({ "text": "" })])),
+        // A call of a function must follow a turn of the user, and nothing is no question.
+        _ => {
+            writer.losses.push(Loss::defaulted("messages"));
+            contents.insert(0, ("user", vec![json!({ "text": MINIMAL_TEXT })]));
         }
-        contents.insert(0, ("user", vec![json!({ "text": "" })]));
     }
     if writer.third {
         sign_calls(&mut contents, writer.losses);
@@ -95,6 +103,8 @@ fn sign_calls(contents: &mut [(&'static str, Vec<Value>)], losses: &mut Vec<Loss
 
 struct Writer<'a> {
     request: &'a Request,
+    /// The turn that is written.
+    turn: usize,
     third: bool,
     losses: &'a mut Vec<Loss>,
 }
@@ -161,7 +171,7 @@ impl Writer<'_> {
         path: &str,
         parts: &mut Vec<Value>,
     ) -> Result<(), Unsupported> {
-        let name = name.or_else(|| self.request.tool_of_call(id)).unwrap_or_else(|| {
+        let name = name.or_else(|| self.request.tool_of_call(id, self.turn)).unwrap_or_else(|| {
             self.losses.push(Loss::defaulted(format!("{path}.name")));
             id
         });

@@ -72,6 +72,37 @@ fn instructions_alone_become_the_question() {
 }
 
 #[test]
+fn the_user_begins_and_says_something() {
+    let says = |role, text: &str| Turn::new(role, vec![Block::text(text)]);
+    let dot = json!({ "role": "user", "parts": [{ "text": "." }] });
+    let table = [
+        (vec![says(Role::User, "")], json!([dot])),
+        (vec![], json!([dot])),
+        (vec![says(Role::Assistant, "a")], json!([dot, { "role": "model", "parts": [{ "text": "a" }] }])),
+    ];
+    for (turns, contents) in table {
+        let request = Request { turns, ..foreign() };
+        let (body, losses) = encoded(&request, &profile("gemini-2.5-flash"));
+        assert_eq!((&body["contents"], losses), (&contents, vec!["messages".to_owned()]));
+    }
+}
+
+#[test]
+fn a_result_is_of_the_last_call_of_its_id() {
+    let mut request = foreign();
+    request.turns = vec![
+        Turn::new(Role::User, vec![Block::text("x")]),
+        Turn::new(Role::Assistant, vec![call("call_0", "weather")]),
+        Turn::new(Role::User, vec![result("call_0", "sunny", false)]),
+        Turn::new(Role::Assistant, vec![call("call_0", "time")]),
+        Turn::new(Role::User, vec![result("call_0", "noon", false)]),
+    ];
+    let (body, _) = encoded(&request, &profile("gemini-2.5-flash"));
+    let name = |nth: usize| body["contents"][nth]["parts"][0]["functionResponse"]["name"].clone();
+    assert_eq!((name(2), name(4)), (json!("weather"), json!("time")));
+}
+
+#[test]
 fn settings() {
     let mut request = foreign();
     request.turns = vec![Turn::new(Role::User, vec![Block::text("x")])];
@@ -124,6 +155,7 @@ fn thinking_is_asked_for_in_the_models_own_way() {
     ];
     for (model, reasoning, thinking) in table {
         let mut request = foreign();
+        request.turns = vec![Turn::new(Role::User, vec![Block::text("x")])];
         request.reasoning = Some(reasoning);
         let (body, _) = encoded(&request, &profile(model));
         assert_eq!(body["generationConfig"]["thinkingConfig"], thinking, "{model}");
