@@ -23,6 +23,8 @@ struct BlockHead<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,12 +79,27 @@ fn needs_of(content: &RawValue) -> Capabilities {
     for block in blocks {
         needs = match block.kind.as_ref() {
             "image" => needs.with(Capabilities::VISION),
+            // Text is told to models that take no documents.
+            "document" if block.source.is_some_and(is_text) => needs,
             "document" => needs.with(Capabilities::DOCUMENTS),
             "tool_result" => block.content.map_or(needs, |content| needs.with(needs_of(content))),
             _ => needs,
         };
     }
     needs
+}
+
+/// Is the source of a document plain text, or blocks of text alone?
+fn is_text(source: &RawValue) -> bool {
+    let text_alone = |content: &RawValue| match serde_json::from_str::<Vec<BlockHead<'_>>>(content.get()) {
+        Ok(blocks) => blocks.iter().all(|block| block.kind == "text"),
+        Err(_) => as_str(content).is_some(),
+    };
+    serde_json::from_str::<BlockHead<'_>>(source.get()).is_ok_and(|source| match source.kind.as_ref() {
+        "text" => true,
+        "content" => source.content.is_some_and(text_alone),
+        _ => false,
+    })
 }
 
 fn estimated(body: &Object<'_>) -> u64 {

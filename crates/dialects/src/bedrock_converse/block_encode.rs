@@ -12,6 +12,7 @@ use super::wire::{Kind, blob_of_token, tool_id, union};
 use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, Role};
 use crate::shared::arguments::input_of;
+use crate::shared::media::titled;
 
 /// A document's name may be this long.
 const MAX_DOCUMENT_NAME: usize = 200;
@@ -105,6 +106,12 @@ fn encode(context: &mut Context<'_>, role: Role, kind: &BlockKind, path: &str) -
             None
         }
         BlockKind::Image(found) => Some(image(context, found, path)?),
+        BlockKind::Document(Media { source: MediaSource::Text(text), name, .. })
+            if !context.can(Capabilities::DOCUMENTS, true) =>
+        {
+            context.approximated(path);
+            text_block(context, &titled(name.as_deref(), text), &[], path)
+        }
         BlockKind::Document(found) => Some(document(context, found, path)?),
         BlockKind::Audio(found) => Some(sound(context, found, path)?),
         // The opaque token of another provider's call means nothing here, and nobody misses it.

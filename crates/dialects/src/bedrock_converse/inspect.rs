@@ -23,10 +23,22 @@ struct Message<'a> {
 #[serde(rename_all = "camelCase")]
 struct Block<'a> {
     image: Option<IgnoredAny>,
-    document: Option<IgnoredAny>,
+    #[serde(borrow)]
+    document: Option<&'a RawValue>,
     audio: Option<IgnoredAny>,
     #[serde(borrow)]
     tool_result: Option<ToolResult<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Document {
+    source: Source,
+}
+
+#[derive(Debug, Deserialize)]
+struct Source {
+    text: Option<IgnoredAny>,
+    content: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,7 +108,7 @@ fn needs_of(content: &RawValue) -> Capabilities {
     for block in blocks {
         let table = [
             (block.image.is_some(), Capabilities::VISION),
-            (block.document.is_some(), Capabilities::DOCUMENTS),
+            (block.document.is_some_and(|document| !is_text(document)), Capabilities::DOCUMENTS),
             (block.audio.is_some(), Capabilities::AUDIO_IN),
         ];
         needs = table.into_iter().filter(|(held, _)| *held).fold(needs, |needs, (_, more)| needs.with(more));
@@ -105,6 +117,12 @@ fn needs_of(content: &RawValue) -> Capabilities {
         }
     }
     needs
+}
+
+/// Is a document plain text, or blocks of text? It is told to models that take no documents.
+fn is_text(document: &RawValue) -> bool {
+    let found = serde_json::from_str::<Document>(document.get());
+    found.is_ok_and(|Document { source }| source.text.is_some() || source.content.is_some())
 }
 
 fn estimated(body: &Object<'_>) -> u64 {

@@ -6,7 +6,7 @@ use super::OWN;
 use crate::codec::Malformed;
 use crate::ir::{Block, BlockKind, Extra, Media, MediaSource};
 use crate::shared::fields::Fields;
-use crate::shared::media::{located, media};
+use crate::shared::media::{located, media, titled};
 
 /// Reads the content of a message. What is not understood inside a part goes to `rest`; a whole part that is not goes on
 /// as opaque. Empty text, which clients send beside tool calls, says nothing.
@@ -56,7 +56,8 @@ pub(super) fn part(item: Value, path: &str, rest: &mut Vec<Extra>) -> Result<Blo
             let place = fields.path("document");
             let value = fields.value("document").ok_or_else(|| Malformed::new(&place, "is required"))?;
             // In a tool's result, the only place for it, a document is what the tool found: data to read, not a file.
-            Block::text(document(value, &place, rest)?.text).kind
+            let Document { title, text } = document(value, &place, rest)?;
+            Block::text(titled(title.as_deref(), &text)).kind
         }
         kind => {
             let mut value = fields.into_map();
@@ -144,6 +145,10 @@ mod tests {
                 }),
             ),
             (json!({ "type": "document", "document": { "data": "found" } }), Block::text("found").kind),
+            (
+                json!({ "type": "document", "document": { "data": { "title": "t", "text": "found" } } }),
+                Block::text("t\n\nfound").kind,
+            ),
             (json!({ "type": "document", "document": { "data": { "n": 1.5 } } }), Block::text(r#"{"n":1.5}"#).kind),
         ];
         for (part, kind) in table {

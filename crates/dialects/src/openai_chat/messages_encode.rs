@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::codec::Unsupported;
 use crate::ir::{Block, BlockKind, Media, MediaSource, Request, Role, Turn};
 use crate::loss::Loss;
-use crate::shared::media::image_url;
+use crate::shared::media::{image_url, titled};
 use crate::shared::whereabouts::Whereabouts;
 
 /// The dialect whose opaque blocks go back as they are.
@@ -220,8 +220,7 @@ impl Out<'_> {
             }
             MediaSource::Text(text) => {
                 self.near();
-                let head = media.name.as_ref().map(|name| format!("{name}\n\n")).unwrap_or_default();
-                return Ok(json!({ "type": "text", "text": format!("{head}{text}") }));
+                return Ok(json!({ "type": "text", "text": titled(media.name.as_deref(), text) }));
             }
             MediaSource::Base64(data) => {
                 let kind = media.media_type.as_deref().unwrap_or("application/pdf");

@@ -6,7 +6,7 @@ use super::OWN;
 use crate::codec::{Malformed, Unsupported};
 use crate::ir::{Block, BlockKind, CacheMark, Extra, Media, MediaSource, Place};
 use crate::shared::fields::Fields;
-use crate::shared::media::{data_url, image_url, located, media};
+use crate::shared::media::{data_url, image_url, located, media, titled};
 use crate::shared::whereabouts::Whereabouts;
 
 /// A file's name where the caller gave none; one is demanded.
@@ -130,8 +130,7 @@ pub(super) fn write(kind: &BlockKind, own: bool, at: &Whereabouts) -> Result<Opt
                 part
             }
             MediaSource::Text(text) => {
-                let head = media.name.as_ref().map(|name| format!("{name}\n\n")).unwrap_or_default();
-                json!({ "type": "input_text", "text": format!("{head}{text}") })
+                json!({ "type": "input_text", "text": titled(media.name.as_deref(), text) })
             }
         }),
         BlockKind::Audio(media) if own => match &media.source {

@@ -41,6 +41,12 @@ pub fn image_url(media: &Media) -> Option<String> {
     }
 }
 
+/// A document of plain text as text, with its title in front.
+#[must_use]
+pub fn titled(title: Option<&str>, text: &str) -> String {
+    title.map_or_else(|| text.to_owned(), |title| format!("{title}\n\n{text}"))
+}
+
 /// The type of a picture by its first bytes.
 fn sniffed(data: &str) -> &'static str {
     let head = data.get(..16).and_then(|head| STANDARD.decode(head).ok()).unwrap_or_default();

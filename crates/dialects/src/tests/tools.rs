@@ -115,3 +115,12 @@ fn no_choice_of_what_does_not_go_with_it() {
     assert_eq!((body.get("tools"), body.get("tool_choice")), (None, None));
     assert_eq!(losses, ["tool_choice", "tools[0]"]);
 }
+
+#[test]
+fn a_text_is_told_to_who_takes_no_documents() {
+    let document = json!({ "type": "document", "title": "T", "source": { "type": "text", "media_type": "text/plain", "data": "clause" } });
+    let asked = chat(&json!({ "messages": [{ "role": "user", "content": [document] }] }));
+    let (body, losses) = written(AnthropicMessages, &asked, BedrockConverse);
+    assert_eq!(body["messages"][0]["content"][0], json!({ "text": "T\n\nclause" }));
+    assert_eq!(losses, ["messages[0].content[0]"]);
+}
