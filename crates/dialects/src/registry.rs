@@ -54,6 +54,20 @@ pub fn holds_foreign(dialect: Dialect, model: &str, body: &[u8]) -> bool {
     of_its_own || crate::provenance::is_marked(body)
 }
 
+/// The code of a refusal because a field points to what only another provider remembers: by it the vendor's SDK knows that
+/// the whole conversation is to be sent. `None` where there is none.
+#[must_use]
+pub fn forgotten(dialect: Dialect, field: &str) -> Option<&'static str> {
+    match dialect {
+        Dialect::AnthropicMessages => crate::anthropic_messages::forgotten(field),
+        Dialect::OpenAiChat
+        | Dialect::OpenAiResponses
+        | Dialect::Gemini
+        | Dialect::BedrockConverse
+        | Dialect::CohereV2 => None,
+    }
+}
+
 /// Is an error answer one that callers of this dialect can read as it is? A cloud that serves somebody else's dialect, or
 /// something in front of a provider, has errors of its own shape.
 #[must_use]

@@ -222,7 +222,8 @@ fn translated<'a>(
     if let Some(field) = asked.remembered.first().filter(|_| asked.dialect != codec.dialect()) {
         let why =
             format!("only the provider it was made for knows it, and {} is asked in another dialect", target.name);
-        return Err(cannot(format!("{field} cannot be carried: {why}")));
+        let code = registry::forgotten(asked.dialect, field).map(str::to_owned);
+        return Err(Fault { code, ..cannot(format!("{field} cannot be carried: {why}")) });
     }
     let counts = request.facts.operation == Operation::CountTokens;
     let mut asked = Cow::Borrowed(asked);

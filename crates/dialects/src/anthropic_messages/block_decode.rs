@@ -28,6 +28,9 @@ pub(super) fn block(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result
     if kind == "search_result" && value.get("content").is_some_and(|content| !joined(content).is_empty()) {
         return search_result(path, value, extras);
     }
+    if kind == "compaction" && value.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
+        return compaction(path, value, extras);
+    }
     let known = match kind.as_str() {
         "text" | "tool_use" | "tool_result" | "thinking" | "redacted_thinking" => true,
         "image" | "document" => known_source(&value),
@@ -74,6 +77,22 @@ fn search_result(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Bl
     let text = parts.collect::<Vec<_>>().join("\n");
     extras.extend(fields.rest());
     Ok(Block { kind: BlockKind::Text { text, citations: Vec::new() }, cache, place: Place::at(path) })
+}
+
+/// What stands for the conversation before it: to others it is its text, here its parts are put back.
+fn compaction(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Block, Malformed> {
+    let mut fields = Fields::of(path, value)?;
+    let cache = cache_mark(&mut fields, extras)?;
+    let text = fields.required_string("content")?;
+    extras.extend(fields.rest());
+    Ok(Block { kind: BlockKind::Text { text, citations: Vec::new() }, cache, place: Place::at(path) })
+}
+
+/// Does it stand for the conversation before it in words that its provider alone can read?
+pub(super) fn is_sealed(block: &Block) -> bool {
+    let BlockKind::Opaque { value, .. } = &block.kind else { return false };
+    value.get("type").is_some_and(|kind| kind == "compaction")
+        && value.get("encrypted_content").is_some_and(Value::is_string)
 }
 
 /// The text of content, a paragraph for each block.

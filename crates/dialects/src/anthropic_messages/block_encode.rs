@@ -55,6 +55,10 @@ pub(super) fn compact(mut blocks: Vec<Value>) -> Value {
 
 fn encode(context: &mut Context<'_>, role: Role, block: &Block, path: &str) -> Result<Option<Value>, Unsupported> {
     let value = match &block.kind {
+        // Nor a type: this stands for the conversation before it.
+        BlockKind::Text { text, .. } if let Some(kind) = context.put_back.take(path, "type") => {
+            Some(json!({ "type": kind, "content": text }))
+        }
         // Text has no content of its own: this is what a search found.
         BlockKind::Text { .. } if let Some(content) = context.put_back.take(path, "content") => {
             Some(json!({ "type": "search_result", "content": content }))

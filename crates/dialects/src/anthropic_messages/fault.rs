@@ -9,6 +9,9 @@ use crate::shared::status::status_of;
 /// Of a body that is no error of this dialect, at most this many characters are told on.
 const MAX_FOREIGN_TEXT: usize = 500;
 
+/// The code by which official clients know that there is no thread to go on with: they send the whole conversation.
+pub(super) const NO_THREAD: &str = "thread_unsupported_request";
+
 /// Reads an error answer.
 pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
     let mut parsed: Option<Value> = serde_json::from_slice(body).ok();
@@ -133,11 +136,11 @@ pub(super) fn encode(fault: &Fault, request_id: &str) -> ErrorReply {
 }
 
 fn body(fault: &Fault, status: u16, request_id: &str) -> Value {
-    json!({
-        "type": "error",
-        "error": { "type": type_of(status), "message": fault.message },
-        "request_id": request_id,
-    })
+    let mut error = json!({ "type": type_of(status), "message": fault.message });
+    if fault.code.as_deref() == Some(NO_THREAD) {
+        error["details"] = json!({ "error_code": NO_THREAD });
+    }
+    json!({ "type": "error", "error": error, "request_id": request_id })
 }
 
 /// Appends the event that ends a stream with an error.

@@ -48,6 +48,11 @@ pub(crate) fn holds_foreign(model: &str, body: &[u8]) -> bool {
     thinking::is_stuck(body) || (model.contains("claude") && thinking::is_unsigned(body))
 }
 
+/// The code of a refusal to go on from what this field points to, where clients have one for it.
+pub(crate) fn forgotten(field: &str) -> Option<&'static str> {
+    (field == request_decode::THREAD).then_some(fault::NO_THREAD)
+}
+
 /// Anthropic Messages, also as other hosts speak it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AnthropicMessages;

@@ -3,11 +3,14 @@
 use serde_json::Value;
 
 use super::OWN;
-use super::block_decode::{cache_mark, content};
+use super::block_decode::{cache_mark, content, is_sealed};
 use super::words::WORDS;
 use crate::codec::Malformed;
 use crate::ir::{Block, Effort, Extra, OutputFormat, Reasoning, Request, Role, Sampling, Tool, ToolChoice, Turn};
 use crate::shared::fields::Fields;
+
+/// The conversation that a request goes on with, where the provider keeps it.
+pub(super) const THREAD: &str = "thread";
 
 /// Reads a request body.
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
@@ -43,9 +46,18 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
         request.end_user = metadata.string("user_id")?;
         extras.extend(metadata.rest());
     }
+    request.remembered = remembered(&fields, &request.turns);
     extras.extend(fields.rest());
     request.extras = extras;
     Ok(request)
+}
+
+/// Fields that stand for a part of the conversation that its provider alone knows. A thread that begins holds all of it.
+fn remembered(fields: &Fields, turns: &[Turn]) -> Vec<String> {
+    let goes_on = fields.peek("thread").and_then(|thread| thread.get("type")).is_some_and(|kind| kind == "continue");
+    let sealed = turns.iter().flat_map(|turn| &turn.blocks).filter(|block| is_sealed(block));
+    let places = sealed.filter_map(|block| block.place.path()).map(str::to_owned);
+    goes_on.then(|| THREAD.to_owned()).into_iter().chain(places).collect()
 }
 
 fn turn(path: &str, value: Value, extras: &mut Vec<Extra>) -> Result<Turn, Malformed> {

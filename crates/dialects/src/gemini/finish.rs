@@ -57,7 +57,8 @@ pub(super) fn decode(word: &str, called: bool) -> Finish {
     match word {
         "STOP" if called => Finish::ToolUse,
         "STOP" => Finish::Stop,
-        "MAX_TOKENS" => Finish::Length,
+        // The answer goes on where its token is sent back.
+        "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
         word if is_refusal(word) => Finish::Refusal,
         other => Finish::Other(other.to_owned()),
     }

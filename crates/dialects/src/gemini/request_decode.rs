@@ -13,6 +13,9 @@ use crate::ir::{
 };
 use crate::shared::fields::Fields;
 
+/// Fields that point to what only the provider that was told remembers.
+const REMEMBERED: [&str; 2] = ["cachedContent", "continuationToken"];
+
 pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     let mut fields = document(body)?;
     let mut request = Request::new(Dialect::Gemini);
@@ -37,8 +40,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Malformed> {
     if let Some(config) = field(&mut fields, "generationConfig")? {
         generation(config, &mut request)?;
     }
-    // What is cached is a part of the question that its provider alone remembers.
-    request.remembered.extend(fields.peek("cachedContent").map(|_| "cachedContent".to_owned()));
+    // What is cached, or was being answered, is a part of the question that its provider alone remembers.
+    request.remembered =
+        REMEMBERED.iter().filter(|name| fields.peek(name).is_some()).map(ToString::to_string).collect();
     request.extras.extend(fields.rest());
     Ok(request)
 }

@@ -266,6 +266,10 @@ impl Out<'_> {
             }
         }
         let silent = text.is_empty() && (!calls.is_empty() || !refusal.is_empty());
+        if text.is_empty() && !silent && !self.own {
+            // A turn of which nothing can be told is none.
+            return;
+        }
         let content = if silent { Value::Null } else { text.into() };
         let mut more: Vec<(&str, Value)> = Vec::new();
         if !refusal.is_empty() {

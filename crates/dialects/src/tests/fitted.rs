@@ -144,12 +144,49 @@ fn media_without_a_place_are_not_asked_about() {
 }
 
 #[test]
-fn what_a_provider_caches_it_alone_remembers() {
-    let body =
-        json!({ "cachedContent": "cachedContents/a", "contents": [{ "parts": [{ "text": "What of clause 7?" }] }] });
-    let asked = read(Gemini, &body);
-    assert_eq!(asked.remembered, ["cachedContent"]);
-    assert_eq!(written(&asked, Gemini, &TargetProfile::default()).0["cachedContent"], "cachedContents/a");
+fn what_a_provider_keeps_it_alone_remembers() {
+    for (field, value) in [("cachedContent", "cachedContents/a"), ("continuationToken", "t")] {
+        let asked =
+            read(Gemini, &json!({ field: value, "contents": [{ "parts": [{ "text": "What of clause 7?" }] }] }));
+        assert_eq!(asked.remembered, [field]);
+        assert_eq!(written(&asked, Gemini, &TargetProfile::default()).0[field], value);
+    }
+    let thread = json!({ "type": "continue", "previous_message_id": "msg_1" });
+    let asked = claude(&json!({ "thread": thread }));
+    assert_eq!(asked.remembered, ["thread"]);
+    assert_eq!(written(&asked, AnthropicMessages, &TargetProfile::default()).0["thread"], thread);
+    // One that begins has all of it in the request.
+    let asked = claude(&json!({ "thread": { "type": "create" } }));
+    assert_eq!(
+        (&asked.remembered, written(&asked, OpenAiChat, &TargetProfile::default()).1),
+        (&vec![], vec!["thread".to_owned()])
+    );
+}
+
+#[test]
+fn what_stands_for_the_conversation_before_is_carried() {
+    let compaction = json!({ "type": "compaction", "content": "They spoke of clause 7.", "encrypted_content": "E", "signature": "s" });
+    let asked = |block: &Value| {
+        claude(&json!({ "messages": [
+        { "role": "assistant", "content": [block] }, { "role": "user", "content": "And 8?" }] }))
+    };
+    let request = asked(&compaction);
+    assert_eq!(request.remembered, Vec::<String>::new());
+    let (body, losses) = written(&request, AnthropicMessages, &TargetProfile::default());
+    assert_eq!((body["messages"][1]["content"][0].clone(), losses), (compaction, vec!["messages".to_owned()]));
+    for to in [OpenAiChat, OpenAiResponses, Gemini, BedrockConverse, CohereV2] {
+        let (body, losses) = written(&request, to, &TargetProfile::default());
+        let place = "messages[0].content[0].";
+        assert!(body.to_string().contains("clause 7"), "{to}: {body}");
+        assert!(losses.iter().any(|field| field.starts_with(place)), "{to}: {losses:?}");
+    }
+    // What its provider alone can read; and one that failed, which says nothing.
+    let sealed = json!({ "type": "compaction", "content": null, "encrypted_content": "E" });
+    assert_eq!(asked(&sealed).remembered, ["messages[0].content[0]"]);
+    let failed = asked(&json!({ "type": "compaction", "content": null }));
+    assert_eq!(failed.remembered, Vec::<String>::new());
+    let (body, losses) = written(&failed, OpenAiChat, &TargetProfile::default());
+    assert_eq!((body["messages"].as_array().unwrap().len(), losses), (1, vec!["messages[0].content[0]".to_owned()]));
 }
 
 #[test]

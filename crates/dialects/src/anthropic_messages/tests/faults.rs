@@ -96,3 +96,16 @@ fn callers_are_told_in_their_words() {
         assert!(event.contains(kind), "{event}");
     }
 }
+
+#[test]
+fn a_thread_that_is_not_here_is_told_in_the_code_that_clients_look_for() {
+    let mut fault = Fault::new(FaultClass::BadRequest, Origin::Gateway, Phase::Before, "no").with_status(400);
+    let details = |fault: &Fault| {
+        let body: Value = serde_json::from_slice(&AnthropicMessages.encode_fault(fault, "r").body).unwrap();
+        body["error"].get("details").cloned()
+    };
+    assert_eq!(details(&fault), None);
+    fault.code = crate::registry::forgotten(ringmain_core::Dialect::AnthropicMessages, "thread").map(str::to_owned);
+    assert_eq!(details(&fault), Some(serde_json::json!({ "error_code": "thread_unsupported_request" })));
+    assert_eq!(crate::registry::forgotten(ringmain_core::Dialect::OpenAiResponses, "previous_response_id"), None);
+}

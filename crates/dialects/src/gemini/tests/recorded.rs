@@ -194,6 +194,7 @@ fn reasons_to_stop() {
         (r#""finishReason":"STOP""#, call, Finish::ToolUse),
         (r#""finishReason":1"#, "", Finish::Stop),
         (r#""finishReason":"MAX_TOKENS""#, "", Finish::Length),
+        (r#""finishReason":"CONTINUATION""#, "", Finish::Length),
         (r#""finishReason":"SAFETY""#, "", Finish::Refusal),
         (r#""finishReason":"RECITATION""#, "", Finish::Refusal),
         (r#""finishReason":"MALFORMED_FUNCTION_CALL""#, "", Finish::Other("MALFORMED_FUNCTION_CALL".into())),

@@ -149,6 +149,13 @@ fn what_only_its_provider_remembers_is_told_to_nobody_else() {
     let fault = render(&asked, &at(AnthropicMessages)).unwrap_err();
     assert_eq!(fault.status, Some(400));
     assert!(fault.message.starts_with("previous_response_id cannot be carried"), "{}", fault.message);
+    assert_eq!(fault.code, None);
+    let thread =
+        r#"{"model":"m","max_tokens":9,"messages":[],"thread":{"type":"continue","previous_message_id":"msg_1"}}"#;
+    let fault = render(&request(AnthropicMessages, thread), &at(OpenAiResponses)).unwrap_err();
+    assert!(fault.message.starts_with("thread cannot be carried"), "{}", fault.message);
+    // What the vendor's SDK looks for, to send the whole conversation.
+    assert_eq!((fault.status, fault.code.as_deref()), (Some(400), Some("thread_unsupported_request")));
     assert_eq!(text(&render(&asked, &at(OpenAiResponses)).unwrap()), text_of(&asked));
 }
 
