@@ -243,7 +243,7 @@ impl Out<'_> {
         let at = u32::try_from(said.thinking.len() + said.parts.len()).unwrap_or(1) - 1;
         let ours = if self.own { citations } else { &[] };
         for citation in ours {
-            match citations::write(citation, at) {
+            match citations::write(citation, at, "") {
                 Some(citation) => said.citations.push(citation),
                 None => self.dropped("citations"),
             }

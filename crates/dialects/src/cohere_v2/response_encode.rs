@@ -97,7 +97,7 @@ impl Parts {
         let index = u32::try_from(self.content.len()).unwrap_or(u32::MAX);
         self.content.push(json!({ "type": "text", "text": text }));
         for source in sources {
-            match citations::write(source, index) {
+            match citations::write(source, index, text) {
                 Some(citation) => self.citations.push(citation),
                 None => losses.push(answers::citations()),
             }

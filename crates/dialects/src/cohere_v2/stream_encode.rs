@@ -10,8 +10,8 @@ use super::{OWN, citations, fault, finish, logprobs, usage};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::continuation::Kind;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Finish, TokenLogprob};
-use crate::shared::answers;
 use crate::shared::sequencer::Sequencer;
+use crate::shared::{answers, sources};
 
 /// Writes a stream, one block after the other.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ struct Writer {
     content: u32,
     calls: u32,
     citations: u32,
+    /// The text of the open block, and its sources that are of all of it.
+    said: String,
+    waiting: Vec<Value>,
     open: Option<Open>,
     usage: Option<Usage>,
     refused: bool,
@@ -79,7 +82,9 @@ impl Encoder {
     pub(super) fn new(start: &StreamStart) -> Self {
         let id = if start.id.is_empty() { NO_ID.to_owned() } else { start.id.clone() };
         let (open, usage, logprobs, losses) = (None, None, Vec::new(), Losses::default());
-        let writer = Writer { id, content: 0, calls: 0, citations: 0, open, usage, refused: false, logprobs, losses };
+        let (content, calls, citations, refused) = (0, 0, 0, false);
+        let (said, waiting) = (String::new(), Vec::new());
+        let writer = Writer { id, content, calls, citations, said, waiting, open, usage, refused, logprobs, losses };
         Self { sequencer: Sequencer::default(), writer }
     }
 
@@ -159,6 +164,7 @@ impl Writer {
     fn begin_text(&mut self, out: &mut Vec<u8>) {
         self.content_start(&json!({ "type": "text", "text": "" }), out);
         self.open = Some(Open::Text);
+        self.said.clear();
     }
 
     fn content_start(&self, content: &Value, out: &mut Vec<u8>) {
@@ -180,6 +186,7 @@ impl Writer {
 
     /// More text, with how likely its tokens were.
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.said.push_str(text);
         let tokens = std::mem::take(&mut self.logprobs);
         if tokens.is_empty() {
             return self.content_delta(Words::Text(text), None, out);
@@ -205,14 +212,8 @@ impl Writer {
                 self.open = Some(Open::Call { any: true });
                 self.call("tool-call-delta", &json!({ "function": { "arguments": text } }), out);
             }
-            Delta::Citation(citation) => {
-                let Some(citation) = citations::write(citation, self.content) else {
-                    return self.losses.add(answers::citations());
-                };
-                self.send("citation-start", self.citations, &json!({ "citations": citation }), out);
-                frame(out, "citation-end", &json!({ "type": "citation-end", "index": self.citations }));
-                self.citations += 1;
-            }
+            Delta::Citation(citation) if sources::waits(citation) => self.waiting.push(citation.clone()),
+            Delta::Citation(citation) => self.cite(citation, out),
             // No place for it, and nothing here could send it back.
             Delta::Signature(_) if matches!(self.open, Some(Open::Call { .. })) => {
                 self.losses.add(answers::call_signature());
@@ -221,7 +222,19 @@ impl Writer {
         }
     }
 
+    fn cite(&mut self, citation: &Value, out: &mut Vec<u8>) {
+        let Some(citation) = citations::write(citation, self.content, &self.said) else {
+            return self.losses.add(answers::citations());
+        };
+        self.send("citation-start", self.citations, &json!({ "citations": citation }), out);
+        frame(out, "citation-end", &json!({ "type": "citation-end", "index": self.citations }));
+        self.citations += 1;
+    }
+
     fn stop(&mut self, out: &mut Vec<u8>) {
+        for citation in std::mem::take(&mut self.waiting) {
+            self.cite(&citation, out);
+        }
         if self.open == Some(Open::Text) && !self.logprobs.is_empty() {
             // Some providers tell them with the end.
             self.text("", out);

@@ -177,14 +177,14 @@ pub(super) fn sources(results: Option<Value>, urls: Option<Value>) -> Vec<Value>
         .iter()
         .filter_map(|source| {
             let url = source.get("url").unwrap_or(source).as_str()?;
-            Some(url_citation(url, source.get("title").and_then(Value::as_str).unwrap_or_default()))
+            Some(url_citation(url, source.get("title").and_then(Value::as_str).unwrap_or_default(), (0, 0)))
         })
         .collect()
 }
 
-/// An annotation that names a source and no place in the text.
-pub(super) fn url_citation(url: &str, title: &str) -> Value {
-    let citation = json!({ "url": url, "title": title, "start_index": 0, "end_index": 0 });
+/// An annotation that names a source and a place in the text.
+pub(super) fn url_citation(url: &str, title: &str, (start, end): (u64, u64)) -> Value {
+    let citation = json!({ "url": url, "title": title, "start_index": start, "end_index": end });
     json!({ "type": "url_citation", "url_citation": citation })
 }
 

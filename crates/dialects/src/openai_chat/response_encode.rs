@@ -7,6 +7,7 @@ use crate::freeform::OLDER_CALL;
 use crate::ir::{Block, BlockKind, Response, TokenLogprob};
 use crate::loss::Loss;
 use crate::shared::media::image_url;
+use crate::shared::sources::{self, Source};
 use crate::shared::{answers, logprobs};
 
 use super::{finish, messages_encode, response_decode, usage};
@@ -61,9 +62,10 @@ impl Parts {
     fn add(&mut self, block: &Block, losses: &mut Vec<Loss>) {
         match &block.kind {
             BlockKind::Text { text, citations } => {
+                let (before, length) = (sources::length(&self.text), sources::length(text));
                 self.text.push_str(text);
                 for citation in citations {
-                    match annotation(citation) {
+                    match annotation(citation, before, length) {
                         Some(annotation) => self.annotations.push(annotation),
                         None => losses.push(answers::citations()),
                     }
@@ -149,15 +151,17 @@ pub(super) fn image(block: &Block) -> Option<Value> {
     }
 }
 
-/// A source as an annotation; `None` where it names nothing that can be followed.
-pub(super) fn annotation(citation: &Value) -> Option<Value> {
+/// A source as an annotation; `None` where it names nothing that can be followed. It is of a text of so many characters,
+/// before which the message has so many.
+pub(super) fn annotation(citation: &Value, before: u64, length: u64) -> Option<Value> {
     match citation.get("type").and_then(Value::as_str) {
         Some("file") => Some(citation.clone()),
         Some("url_citation") if citation.get("url_citation").is_some() => Some(citation.clone()),
         _ => {
-            let word = |field: &str| citation.get(field).and_then(Value::as_str);
-            let url = word("url").or_else(|| word("uri"))?;
-            Some(response_decode::url_citation(url, word("title").unwrap_or_default()))
+            let Source { url, title, place: (start, end) } = sources::read(citation, length)?;
+            // No place stays none.
+            let place = if end == 0 { (0, 0) } else { (before.saturating_add(start), before.saturating_add(end)) };
+            Some(response_decode::url_citation(url, title, place))
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::freeform::OLDER_CALL;
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
-use crate::shared::{answers, logprobs};
+use crate::shared::{answers, logprobs, sources};
 
 use super::stream_decode::DONE;
 use super::{fault, finish, response_encode, usage};
@@ -30,6 +30,11 @@ pub(super) struct Encoder {
     usage: Option<Usage>,
     /// Of the text that comes next.
     logprobs: Option<Value>,
+    /// Characters of text, and how many of them stand before the text block that is open.
+    said: u64,
+    before: u64,
+    /// Sources that are of all of a block, with its number.
+    waiting: Vec<(u32, Value)>,
     losses: Losses,
 }
 
@@ -95,6 +100,9 @@ impl Encoder {
             older_call: false,
             usage: None,
             logprobs: None,
+            said: 0,
+            before: 0,
+            waiting: Vec::new(),
             losses: Losses::default(),
         }
     }
@@ -119,6 +127,7 @@ impl Encoder {
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.said += sources::length(text);
         let logprobs = self.logprobs.take();
         self.send(&[Choice { logprobs, ..Choice::of(Member("content", text), None) }], None, out);
     }
@@ -140,7 +149,8 @@ impl Encoder {
 
     fn begin(&mut self, index: u32, head: &BlockHead, out: &mut Vec<u8>) {
         match head {
-            BlockHead::Text | BlockHead::Reasoning | BlockHead::Refusal => {}
+            BlockHead::Text => self.before = self.said,
+            BlockHead::Reasoning | BlockHead::Refusal => {}
             BlockHead::ToolCall { id, name } => {
                 let call = json!({
                     "index": 0,
@@ -184,16 +194,21 @@ impl Encoder {
         }
     }
 
+    fn cite(&mut self, citation: &Value, out: &mut Vec<u8>) {
+        match response_encode::annotation(citation, self.before, self.said - self.before) {
+            Some(annotation) => self.delta("annotations", json!([annotation]), out),
+            None => self.losses.add(answers::citations()),
+        }
+    }
+
     fn more(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.text(text, out),
             Delta::Reasoning(text) => self.delta("reasoning_content", text, out),
             Delta::Refusal(text) => self.delta("refusal", text, out),
             Delta::Arguments(text) => self.arguments(index, text, out),
-            Delta::Citation(citation) => match response_encode::annotation(citation) {
-                Some(annotation) => self.delta("annotations", json!([annotation]), out),
-                None => self.losses.add(answers::citations()),
-            },
+            Delta::Citation(citation) if sources::waits(citation) => self.waiting.push((index, citation.clone())),
+            Delta::Citation(citation) => self.cite(citation, out),
             // No place for it, and nothing here could send it back.
             Delta::Signature(_) if self.calls.contains_key(&index) => self.losses.add(answers::call_signature()),
             Delta::Signature(_) | Delta::Redacted(_) => self.losses.add(answers::signature()),
@@ -218,6 +233,10 @@ impl StreamEncoder for Encoder {
             Event::BlockStart { index, head } => self.begin(*index, head, out),
             Event::Delta { index, delta } => self.more(*index, delta, out),
             Event::BlockStop { index } => {
+                let waiting = std::mem::take(&mut self.waiting).into_iter();
+                let (ended, waiting): (Vec<_>, _) = waiting.partition(|(block, _)| block == index);
+                self.waiting = waiting;
+                ended.iter().for_each(|(_, citation)| self.cite(citation, out));
                 // Callers parse the arguments; nothing at all would not be JSON.
                 if self.calls.get(index).is_some_and(|call| !call.arguments) {
                     self.arguments(*index, "{}", out);

@@ -8,6 +8,7 @@ use crate::codec::Encoded;
 use crate::ir::logprobs::of_text;
 use crate::ir::{Block, BlockKind, MediaSource, Response, TokenLogprob};
 use crate::loss::Loss;
+use crate::shared::sources::{self, Source};
 use crate::shared::{answers, logprobs};
 
 /// An id for an answer without one; SDKs demand some.
@@ -111,7 +112,9 @@ impl<'a> Items<'a> {
     fn add(&mut self, block: &Block, losses: &mut Vec<Loss>) {
         match &block.kind {
             BlockKind::Text { text, citations } => {
-                let annotations: Vec<Value> = citations.iter().filter_map(annotation).collect();
+                let length = sources::length(text);
+                let annotations: Vec<Value> =
+                    citations.iter().filter_map(|citation| annotation(citation, length)).collect();
                 if annotations.len() < citations.len() {
                     losses.push(answers::citations());
                 }
@@ -223,22 +226,18 @@ pub(super) fn whole_item(block: &Block, ids: &mut Ids) -> Option<Value> {
     }
 }
 
-/// A source as an annotation; `None` where it names nothing that can be followed.
-pub(super) fn annotation(citation: &Value) -> Option<Value> {
+/// A source of a text of this many characters as an annotation; `None` where it names nothing that can be followed.
+pub(super) fn annotation(citation: &Value, length: u64) -> Option<Value> {
     let kind = citation.get("type").and_then(Value::as_str).unwrap_or_default();
     if matches!(kind, "file_citation" | "container_file_citation" | "file_path") {
         return Some(citation.clone());
     }
-    // The members are in the source itself, or in a member named like its type.
-    let source = citation.get(kind).filter(|inner| inner.is_object()).unwrap_or(citation);
-    let word = |field: &str| source.get(field).and_then(Value::as_str);
-    let place = |field: &str| source.get(field).and_then(Value::as_u64).unwrap_or(0);
-    let url = word("url").or_else(|| word("uri"))?;
+    let Source { url, title, place: (start, end) } = sources::read(citation, length)?;
     Some(json!({
         "type": "url_citation",
         "url": url,
-        "title": word("title").unwrap_or_default(),
-        "start_index": place("start_index"),
-        "end_index": place("end_index"),
+        "title": title,
+        "start_index": start,
+        "end_index": end,
     }))
 }

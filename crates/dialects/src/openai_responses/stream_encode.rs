@@ -12,7 +12,7 @@ use super::{fault, finish, seal};
 use crate::codec::{StreamEncoder, StreamStart};
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event};
 use crate::shared::sequencer::Sequencer;
-use crate::shared::{answers, logprobs};
+use crate::shared::{answers, logprobs, sources};
 
 /// Writes one stream.
 #[derive(Debug)]
@@ -83,6 +83,8 @@ enum Open {
     Text {
         text: String,
         annotations: Vec<Value>,
+        /// Sources that are of all the text.
+        waiting: Vec<Value>,
         logprobs: Vec<Value>,
     },
     Refusal {
@@ -103,6 +105,12 @@ enum Open {
         arguments: String,
         signature: String,
     },
+}
+
+impl Open {
+    const fn text(text: String) -> Self {
+        Self::Text { text, annotations: Vec::new(), waiting: Vec::new(), logprobs: Vec::new() }
+    }
 }
 
 impl Encoder {
@@ -130,7 +138,7 @@ impl Encoder {
         (writer.sequence, writer.items) = (at.sequence, at.items);
         writer.message = at.message.map(|(id, parts)| Message { id, parts });
         if let Some(text) = at.text {
-            writer.open = Open::Text { text, annotations: Vec::new(), logprobs: Vec::new() };
+            writer.open = Open::text(text);
         }
         encoder
     }
@@ -247,7 +255,7 @@ impl Writer {
         match head {
             BlockHead::Text => {
                 self.begin_part(&text_part("", Vec::new(), Vec::new()), out);
-                self.open = Open::Text { text: String::new(), annotations: Vec::new(), logprobs: Vec::new() };
+                self.open = Open::text(String::new());
             }
             BlockHead::Refusal => {
                 self.begin_part(&refusal_part(""), out);
@@ -326,11 +334,15 @@ impl Writer {
                 logprobs.extend_from_slice(&of_more);
                 self.said("response.output_text.delta", more, Some(&of_more), out);
             }
+            (Open::Text { waiting, .. }, Delta::Citation(citation)) if sources::waits(citation) => {
+                waiting.push(citation.clone());
+            }
             (Open::Text { annotations, .. }, Delta::Citation(citation)) => {
-                let Some(annotation) = annotation(citation) else { return self.losses.add(answers::citations()) };
-                let event = json!({ "annotation": annotation, "annotation_index": annotations.len() });
-                annotations.push(annotation);
-                self.part_event("response.output_text.annotation.added", event, out);
+                let nth = annotations.len();
+                let added = self.annotated(citation, 0, nth, out);
+                if let Open::Text { annotations, .. } = &mut self.open {
+                    annotations.extend(added);
+                }
             }
             (Open::Refusal { text }, Delta::Refusal(more)) => {
                 text.push_str(more);
@@ -344,6 +356,17 @@ impl Writer {
             (Open::Reasoning { .. }, Delta::Reasoning(more)) if !more.is_empty() => self.thought(more, out),
             _ => {}
         }
+    }
+
+    /// Adds the nth source to a text of this many characters.
+    fn annotated(&mut self, citation: &Value, length: u64, nth: usize, out: &mut Vec<u8>) -> Option<Value> {
+        let Some(annotation) = annotation(citation, length) else {
+            self.losses.add(answers::citations());
+            return None;
+        };
+        let event = json!({ "annotation": annotation, "annotation_index": nth });
+        self.part_event("response.output_text.annotation.added", event, out);
+        Some(annotation)
     }
 
     /// More of the open part of the open message.
@@ -415,7 +438,11 @@ impl Writer {
 
         match std::mem::take(&mut self.open) {
             Open::Nothing => {}
-            Open::Text { text, annotations, mut logprobs } => {
+            Open::Text { text, mut annotations, waiting, mut logprobs } => {
+                for citation in waiting {
+                    let added = self.annotated(&citation, sources::length(&text), annotations.len(), out);
+                    annotations.extend(added);
+                }
                 // Some providers tell them with the end.
                 logprobs.append(&mut self.logprobs);
                 self.part_event("response.output_text.done", json!({ "text": text, "logprobs": logprobs }), out);

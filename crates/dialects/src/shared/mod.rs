@@ -15,6 +15,7 @@ pub mod media;
 pub(crate) mod openai_errors;
 pub mod put_back;
 pub mod sequencer;
+pub(crate) mod sources;
 pub mod status;
 pub(crate) mod structured;
 pub mod told;

@@ -3,6 +3,7 @@
 mod counting;
 mod fitted;
 mod logprobs;
+mod sources;
 mod tools;
 mod usage;
 
