@@ -17,6 +17,7 @@ use ringmain_core::{Dialect, Seed};
 
 use crate::ir::{Block, BlockHead, BlockKind, Delta, Event, Request, Response, Role, Signatures};
 use crate::loss::Loss;
+use crate::shared::told;
 
 const MARK: &str = "ringmainSealOf";
 const TAG: usize = 6;
@@ -121,7 +122,7 @@ pub fn has_proofs(request: &Request) -> bool {
     })
 }
 
-/// Leaves in the request the proofs that this maker takes, unmarked; the others are lost.
+/// Leaves in the request the proofs that this maker takes, unmarked; the others are lost, in the caller's words.
 pub fn claim(request: &mut Request, maker: &Maker) -> Vec<Loss> {
     let mut losses = Vec::new();
     let caller = request.dialect;
@@ -143,6 +144,11 @@ pub fn claim(request: &mut Request, maker: &Maker) -> Vec<Loss> {
                 _ => {}
             }
         }
+    }
+    for loss in &mut losses {
+        loss.field = told::name(request, &loss.field);
+    }
+    for turn in request.turns.iter_mut().filter(|turn| turn.role == Role::Assistant) {
         // A thought that was nothing but its proof.
         turn.blocks.retain(|block| {
             !matches!(&block.kind, BlockKind::Reasoning { text, signature: None, redacted: None } if text.is_empty())
@@ -275,6 +281,17 @@ mod tests {
             assert_eq!(through(CLAUDE, caller, CLAUDE_AT_AWS), 3, "Anthropic's models share theirs");
             assert_eq!(through(CLAUDE_AT_AWS, caller, CLAUDE), 3);
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_named_as_the_caller_named_it() {
+        let input = r#"{"model":"m","input":[{"role":"user","content":"a"},
+            {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"},
+            {"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]}"#;
+        let codec = crate::registry::codec(OpenAiResponses).unwrap();
+        let mut request = codec.decode_request(input.as_bytes()).unwrap();
+        assert_eq!(claim(&mut request, &maker(CLAUDE)), [Loss::dropped("input[1].encrypted_content")]);
+        assert_eq!(request.turns[1].blocks.len(), 1);
     }
 
     #[test]
