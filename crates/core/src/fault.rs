@@ -93,7 +93,9 @@ impl FaultClass {
     pub const fn scope(self) -> FaultScope {
         match self {
             Self::Network => FaultScope::Host,
-            Self::RateLimit | Self::Billing | Self::Auth => FaultScope::Key,
+            // Providers count by model: what else the key serves goes on.
+            Self::RateLimit => FaultScope::KeyModel,
+            Self::Billing | Self::Auth => FaultScope::Key,
             Self::Gone
             | Self::Server
             | Self::Overloaded
@@ -264,6 +266,15 @@ mod tests {
         ];
         for (status, class) in table {
             assert_eq!(FaultClass::of_status(status), class, "{status}");
+        }
+    }
+
+    /// One model's limit takes no other model of the same key away.
+    #[test]
+    fn a_limit_is_one_of_a_key_on_a_model() {
+        assert_eq!(FaultClass::RateLimit.scope(), FaultScope::KeyModel);
+        for class in [FaultClass::Billing, FaultClass::Auth] {
+            assert_eq!(class.scope(), FaultScope::Key, "{class}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use ringmain_core::{FaultClass, FaultScope, Phase, Tick};
-use ringmain_routing::{Caps, KeyIx, Policy, Reason, Resume, Seen, Standing, Step, Stop, Tried, Try, View};
+use ringmain_core::{Fault, FaultClass, FaultScope, Phase, Tick};
+use ringmain_routing::{Caps, KeyIx, Policy, Reason, Resume, Seen, Standing, Step, Stop, TargetIx, Tried, Try, View};
 
 use super::request::Request;
 use super::world::World;
@@ -42,8 +42,8 @@ impl fmt::Display for Broken {
 pub(super) struct Watch {
     targets: Vec<TargetSeen>,
     routes: Vec<Budget>,
-    /// Until when a provider said that a key is limited.
-    limited: BTreeMap<KeyIx, Tick>,
+    /// Until when a provider said that a key is limited on a model.
+    limited: BTreeMap<(KeyIx, TargetIx), Tick>,
     /// Promises are made of the real decisions only.
     looks: bool,
     broken: Option<Broken>,
@@ -173,7 +173,7 @@ impl Watch {
             }
             Some(Standing::Out(reason)) => return Err(format!("tries {name} with a key that is out: {reason}")),
         }
-        if self.limited.get(&attempt.key).is_some_and(|until| now < *until) {
+        if self.limited.get(&(attempt.key, attempt.target)).is_some_and(|until| now < *until) {
             return Err(format!("tries {name} with a key sooner than the provider's 429 said"));
         }
         let planned = request.plan.as_ref().and_then(|plan| plan.verdicts.get(attempt.candidate));
@@ -227,7 +227,8 @@ impl Watch {
             }
         }
         let last = request.tried.iter().rev().find(|tried| tried.candidate == attempt.candidate);
-        if last.and_then(|last| last.result.as_ref()).is_none_or(|fault| fault.scope == FaultScope::Key) {
+        let of_key = |fault: &Fault| matches!(fault.scope, FaultScope::Key | FaultScope::KeyModel);
+        if last.and_then(|last| last.result.as_ref()).is_none_or(of_key) {
             return Ok(());
         }
         budget.again.push_back(now);
@@ -259,10 +260,10 @@ impl Watch {
             Seen::Cancelled { .. } => {}
             Seen::Failed(fault) => {
                 seen.sound = false;
-                if let (FaultClass::RateLimit, FaultScope::Key, Some(wait)) =
+                if let (FaultClass::RateLimit, FaultScope::KeyModel, Some(wait)) =
                     (fault.class, fault.scope, fault.retry_after)
                 {
-                    let until = self.limited.entry(attempt.key).or_default();
+                    let until = self.limited.entry((attempt.key, attempt.target)).or_default();
                     *until = (*until).max(now + wait);
                 }
                 let counts = fault.scope == FaultScope::Target && fault.class != FaultClass::Gone;

@@ -45,7 +45,7 @@ fn classes_and_scopes() {
         (404, error("not_found_error", "model: claude-0"), C::Gone, S::Target),
         (404, error("not_found_error", "File not found: file_1"), C::BadRequest, S::Request),
         (413, error("request_too_large", "Request exceeds the maximum size"), C::Context, S::Request),
-        (429, error("rate_limit_error", "slow"), C::RateLimit, S::Key),
+        (429, error("rate_limit_error", "slow"), C::RateLimit, S::KeyModel),
         (500, error("api_error", "Internal server error"), C::Server, S::Target),
         (504, error("timeout_error", "late"), C::Server, S::Target),
         (529, error("overloaded_error", "Overloaded"), C::Overloaded, S::Target),

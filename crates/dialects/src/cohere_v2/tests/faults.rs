@@ -44,7 +44,7 @@ fn what_errors_mean() {
             F::BadRequest,
             FaultScope::Request,
         ),
-        (429, r#"{"message":"Trial key: limited to 20 API calls / minute"}"#, F::RateLimit, FaultScope::Key),
+        (429, r#"{"message":"Trial key: limited to 20 API calls / minute"}"#, F::RateLimit, FaultScope::KeyModel),
         (429, r#"{"message":"Trial key: limited to 1000 API calls / month"}"#, F::Billing, FaultScope::Key),
         (498, r#"{"message":"blocked"}"#, F::Refusal, FaultScope::Request),
         (499, r#"{"message":"request cancelled"}"#, F::Server, FaultScope::Target),
