@@ -197,6 +197,8 @@ fn segment(model: &str) -> String {
 pub struct ErrorRule {
     /// The provider's code (the `code`, else the `type`, of the error) is this one, whatever its case.
     pub code: Option<String>,
+    /// The message begins with this text, whatever its case: what it quotes of the request stands further back.
+    pub starts: Option<String>,
     /// The message holds this text, whatever its case.
     pub contains: Option<String>,
     /// What the error is.
@@ -295,14 +297,12 @@ impl Provider {
     /// The first rule that holds for an error with this code and message.
     #[must_use]
     pub fn error_rule(&self, code: Option<&str>, message: &str) -> Option<&ErrorRule> {
-        let mut lower = None;
+        let message = message.to_ascii_lowercase();
+        let holds = |want: &Option<String>, so: &dyn Fn(&str) -> bool| want.as_deref().is_none_or(so);
         self.errors.iter().find(|rule| {
-            let coded =
-                rule.code.as_deref().is_none_or(|want| code.is_some_and(|code| code.eq_ignore_ascii_case(want)));
-            coded
-                && rule.contains.as_deref().is_none_or(|want| {
-                    lower.get_or_insert_with(|| message.to_ascii_lowercase()).contains(&want.to_ascii_lowercase())
-                })
+            holds(&rule.code, &|want| code.is_some_and(|code| code.eq_ignore_ascii_case(want)))
+                && holds(&rule.starts, &|want| message.starts_with(&want.to_ascii_lowercase()))
+                && holds(&rule.contains, &|want| message.contains(&want.to_ascii_lowercase()))
         })
     }
 

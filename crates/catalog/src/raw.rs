@@ -90,6 +90,7 @@ pub(crate) struct RawEndpoint {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawErrorRule {
     pub(crate) code: Option<String>,
+    pub(crate) starts: Option<String>,
     pub(crate) contains: Option<String>,
     pub(crate) class: Text,
     pub(crate) scope: Option<Text>,

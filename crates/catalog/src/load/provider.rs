@@ -128,14 +128,18 @@ fn endpoint(scope: &mut Scope<'_>, raw: RawEndpoint) -> Option<Endpoint> {
 }
 
 fn error_rule(scope: &mut Scope<'_>, raw: RawErrorRule) -> Option<ErrorRule> {
-    if raw.code.is_none() && raw.contains.is_none() {
-        scope.problem(raw.class.referenced, "an error rule says a `code`, or what the message `contains`, or both");
+    if raw.code.is_none() && raw.starts.is_none() && raw.contains.is_none() {
+        scope.problem(
+            raw.class.referenced,
+            "an error rule says a `code`, or how the message `starts` or what it `contains`",
+        );
     }
     let class = scope.word(&raw.class, &CLASSES.map(|class| (class.as_str(), class)));
     let blamed = raw.scope.map(|text| scope.word(&text, &SCOPES));
     let class = class?;
     Some(ErrorRule {
         code: raw.code,
+        starts: raw.starts,
         contains: raw.contains,
         class,
         scope: blamed.flatten().unwrap_or_else(|| class.scope()),

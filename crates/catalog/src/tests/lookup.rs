@@ -156,6 +156,7 @@ fn quirks_of_a_model_stand_on_its_providers() {
 #[test]
 fn error_rules() {
     let catalog = catalog();
+    let gone = Some((FaultClass::Gone, FaultScope::Target));
     let table = [
         ("zhipu", Some("1113"), "", Some((FaultClass::Billing, FaultScope::Key))),
         ("zhipu", Some("1311"), "", Some((FaultClass::Auth, FaultScope::KeyModel))),
@@ -164,7 +165,22 @@ fn error_rules() {
         ("azure-openai", Some("deploymentnotfound"), "", Some((FaultClass::Gone, FaultScope::Target))),
         ("xai", Some("invalid-argument"), "Incorrect API key provided.", Some((FaultClass::Auth, FaultScope::Key))),
         ("xai", Some("invalid-argument"), "something else", None),
+        ("xai", Some("invalid-argument"), "Invalid value: 'Incorrect API key'", None),
         ("anthropic", None, "Your Credit balance is too low to …", Some((FaultClass::Billing, FaultScope::Key))),
+        ("anthropic", None, "system: unexpected 'your credit balance is too low'", None),
+        ("gemini", None, "API key not valid. Please pass a valid API key.", Some((FaultClass::Auth, FaultScope::Key))),
+        ("gemini", None, "Invalid value at 'x': api key not valid", None),
+        ("bedrock", None, "You don't have access to the model with the specified model ID.", gone),
+        ("bedrock", None, "#/x: access to the model with the specified model ID", None),
+        ("vertex", None, "Project `p` is not allowed to use Publisher Model `m`.", gone),
+        ("vertex", None, "Publisher Model `m` is not servable in region us-east5.", gone),
+        ("vertex", None, "Invalid value: 'not servable in region'", None),
+        ("nvidia", None, "Function 'f': Not found for account 'a'", gone),
+        ("openrouter", None, "No endpoints found for a/b.", gone),
+        ("openrouter", None, "No endpoints found that support tool use.", None),
+        ("moonshot", Some("rate_limit_reached_error"), "", Some((FaultClass::RateLimit, FaultScope::Key))),
+        ("zhipu", Some("1302"), "", Some((FaultClass::RateLimit, FaultScope::KeyModel))),
+        ("zhipu", Some("1310"), "", Some((FaultClass::RateLimit, FaultScope::Key))),
         ("openai", Some("1113"), "", None),
     ];
     for (provider, code, message, expected) in table {
