@@ -4,6 +4,7 @@ use http::HeaderMap;
 use ringmain_catalog::Provider;
 use ringmain_core::{Fault, FaultClass, FaultScope, Origin, Phase, WallTime};
 use ringmain_dialects::Codec;
+use ringmain_dialects::shared::absent;
 use ringmain_upstream::{SendError, Stage};
 
 use crate::limits;
@@ -62,27 +63,12 @@ pub fn refine(mut fault: Fault, provider: &Provider, headers: &HeaderMap, now: W
     fault
 }
 
-/// Words of servers and of what stands in front of them for a path that is not there.
-const NO_SUCH_PATH: [&str; 7] = [
-    "404 page not found",
-    "cannot post ",
-    "file not found",
-    "invalid url",
-    "no route",
-    "not found",
-    "unknown request url",
-];
-
 /// Does it mean that there is nothing at this path at all, rather than no such model?
 #[must_use]
 pub fn is_no_such_path(fault: &Fault) -> bool {
-    let said = fault.message.trim().to_ascii_lowercase();
     match fault.status {
         Some(405 | 501) => true,
-        Some(404) => {
-            let page = said.starts_with('<') || said.starts_with("http status");
-            page || NO_SUCH_PATH.iter().any(|words| said.starts_with(words)) && !said.contains("model")
-        }
+        Some(404) => absent::is_path(&fault.message),
         _ => false,
     }
 }
@@ -139,6 +125,7 @@ mod tests {
             (405, "Method Not Allowed", true),
             (404, "The model `x` does not exist", false),
             (404, "Not found the model x", false),
+            (404, "File not found: file_1", false),
             (404, "Previous response with id 'resp_1' not found.", false),
             (400, "Not Found", false),
         ];

@@ -128,7 +128,7 @@ pub fn plan(shape: Shape, request: &Request, site: &Site<'_>) -> Option<Result<P
 fn read_mistral(count: usize, reply: &Reply) -> Result<Made, Fault> {
     let document = fault::json(&reply.body)?;
     if document["object"] == "error" || document.get("error").is_some_and(|error| !error.is_null()) {
-        let fault = crate::decode_fault(Operation::Moderation, Shape::OpenAi, 500, &reply.headers, &reply.body);
+        let fault = crate::decode_fault(Operation::Moderation, Shape::OpenAi, 200, &reply.headers, &reply.body);
         return Err(fault::inside(fault));
     }
     let list = document["results"].as_array().filter(|list| !list.is_empty()).ok_or_else(fault::empty)?;

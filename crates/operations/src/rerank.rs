@@ -157,7 +157,7 @@ pub fn plan(shape: Shape, request: &Request, site: &Site<'_>) -> Option<Result<P
 fn read(shape: Shape, count: usize, reply: &Reply) -> Result<Made, Fault> {
     let document = fault::json(&reply.body)?;
     if document.get("error").is_some_and(|error| !error.is_null()) {
-        let fault = crate::decode_fault(Operation::Rerank, shape, 500, &reply.headers, &reply.body);
+        let fault = crate::decode_fault(Operation::Rerank, shape, 200, &reply.headers, &reply.body);
         return Err(fault::inside(fault));
     }
     let list = document["results"].as_array().or_else(|| document["data"].as_array());

@@ -4,6 +4,9 @@ use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use serde_json::{Value, json};
 
 use crate::codec::ErrorReply;
+use crate::shared::absent;
+use crate::shared::said;
+use crate::shared::said::Said::{self, Cause, Kind};
 use crate::shared::status::status_of;
 
 /// Of a body that is no error of this dialect, at most this many characters are told on.
@@ -19,16 +22,13 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
     if let Some(Value::Array(items)) = &mut parsed {
         parsed = items.first_mut().map(Value::take);
     }
-    let (code, message) = parsed.as_ref().map(words).unwrap_or_default();
-    let message = message.unwrap_or_else(|| foreign_text(status, body));
-    let class = code
-        .as_deref()
-        .and_then(|code| class_of(code, &message))
-        .or_else(|| class_of_message(&message).filter(|_| (400..500).contains(&status)))
-        .or_else(|| FaultClass::of_status(status))
-        .unwrap_or(FaultClass::Server);
-    let mut fault = Fault::new(class, Origin::Provider, Phase::AwaitHead, message).with_status(status);
-    fault.code = code;
+    let words = parsed.as_ref().map(words).unwrap_or_default();
+    let by_status = FaultClass::of_status(status);
+    let class = words.class(by_status);
+    let message = words.message.unwrap_or_else(|| foreign_text(status, body));
+    let mut fault = Fault::new(class, Origin::Provider, Phase::AwaitHead, message);
+    fault.status = by_status.map(|_| status);
+    fault.code = words.code;
     fault
 }
 
@@ -44,21 +44,59 @@ pub(super) fn is_own(body: &[u8]) -> bool {
 
 /// Reads the `error` object of an error event, or of a body under a success status.
 pub(super) fn decode_event(data: &Value) -> Fault {
-    let (code, message) = words(data);
-    let message = message.unwrap_or_else(|| "the provider ended the stream with an error".to_owned());
-    let class = code.as_deref().and_then(|code| class_of(code, &message)).or_else(|| class_of_message(&message));
-    let mut fault = Fault::new(class.unwrap_or(FaultClass::Server), Origin::Provider, Phase::BeforeCommit, message);
-    fault.code = code;
+    let words = words(data);
+    let class = words.class(None);
+    let message = words.message.unwrap_or_else(|| "the provider ended the stream with an error".to_owned());
+    let mut fault = Fault::new(class, Origin::Provider, Phase::BeforeCommit, message);
+    fault.code = words.code;
     fault
 }
 
+/// What an error says.
+#[derive(Debug, Default)]
+struct Words {
+    code: Option<String>,
+    message: Option<String>,
+    /// What the code is too general for, in `details`.
+    detail: Option<String>,
+}
+
 /// The error's type and message. Proxies in front of the API write `error` or `message` as a string.
-fn words(value: &Value) -> (Option<String>, Option<String>) {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+fn words(value: &Value) -> Words {
+    let text = |value: Option<&Value>| value?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     match value.get("error") {
-        Some(error @ Value::Object(_)) => (text(error.get("type")), text(error.get("message"))),
-        Some(Value::String(message)) => (None, Some(message.clone())),
-        _ => (None, text(value.get("message"))),
+        Some(error @ Value::Object(_)) => Words {
+            code: text(error.get("type")),
+            message: text(error.get("message")),
+            detail: text(error.pointer("/details/error_code")),
+        },
+        error @ Some(Value::String(_)) => Words { message: text(error), ..Words::default() },
+        _ => Words { message: text(value.get("message")), ..Words::default() },
+    }
+}
+
+impl Words {
+    fn class(&self, by_status: Option<FaultClass>) -> FaultClass {
+        let kind = self.code.as_deref().and_then(class_of);
+        let message = self.message.as_deref().unwrap_or_default();
+        let cause = match (by_status, self.code.as_deref()) {
+            (Some(FaultClass::Gone), _) | (None, Some("not_found_error")) => self.absent(),
+            (Some(FaultClass::Auth), _) => class_of_lacking(message).or_else(|| class_of_message(message)),
+            // A server that fails may quote anything.
+            (Some(FaultClass::Server | FaultClass::Overloaded), _) => None,
+            (None, Some(code)) if kind.is_some() && code != "invalid_request_error" => None,
+            _ => class_of_message(message),
+        };
+        said::class(by_status, cause.map(Cause).into_iter().chain(kind))
+    }
+
+    /// Is what is not there something that the request names? Then nobody else misses it.
+    fn absent(&self) -> Option<FaultClass> {
+        let named = match &self.detail {
+            Some(detail) => !detail.starts_with("model"),
+            None => self.message.as_deref().is_some_and(absent::is_of_request),
+        };
+        named.then_some(FaultClass::BadRequest)
     }
 }
 
@@ -72,33 +110,49 @@ fn foreign_text(status: u16, body: &[u8]) -> String {
     text.chars().take(MAX_FOREIGN_TEXT).collect()
 }
 
-fn class_of(code: &str, message: &str) -> Option<FaultClass> {
+fn class_of(code: &str) -> Option<Said> {
     Some(match code {
-        "invalid_request_error" => return class_of_message(message).or(Some(FaultClass::BadRequest)),
-        "authentication_error" | "permission_error" => FaultClass::Auth,
-        "billing_error" => FaultClass::Billing,
-        "not_found_error" if message.starts_with("File") || message.starts_with("Container") => FaultClass::BadRequest,
-        "not_found_error" => FaultClass::Gone,
-        "request_too_large" => FaultClass::Context,
-        "rate_limit_error" => FaultClass::RateLimit,
-        "overloaded_error" => FaultClass::Overloaded,
-        "api_error" | "timeout_error" => FaultClass::Server,
+        "invalid_request_error" => Kind(FaultClass::BadRequest),
+        "authentication_error" | "permission_error" => Kind(FaultClass::Auth),
+        "billing_error" => Cause(FaultClass::Billing),
+        "not_found_error" => Kind(FaultClass::Gone),
+        "request_too_large" => Cause(FaultClass::Context),
+        "rate_limit_error" => Kind(FaultClass::RateLimit),
+        "overloaded_error" => Cause(FaultClass::Overloaded),
+        "api_error" | "timeout_error" => Kind(FaultClass::Server),
         _ => return None,
     })
 }
 
 /// Causes that share the type `invalid_request_error` and only differ in their words.
 fn class_of_message(message: &str) -> Option<FaultClass> {
-    let table = [
+    // Of the account. A message that quotes the request begins otherwise.
+    let beginnings = [
+        ("your credit balance is too low", FaultClass::Billing),
+        ("you have reached your specified", FaultClass::Billing),
+    ];
+    let phrases = [
         ("prompt is too long", FaultClass::Context),
         ("exceed context limit", FaultClass::Context),
         ("context window", FaultClass::Context),
-        ("credit balance is too low", FaultClass::Billing),
-        ("specified api usage limits", FaultClass::Billing),
         ("content filtering policy", FaultClass::Refusal),
     ];
     let message = message.to_ascii_lowercase();
-    table.into_iter().find(|(words, _)| message.contains(words)).map(|(_, class)| class)
+    let begins = beginnings.into_iter().find(|(words, _)| message.starts_with(words));
+    begins.or_else(|| phrases.into_iter().find(|(words, _)| message.contains(words))).map(|(_, class)| class)
+}
+
+/// What a permission is lacking for: something that this request asks for, or the model. Else the credential is at fault.
+fn class_of_lacking(message: &str) -> Option<FaultClass> {
+    let message = message.to_ascii_lowercase();
+    let (_, what) = message.split_once("granted access to ")?;
+    let what = ["the ", "this ", "your "].into_iter().find_map(|article| what.strip_prefix(article)).unwrap_or(what);
+    let begins = |words: &[&str]| words.iter().any(|word| what.starts_with(word));
+    match () {
+        () if begins(&["workspace", "organization", "account", "api"]) => None,
+        () if begins(&["model", "claude"]) => Some(FaultClass::Gone),
+        () => Some(FaultClass::BadRequest),
+    }
 }
 
 /// The error type that goes with a status; official clients choose their exception by the status.

@@ -6,6 +6,8 @@ use ringmain_wire::event_stream;
 use serde_json::{Value, json};
 
 use crate::codec::ErrorReply;
+use crate::shared::said;
+use crate::shared::said::Said::{self, Cause, Kind};
 use crate::shared::status::status_of;
 
 /// The header that names the exception.
@@ -23,13 +25,9 @@ pub(super) fn decode(status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
     let header = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let code = header.or_else(|| member(["__type", "code"])).map(|code| short(&code).to_owned());
     let message = member(["message", "Message"]).unwrap_or_else(|| foreign_text(status, body));
-    let class = code
-        .as_deref()
-        .and_then(|code| class_of(code, &message))
-        .or_else(|| class_of_message(&message).filter(|_| (400..500).contains(&status)))
-        .or_else(|| of_status(status))
-        .unwrap_or(FaultClass::Server);
-    let mut fault = Fault::new(class, Origin::Provider, Phase::AwaitHead, message).with_status(status);
+    let class = class_of(by_status(status, code.as_deref()), code.as_deref(), &message);
+    let mut fault = Fault::new(class, Origin::Provider, Phase::AwaitHead, message);
+    fault.status = Some(status).filter(|status| !(200..300).contains(status));
     fault.scope = scope_of(code.as_deref(), class);
     fault.code = code;
     fault
@@ -42,7 +40,7 @@ pub(super) fn decode_event(exception: &str, data: &[u8]) -> Fault {
     let message = message.filter(|message| !message.is_empty());
     let message = message.unwrap_or("the provider ended the stream with an error");
     let code = short(exception);
-    let class = class_of(code, message).or_else(|| class_of_message(message)).unwrap_or(FaultClass::Server);
+    let class = class_of(None, Some(code), message);
     let mut fault = Fault::new(class, Origin::Provider, Phase::BeforeCommit, message);
     fault.scope = scope_of(Some(code), class);
     fault.code = (!code.is_empty()).then(|| code.to_owned());
@@ -65,43 +63,66 @@ fn foreign_text(status: u16, body: &[u8]) -> String {
     text.chars().take(MAX_FOREIGN_TEXT).collect()
 }
 
-/// 424 is the model's failure, not the caller's.
-fn of_status(status: u16) -> Option<FaultClass> {
-    if status == 424 { Some(FaultClass::Server) } else { FaultClass::of_status(status) }
+/// What a status says, where the exception is one that has it. 424 is the model's failure, not the caller's.
+fn by_status(status: u16, code: Option<&str>) -> Option<FaultClass> {
+    match code.and_then(exception) {
+        Some((Cause(class) | Kind(class), own)) if own.contains(&status) => Some(class),
+        _ if status == 424 => Some(FaultClass::Server),
+        _ => FaultClass::of_status(status),
+    }
 }
 
-/// The class of an exception. In streams the same names begin in lower case.
-fn class_of(code: &str, message: &str) -> Option<FaultClass> {
-    let table = [
-        ("ValidationException", FaultClass::BadRequest),
-        ("ConflictException", FaultClass::BadRequest),
-        ("ThrottlingException", FaultClass::RateLimit),
-        ("TooManyRequestsException", FaultClass::RateLimit),
-        ("ServiceQuotaExceededException", FaultClass::RateLimit),
-        ("ModelNotReadyException", FaultClass::Overloaded),
-        ("ServiceUnavailableException", FaultClass::Overloaded),
-        ("ModelTimeoutException", FaultClass::Server),
-        ("ModelErrorException", FaultClass::Server),
-        ("ModelStreamErrorException", FaultClass::Server),
-        ("InternalServerException", FaultClass::Server),
-        ("InternalFailure", FaultClass::Server),
-        ("ResourceNotFoundException", FaultClass::Gone),
-        ("AccessDeniedException", FaultClass::Auth),
-        ("UnrecognizedClientException", FaultClass::Auth),
-        ("InvalidSignatureException", FaultClass::Auth),
-        ("IncompleteSignature", FaultClass::Auth),
-        ("MissingAuthenticationToken", FaultClass::Auth),
-        ("ExpiredTokenException", FaultClass::Auth),
-        ("InvalidClientTokenId", FaultClass::Auth),
-        ("OptInRequired", FaultClass::Auth),
+fn class_of(by_status: Option<FaultClass>, code: Option<&str>, message: &str) -> FaultClass {
+    let said = code.and_then(exception).map(|(said, _)| said);
+    let message = message.to_ascii_lowercase();
+    let cause = match (by_status, said) {
+        // What a model refuses and what it does not know come under the same name.
+        (Some(FaultClass::BadRequest), _) | (None, None | Some(Kind(FaultClass::BadRequest))) => {
+            class_of_message(&message)
+        }
+        (Some(kind @ (FaultClass::Gone | FaultClass::Auth)), _) => of_guardrail(kind, &message),
+        _ => None,
+    };
+    said::class(by_status, cause.map(Cause).into_iter().chain(said))
+}
+
+/// The class of an exception, and the statuses that are its own. In streams the same names begin in lower case.
+fn exception(code: &str) -> Option<(Said, &'static [u16])> {
+    const TABLE: [(&str, Said, &[u16]); 21] = [
+        ("ValidationException", Kind(FaultClass::BadRequest), &[400]),
+        ("ConflictException", Kind(FaultClass::BadRequest), &[400]),
+        ("ThrottlingException", Kind(FaultClass::RateLimit), &[400, 429]),
+        ("TooManyRequestsException", Kind(FaultClass::RateLimit), &[429]),
+        ("ServiceQuotaExceededException", Kind(FaultClass::RateLimit), &[400]),
+        ("ModelNotReadyException", Cause(FaultClass::Overloaded), &[429]),
+        ("ServiceUnavailableException", Kind(FaultClass::Overloaded), &[503]),
+        ("ModelTimeoutException", Kind(FaultClass::Server), &[408]),
+        ("ModelErrorException", Kind(FaultClass::Server), &[424]),
+        ("ModelStreamErrorException", Kind(FaultClass::Server), &[424]),
+        ("InternalServerException", Kind(FaultClass::Server), &[500]),
+        ("InternalFailure", Kind(FaultClass::Server), &[500]),
+        ("ResourceNotFoundException", Kind(FaultClass::Gone), &[404]),
+        ("AccessDeniedException", Kind(FaultClass::Auth), &[403]),
+        ("UnrecognizedClientException", Cause(FaultClass::Auth), &[403]),
+        ("InvalidSignatureException", Cause(FaultClass::Auth), &[403]),
+        ("IncompleteSignature", Cause(FaultClass::Auth), &[403]),
+        ("MissingAuthenticationToken", Cause(FaultClass::Auth), &[403]),
+        ("ExpiredTokenException", Cause(FaultClass::Auth), &[403]),
+        ("InvalidClientTokenId", Cause(FaultClass::Auth), &[403]),
+        ("OptInRequired", Cause(FaultClass::Auth), &[403]),
     ];
-    let class = table.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(code)).map(|(_, class)| class)?;
-    // What a model refuses and what it does not know come under the same name.
-    if class == FaultClass::BadRequest { class_of_message(message).or(Some(class)) } else { Some(class) }
+    let known = TABLE.into_iter().find(|(name, ..)| name.eq_ignore_ascii_case(code));
+    known.map(|(_, said, own)| (said, own))
 }
 
-/// Causes that share a type and only differ in their words.
+/// Causes that share a type and only differ in their words; `message` is in lower case.
 fn class_of_message(message: &str) -> Option<FaultClass> {
+    // Of the model. A message that quotes the request begins otherwise.
+    let beginnings = [
+        "the provided model identifier is invalid",
+        "invocation of model id",
+        "this model version has reached the end of its life",
+    ];
     let table = [
         ("prompt is too long", FaultClass::Context),
         ("input is too long", FaultClass::Context),
@@ -110,20 +131,24 @@ fn class_of_message(message: &str) -> Option<FaultClass> {
         ("exceeds the model's maximum", FaultClass::Context),
         ("exceed context limit", FaultClass::Context),
         ("context window", FaultClass::Context),
-        ("model identifier is invalid", FaultClass::Gone),
-        ("on-demand throughput", FaultClass::Gone),
-        ("reached the end of its life", FaultClass::Gone),
         ("content filtering policy", FaultClass::Refusal),
     ];
-    let message = message.to_ascii_lowercase();
+    if beginnings.into_iter().any(|words| message.starts_with(words)) {
+        return Some(FaultClass::Gone);
+    }
     table.into_iter().find(|(words, _)| message.contains(words)).map(|(_, class)| class)
 }
 
-/// Quotas and permissions are counted by model: the same credential may be good for another one.
+/// A guardrail that is not there, or not this credential's to apply, is one that the caller named.
+fn of_guardrail(kind: FaultClass, message: &str) -> Option<FaultClass> {
+    let words = if kind == FaultClass::Auth { "perform: bedrock:applyguardrail" } else { "guardrail" };
+    message.contains(words).then_some(FaultClass::BadRequest)
+}
+
+/// Permissions are given by model: the same credential may be good for another one.
 fn scope_of(code: Option<&str>, class: FaultClass) -> FaultScope {
-    let by_model = ["AccessDeniedException", "ThrottlingException", "ServiceQuotaExceededException"];
-    let named = code.is_some_and(|code| by_model.iter().any(|name| name.eq_ignore_ascii_case(code)));
-    if named && class.scope() == FaultScope::Key { FaultScope::KeyModel } else { class.scope() }
+    let denied = code.is_some_and(|code| code.eq_ignore_ascii_case("AccessDeniedException"));
+    if denied && class == FaultClass::Auth { FaultScope::KeyModel } else { class.scope() }
 }
 
 /// The status and the exception for a caller: SDKs choose what they raise by the name, and what they retry by both.

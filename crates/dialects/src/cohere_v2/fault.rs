@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::finish;
 use crate::codec::ErrorReply;
+use crate::shared::absent;
+use crate::shared::said;
+use crate::shared::said::Said::Cause;
 use crate::shared::status::status_of;
 
 /// Longer messages are cut, in bytes: some errors quote the request.
@@ -14,8 +17,7 @@ const MAX_MESSAGE: usize = 4096;
 /// Where an error says nothing.
 const NO_WORDS: &str = "the provider gave no reason";
 
-/// What an `error_type` says, whatever the status. The first is the API's own; the others are what we say where the
-/// status alone would not tell.
+/// What an `error_type` says. The first is the API's own; the others are what we say where the status alone would not tell.
 const TYPES: [(&str, FaultClass); 6] = [
     ("TOO_MANY_TOKENS", FaultClass::Context),
     ("PAYMENT_REQUIRED", FaultClass::Billing),
@@ -26,28 +28,31 @@ const TYPES: [(&str, FaultClass); 6] = [
 ];
 
 /// What a message says of a request that was refused with a general status.
-const PHRASES: [(&str, FaultClass); 6] = [
-    ("too many tokens", FaultClass::Context),
+const PHRASES: [(&str, FaultClass); 2] =
+    [("too many tokens", FaultClass::Context), ("blocked output", FaultClass::Refusal)];
+
+/// What a message says of the account. One that refuses a request may quote it: there it counts at the beginning alone.
+const BLAMES: [(&str, FaultClass); 4] = [
     // A trial key's month is over: waiting for seconds does not help.
     ("calls / month", FaultClass::Billing),
     ("billing", FaultClass::Billing),
     ("invalid api token", FaultClass::Auth),
     ("incorrect api key", FaultClass::Auth),
-    ("blocked output", FaultClass::Refusal),
 ];
 
 /// What a provider's error answer means.
 pub(super) fn decode(status: u16, body: &[u8]) -> Fault {
-    let (message, code) = serde_json::from_slice(body)
-        .map(|value| words(&value))
-        .unwrap_or_else(|_| (String::from_utf8_lossy(body).trim().to_owned(), None));
+    let document = serde_json::from_slice(body).ok();
+    let (message, code) =
+        document.as_ref().map_or_else(|| (String::from_utf8_lossy(body).trim().to_owned(), None), words);
     let message = if message.is_empty() || message.starts_with('<') {
         NO_WORDS.to_owned()
     } else {
         message[..message.floor_char_boundary(MAX_MESSAGE)].to_owned()
     };
     let status = Some(status).filter(|status| !(200..300).contains(status));
-    let mut fault = Fault::new(class(status, code.as_deref(), &message), Origin::Provider, Phase::AwaitHead, message);
+    let class = class(status, code.as_deref(), if document.is_some() { &message } else { "" });
+    let mut fault = Fault::new(class, Origin::Provider, Phase::AwaitHead, message);
     fault.status = status;
     fault.code = code;
     fault
@@ -66,9 +71,6 @@ fn words(value: &Value) -> (String, Option<String>) {
 }
 
 fn class(status: Option<u16>, code: Option<&str>, message: &str) -> FaultClass {
-    if let Some((_, class)) = TYPES.iter().find(|(known, _)| Some(*known) == code) {
-        return *class;
-    }
     let by_status = match status {
         // "Invalid token": the request or the answer holds a word that the account's deny list forbids.
         Some(498) => Some(FaultClass::Refusal),
@@ -76,13 +78,23 @@ fn class(status: Option<u16>, code: Option<&str>, message: &str) -> FaultClass {
         Some(499) => Some(FaultClass::Server),
         status => status.and_then(FaultClass::of_status),
     };
-    if matches!(by_status, None | Some(FaultClass::BadRequest | FaultClass::RateLimit)) {
-        let message = message.to_ascii_lowercase();
-        if let Some((_, class)) = PHRASES.iter().find(|(phrase, _)| message.contains(phrase)) {
-            return *class;
+    let typed = TYPES.iter().find(|(known, _)| Some(*known) == code).map(|(_, class)| *class);
+    said::class(by_status, typed.or_else(|| cause(by_status, message)).map(Cause))
+}
+
+/// What the message says where the status leaves it open.
+fn cause(by_status: Option<FaultClass>, message: &str) -> Option<FaultClass> {
+    let lower = message.to_ascii_lowercase();
+    let phrase = || PHRASES.iter().find(|(phrase, _)| lower.contains(phrase));
+    let found = match by_status {
+        None | Some(FaultClass::RateLimit) => {
+            phrase().or_else(|| BLAMES.iter().find(|(blame, _)| lower.contains(blame)))
         }
-    }
-    by_status.unwrap_or(FaultClass::Server)
+        Some(FaultClass::BadRequest) => phrase().or_else(|| BLAMES.iter().find(|(blame, _)| lower.starts_with(blame))),
+        Some(FaultClass::Gone) => return absent::is_of_request(message).then_some(FaultClass::BadRequest),
+        Some(_) => None,
+    };
+    found.map(|(_, class)| *class)
 }
 
 /// What an error in the place of an event means.

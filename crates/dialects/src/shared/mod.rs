@@ -1,5 +1,6 @@
 //! What several codecs need.
 
+pub mod absent;
 pub(crate) mod answers;
 pub mod arguments;
 pub(crate) mod asked_about;
@@ -14,6 +15,7 @@ pub(crate) mod logprobs;
 pub mod media;
 pub(crate) mod openai_errors;
 pub mod put_back;
+pub(crate) mod said;
 pub mod sequencer;
 pub(crate) mod sources;
 pub mod status;

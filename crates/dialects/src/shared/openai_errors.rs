@@ -1,67 +1,70 @@
 //! OpenAI's error object, in and out: the dialects of its API share it, and the many providers that follow it.
 
-use ringmain_core::{Fault, FaultClass, FaultScope, Origin, Phase};
+use ringmain_core::{Fault, FaultClass, Origin, Phase};
 use serde_json::{Value, json};
 
 use crate::codec::ErrorReply;
+use crate::shared::absent;
+use crate::shared::said;
+use crate::shared::said::Said::{self, Cause, Kind};
 use crate::shared::status::status_of;
 
 /// Longer messages are cut, in bytes: some providers quote the whole request.
 const MAX_MESSAGE: usize = 4096;
 
-/// What a code says, whatever the status. Compared without case, `-` and `_` alike.
-const CODES: &[(&str, FaultClass)] = &[
-    ("insufficient_quota", FaultClass::Billing),
-    ("insufficient_balance", FaultClass::Billing),
-    ("insufficient_credits", FaultClass::Billing),
-    ("billing_hard_limit_reached", FaultClass::Billing),
-    ("billing_not_active", FaultClass::Billing),
-    ("billing_error", FaultClass::Billing),
-    ("payment_required", FaultClass::Billing),
-    ("context_length_exceeded", FaultClass::Context),
-    ("context_window_exceeded", FaultClass::Context),
-    ("request_too_large", FaultClass::Context),
-    ("content_filter", FaultClass::Refusal),
-    ("content_policy_violation", FaultClass::Refusal),
-    ("responsibleaipolicyviolation", FaultClass::Refusal),
-    ("moderation_blocked", FaultClass::Refusal),
-    ("invalid_prompt", FaultClass::Refusal),
-    ("bio_policy", FaultClass::Refusal),
-    ("image_content_policy_violation", FaultClass::Refusal),
-    ("previous_response_not_found", FaultClass::BadRequest),
-    ("model_not_found", FaultClass::Gone),
-    ("deploymentnotfound", FaultClass::Gone),
-    ("model_decommissioned", FaultClass::Gone),
-    ("model_not_available", FaultClass::Gone),
-    ("invalid_model", FaultClass::Gone),
-    ("invalid_api_key", FaultClass::Auth),
-    ("wrong_api_key", FaultClass::Auth),
-    ("account_deactivated", FaultClass::Auth),
-    ("authentication_error", FaultClass::Auth),
-    ("permission_error", FaultClass::Auth),
-    ("permission_denied", FaultClass::Auth),
-    ("unauthenticated", FaultClass::Auth),
-    ("rate_limit_exceeded", FaultClass::RateLimit),
-    ("rate_limit_error", FaultClass::RateLimit),
-    ("rate_limited", FaultClass::RateLimit),
-    ("too_many_requests", FaultClass::RateLimit),
-    ("resource_exhausted", FaultClass::RateLimit),
-    ("overloaded_error", FaultClass::Overloaded),
-    ("overloaded", FaultClass::Overloaded),
-    ("server_overloaded", FaultClass::Overloaded),
-    ("engine_overloaded", FaultClass::Overloaded),
-    ("service_unavailable", FaultClass::Overloaded),
-    ("service_tier_capacity_exceeded", FaultClass::Overloaded),
+/// What a code says. Compared without case, `-` and `_` alike.
+const CODES: &[(&str, Said)] = &[
+    ("insufficient_quota", Cause(FaultClass::Billing)),
+    ("insufficient_balance", Cause(FaultClass::Billing)),
+    ("insufficient_credits", Cause(FaultClass::Billing)),
+    ("billing_hard_limit_reached", Cause(FaultClass::Billing)),
+    ("billing_not_active", Cause(FaultClass::Billing)),
+    ("billing_error", Cause(FaultClass::Billing)),
+    ("payment_required", Cause(FaultClass::Billing)),
+    ("context_length_exceeded", Cause(FaultClass::Context)),
+    ("context_window_exceeded", Cause(FaultClass::Context)),
+    ("request_too_large", Cause(FaultClass::Context)),
+    ("content_filter", Cause(FaultClass::Refusal)),
+    ("content_policy_violation", Cause(FaultClass::Refusal)),
+    ("responsibleaipolicyviolation", Cause(FaultClass::Refusal)),
+    ("moderation_blocked", Cause(FaultClass::Refusal)),
+    ("invalid_prompt", Cause(FaultClass::Refusal)),
+    ("bio_policy", Cause(FaultClass::Refusal)),
+    ("image_content_policy_violation", Cause(FaultClass::Refusal)),
+    ("previous_response_not_found", Cause(FaultClass::BadRequest)),
+    ("model_not_found", Cause(FaultClass::Gone)),
+    ("deploymentnotfound", Cause(FaultClass::Gone)),
+    ("model_decommissioned", Cause(FaultClass::Gone)),
+    ("model_not_available", Cause(FaultClass::Gone)),
+    ("invalid_model", Cause(FaultClass::Gone)),
+    ("invalid_api_key", Cause(FaultClass::Auth)),
+    ("wrong_api_key", Cause(FaultClass::Auth)),
+    ("account_deactivated", Cause(FaultClass::Auth)),
+    ("authentication_error", Kind(FaultClass::Auth)),
+    ("permission_error", Kind(FaultClass::Auth)),
+    ("permission_denied", Kind(FaultClass::Auth)),
+    ("unauthenticated", Kind(FaultClass::Auth)),
+    ("rate_limit_exceeded", Kind(FaultClass::RateLimit)),
+    ("rate_limit_error", Kind(FaultClass::RateLimit)),
+    ("rate_limited", Kind(FaultClass::RateLimit)),
+    ("too_many_requests", Kind(FaultClass::RateLimit)),
+    ("resource_exhausted", Kind(FaultClass::RateLimit)),
+    ("overloaded_error", Cause(FaultClass::Overloaded)),
+    ("overloaded", Cause(FaultClass::Overloaded)),
+    ("server_overloaded", Cause(FaultClass::Overloaded)),
+    ("engine_overloaded", Cause(FaultClass::Overloaded)),
+    ("service_unavailable", Kind(FaultClass::Overloaded)),
+    ("service_tier_capacity_exceeded", Cause(FaultClass::Overloaded)),
 ];
 
-/// What a code says where there is no status: too general to stand above one.
-const GENERAL: &[(&str, FaultClass)] = &[
-    ("invalid_request_error", FaultClass::BadRequest),
-    ("bad_request", FaultClass::BadRequest),
-    ("invalid_argument", FaultClass::BadRequest),
-    ("tool_use_failed", FaultClass::BadRequest),
-    ("not_found_error", FaultClass::Gone),
-    ("timeout", FaultClass::Server),
+/// What a code says where there is no status at all, not even one in the body.
+const GENERAL: &[(&str, Said)] = &[
+    ("invalid_request_error", Kind(FaultClass::BadRequest)),
+    ("bad_request", Kind(FaultClass::BadRequest)),
+    ("invalid_argument", Kind(FaultClass::BadRequest)),
+    ("tool_use_failed", Kind(FaultClass::BadRequest)),
+    ("not_found_error", Kind(FaultClass::Gone)),
+    ("timeout", Kind(FaultClass::Server)),
 ];
 
 /// What a message says of a request that was refused with a general code.
@@ -72,13 +75,20 @@ const PHRASES: &[(&str, FaultClass)] = &[
     ("exceeds the maximum number of tokens", FaultClass::Context),
     ("input token count", FaultClass::Context),
     ("content management policy", FaultClass::Refusal),
-    ("credit balance", FaultClass::Billing),
-    ("insufficient balance", FaultClass::Billing),
-    ("api key not valid", FaultClass::Auth),
-    ("is not a valid model", FaultClass::Gone),
     // The model is there; the stored answer that the request goes on from is not.
     ("response with id", FaultClass::BadRequest),
 ];
+
+/// What the beginning of a message says of others than the request.
+const BEGINNINGS: &[(&str, FaultClass)] = &[
+    ("your credit balance", FaultClass::Billing),
+    ("credit balance", FaultClass::Billing),
+    ("insufficient balance", FaultClass::Billing),
+    ("api key not valid", FaultClass::Auth),
+];
+
+/// Members of a request that name its model.
+const MODEL_MEMBERS: [&str; 3] = ["model", "engine", "deployment"];
 
 /// What an error body says.
 #[derive(Debug, Default)]
@@ -87,15 +97,19 @@ struct Words {
     codes: Vec<String>,
     /// A status inside the body.
     status: Option<u16>,
-    /// The error is that of a provider behind the provider.
-    behind: bool,
+    /// The member of the request that it is about.
+    param: Option<String>,
+    /// Not in the provider's own form: the words of what stands in front of it, or of a provider behind it.
+    foreign: bool,
 }
 
 /// What a provider's error answer means.
 pub(crate) fn decode(status: u16, body: &[u8]) -> Fault {
-    let words = serde_json::from_slice(body)
-        .map(words)
-        .unwrap_or_else(|_| Words { message: cut(String::from_utf8_lossy(body).trim()), ..Words::default() });
+    let words = serde_json::from_slice(body).map(words).unwrap_or_else(|_| Words {
+        message: cut(String::from_utf8_lossy(body).trim()),
+        foreign: true,
+        ..Words::default()
+    });
     let status = Some(status).filter(|status| !(200..300).contains(status));
     fault(words, status, Phase::BeforeCommit)
 }
@@ -106,8 +120,8 @@ pub(crate) fn of_stream(data: &[u8], phase: Phase) -> Fault {
 }
 
 fn fault(words: Words, status: Option<u16>, phase: Phase) -> Fault {
-    let status = status.or(words.status);
     let class = class(&words, status);
+    let status = status.or(words.status);
     let message = if words.message.is_empty() {
         status.map_or_else(|| "the provider gave no reason".to_owned(), |status| format!("HTTP status {status}"))
     } else {
@@ -116,34 +130,69 @@ fn fault(words: Words, status: Option<u16>, phase: Phase) -> Fault {
     let mut fault = Fault::new(class, Origin::Provider, phase, message);
     fault.status = status;
     fault.code = words.codes.into_iter().next();
-    if words.behind && class == FaultClass::RateLimit {
-        // Other models of this key are served by others.
-        fault.scope = FaultScope::KeyModel;
-    }
     fault
 }
 
 fn class(words: &Words, status: Option<u16>) -> FaultClass {
-    let known = |table: &[(&str, FaultClass)]| {
-        words.codes.iter().find_map(|code| {
-            let code = code.to_ascii_lowercase().replace('-', "_");
-            table.iter().find(|(known, _)| *known == code).map(|(_, class)| *class)
-        })
-    };
-    if let Some(class) = known(CODES) {
-        return class;
-    }
     let by_status = status.and_then(FaultClass::of_status);
-    if matches!(
-        by_status,
-        None | Some(FaultClass::BadRequest | FaultClass::Gone | FaultClass::RateLimit | FaultClass::Server)
-    ) {
-        let message = words.message.to_ascii_lowercase();
-        if let Some((_, class)) = PHRASES.iter().find(|(phrase, _)| message.contains(phrase)) {
-            return *class;
-        }
+    let inside = words.status.and_then(FaultClass::of_status);
+    let codes = words.codes.iter().filter_map(|code| known(CODES, code));
+    let said = codes
+        .chain(absent(words, by_status).map(Cause))
+        .chain(phrase(words, by_status, inside).map(Cause))
+        .chain(inside.map(Kind))
+        .chain(words.codes.iter().filter_map(|code| known(GENERAL, code)));
+    said::class(by_status, said)
+}
+
+fn known(table: &[(&str, Said)], code: &str) -> Option<Said> {
+    let code = code.to_ascii_lowercase().replace('-', "_");
+    table.iter().find(|(known, _)| *known == code).map(|(_, said)| *said)
+}
+
+/// Is what is not there something that the request names? Then nobody else misses it.
+fn absent(words: &Words, by_status: Option<FaultClass>) -> Option<FaultClass> {
+    let named = match &words.param {
+        Some(param) => !MODEL_MEMBERS.contains(&param.as_str()),
+        None => absent::is_of_request(&words.message),
+    };
+    (by_status == Some(FaultClass::Gone) && !words.foreign && named).then_some(FaultClass::BadRequest)
+}
+
+/// What the message says, where the status leaves it open.
+fn phrase(words: &Words, by_status: Option<FaultClass>, inside: Option<FaultClass>) -> Option<FaultClass> {
+    let is_open = match by_status.or(inside) {
+        None | Some(FaultClass::BadRequest | FaultClass::Gone | FaultClass::RateLimit) => true,
+        Some(class) => by_status.is_none() && class == FaultClass::Server,
+    };
+    if !is_open {
+        return None;
     }
-    by_status.or_else(|| known(GENERAL)).unwrap_or(FaultClass::Server)
+    let message = words.message.to_ascii_lowercase();
+    let find = |table: &[(&str, FaultClass)], so: &dyn Fn(&str) -> bool| {
+        table.iter().find(|(words, _)| so(words)).map(|(_, class)| *class)
+    };
+    if by_status == Some(FaultClass::RateLimit) {
+        return find(BEGINNINGS, &|words| message.contains(words));
+    }
+    let of_request = find(PHRASES, &|words| message.contains(words));
+    if of_request.is_some() {
+        return of_request;
+    }
+    // What says what is wrong with the request speaks of nobody else, and any other refusal may quote the request.
+    if words.param.is_some() || !words.codes.iter().all(|code| is_general(code)) {
+        return None;
+    }
+    let behind_a_name = message.split_once(' ').is_some_and(|(_, rest)| rest.starts_with("is not a valid model"));
+    find(BEGINNINGS, &|words| message.starts_with(words)).or(behind_a_name.then_some(FaultClass::Gone))
+}
+
+/// Does a code say no more than a status would?
+fn is_general(code: &str) -> bool {
+    let is_kind = || matches!(known(CODES, code), Some(Kind(_))) || known(GENERAL, code).is_some();
+    matches!(code, "error" | "api_error" | "server_error")
+        || code.bytes().all(|byte| byte.is_ascii_digit())
+        || is_kind()
 }
 
 /// The many shapes: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, `{"message": …}`, `{"detail": …}`, `{"errors": […]}`.
@@ -168,9 +217,9 @@ fn words(body: Value) -> Words {
             .unwrap_or_default(),
     };
     let metadata = error.get("metadata");
-    let behind = metadata.and_then(|metadata| metadata.get("provider_name")).is_some_and(Value::is_string);
     // OpenRouter: its own message says nothing, the words of the provider behind it are here.
     let raw = metadata.and_then(|metadata| word(metadata, "raw"));
+    let foreign = raw.is_some();
     let message = raw.map_or_else(|| message.clone(), |raw| format!("{message}: {raw}"));
     let codes = ["code", "type", "status"]
         .into_iter()
@@ -183,7 +232,8 @@ fn words(body: Value) -> Words {
         .find_map(|field| error.get(field)?.as_u64())
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| (400..600).contains(status));
-    Words { message: cut(&message), codes, status, behind }
+    let param = word(error, "param").filter(|param| !param.is_empty());
+    Words { message: cut(&message), codes, status, param, foreign }
 }
 
 fn cut(message: &str) -> String {

@@ -126,7 +126,7 @@ impl Job {
         let has = |key| object.get(key).is_some_and(|value| !matches!(value.get(), "null" | "[]"));
         if has("error") {
             let kind = &self.target.provider.kind;
-            return Err(classify::of_answer(self.codec()?, kind, 500, &head.headers, &bytes, self.now));
+            return Err(classify::of_answer(self.codec()?, kind, 200, &head.headers, &bytes, self.now));
         }
         if let Some(counting) = self.rendered.dialect.and_then(registry::counting).filter(|_| self.counts()) {
             return Ok((count::answer(&self.request, counting, bytes, self.rendered.relayed)?, None));

@@ -151,7 +151,7 @@ impl Courier {
         if !is_error {
             return classify::empty();
         }
-        let fault = self.0.errors.decode(500, &reply.headers, &reply.body);
+        let fault = self.0.errors.decode(200, &reply.headers, &reply.body);
         Fault { status: None, ..fault }
     }
 

@@ -117,9 +117,8 @@ impl Codec for Gemini {
 
 /// The parts of the one answer.
 fn parts(document: &Value, reply: &Reply) -> Result<Vec<Value>, Fault> {
-    if let Some(error) = document.get("error").filter(|error| !error.is_null()) {
-        let status = error["code"].as_u64().and_then(|code| u16::try_from(code).ok());
-        return Err(Gemini.decode_fault(status.unwrap_or(500), &reply.headers, &reply.body));
+    if document.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(Gemini.decode_fault(200, &reply.headers, &reply.body));
     }
     if let Some(reason) = document["promptFeedback"]["blockReason"].as_str() {
         return Err(fault::refused(format!("the prompt was blocked: {reason}")));

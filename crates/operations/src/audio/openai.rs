@@ -63,7 +63,7 @@ pub fn billed(body: &[u8]) -> Option<Usage> {
 pub fn read(reply: &Reply) -> Result<Heard, Fault> {
     let document = fault::json(&reply.body)?;
     if document.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(fault::inside(decode_fault(500, &reply.headers, &reply.body)));
+        return Err(fault::inside(decode_fault(200, &reply.headers, &reply.body)));
     }
     if document["text"].as_str().is_none() {
         return Err(fault::empty());

@@ -95,5 +95,5 @@ pub fn broken(told: &Fault, request: &str) -> Bytes {
 }
 
 fn error_of(data: &[u8]) -> Fault {
-    fault::inside(openai::decode_fault(500, &http::HeaderMap::new(), data))
+    fault::inside(openai::decode_fault(200, &http::HeaderMap::new(), data))
 }

@@ -171,7 +171,7 @@ fn read_list(reply: &Reply) -> Result<Made, Fault> {
     let document = fault::json(&reply.body)?;
     if document.get("error").is_some_and(|error| !error.is_null()) {
         let fault =
-            crate::decode_fault(ringmain_core::Operation::Embeddings, Shape::OpenAi, 500, &reply.headers, &reply.body);
+            crate::decode_fault(ringmain_core::Operation::Embeddings, Shape::OpenAi, 200, &reply.headers, &reply.body);
         return Err(fault::inside(fault));
     }
     let mut data: Vec<&Value> = document["data"].as_array().into_iter().flatten().collect();

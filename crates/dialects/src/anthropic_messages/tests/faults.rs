@@ -33,17 +33,33 @@ fn classes_and_scopes() {
     use {FaultClass as C, FaultScope as S};
     let error =
         |kind: &str, message: &str| format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}"#);
+    let thread =
+        r#"{"error":{"type":"not_found_error","message":"Not Found","details":{"error_code":"thread_not_found"}}}"#;
+    let fast = "This organization has not been granted access to fast mode. Contact your account team.";
     let low = "Your credit balance is too low to access the Anthropic API.";
     let table = [
         (400, error("invalid_request_error", low), C::Billing, S::Key),
         (400, error("invalid_request_error", "You have reached your specified API usage limits."), C::Billing, S::Key),
         (400, error("invalid_request_error", "Output blocked by content filtering policy"), C::Refusal, S::Request),
         (400, error("invalid_request_error", "messages: roles must alternate"), C::BadRequest, S::Request),
+        (400, error("invalid_request_error", "speed: 'your credit balance is too low'"), C::BadRequest, S::Request),
         (401, error("authentication_error", "invalid x-api-key"), C::Auth, S::Key),
         (402, error("billing_error", "pay"), C::Billing, S::Key),
         (403, error("permission_error", "no"), C::Auth, S::Key),
         (404, error("not_found_error", "model: claude-0"), C::Gone, S::Target),
         (404, error("not_found_error", "File not found: file_1"), C::BadRequest, S::Request),
+        (404, error("not_found_error", "Skill not found"), C::BadRequest, S::Request),
+        (404, error("not_found_error", ""), C::Gone, S::Target),
+        (404, error("not_found_error", "Not Found"), C::Gone, S::Target),
+        (404, "<html>404</html>".to_owned(), C::Gone, S::Target),
+        (404, thread.to_owned(), C::BadRequest, S::Request),
+        (403, error("permission_error", fast), C::BadRequest, S::Request),
+        (
+            403,
+            error("permission_error", "This account has not been granted access to this workspace."),
+            C::Auth,
+            S::Key,
+        ),
         (413, error("request_too_large", "Request exceeds the maximum size"), C::Context, S::Request),
         (429, error("rate_limit_error", "slow"), C::RateLimit, S::KeyModel),
         (500, error("api_error", "Internal server error"), C::Server, S::Target),
@@ -57,6 +73,18 @@ fn classes_and_scopes() {
         let fault = decode(status, &body);
         assert_eq!((fault.class, fault.scope, fault.status), (class, scope, Some(status)), "{body}");
         assert!(!fault.message.is_empty() && !fault.message.contains('<'), "{body}");
+    }
+}
+
+/// What an error calls itself does not undo its status.
+#[test]
+fn a_status_stands_above_the_type() {
+    let kinds = ["invalid_request_error", "api_error", "rate_limit_error", "authentication_error", "not_found_error"];
+    for kind in kinds {
+        let body = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"model: x"}}}}"#);
+        for status in [400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529] {
+            assert_eq!(Some(decode(status, &body).class), FaultClass::of_status(status), "{status} {kind}");
+        }
     }
 }
 

@@ -37,6 +37,8 @@ fn classes_and_scopes() {
     use {FaultClass as C, FaultScope as S};
     let long = "Input is too long for requested model.";
     let on_demand = "Invocation of model ID x with on-demand throughput isn\u{2019}t supported.";
+    let guardrail = "User: arn:aws:iam::1:user/u is not authorized to perform: bedrock:ApplyGuardrail on resource: g";
+    let invoke = "User: arn:aws:iam::1:user/guardrail is not authorized to perform: bedrock:InvokeModel on resource: m";
     let unknown = "UnrecognizedClientException:http://internal.amazon.com/coral/com.amazon.coral.service/";
     let table = [
         (400, "ValidationException", long, C::Context, S::Request),
@@ -47,7 +49,15 @@ fn classes_and_scopes() {
         (403, "AccessDeniedException", "no access to the model", C::Auth, S::KeyModel),
         (403, unknown, "The security token included in the request is invalid.", C::Auth, S::Key),
         (403, "ExpiredTokenException", "expired", C::Auth, S::Key),
+        (403, "AccessDeniedException", guardrail, C::BadRequest, S::Request),
+        (403, "AccessDeniedException", invoke, C::Auth, S::KeyModel),
         (404, "ResourceNotFoundException", "gone", C::Gone, S::Target),
+        (404, "ResourceNotFoundException", "The guardrail identifier does not exist.", C::BadRequest, S::Request),
+        (400, "ValidationException", "#/x: the provided model identifier is invalid", C::BadRequest, S::Request),
+        (400, "InternalServerException", "odd", C::BadRequest, S::Request),
+        (403, "ValidationException", "odd", C::Auth, S::Key),
+        (429, "ValidationException", "odd", C::RateLimit, S::KeyModel),
+        (500, "ValidationException", "odd", C::Server, S::Target),
         (408, "ModelTimeoutException", "slow", C::Server, S::Target),
         (424, "ModelErrorException", "oops", C::Server, S::Target),
         (424, "", "oops", C::Server, S::Target),

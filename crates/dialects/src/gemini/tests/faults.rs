@@ -45,6 +45,7 @@ fn classes_by_word_and_reason() {
     use FaultClass as C;
     let reason = |reason: &str| json!([{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason }]);
     let none = json!([]);
+    let file = "You do not have permission to access the File abc or it may not exist.";
     let table = [
         (
             400,
@@ -60,7 +61,12 @@ fn classes_by_word_and_reason() {
         (403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers", none.clone(), C::Auth),
         (403, "PERMISSION_DENIED", "This API method requires billing", reason("BILLING_DISABLED"), C::Billing),
         (401, "UNAUTHENTICATED", "invalid credentials", none.clone(), C::Auth),
+        (400, "INVALID_ARGUMENT", "Invalid value at 'x': api key not valid", none.clone(), C::BadRequest),
+        (403, "PERMISSION_DENIED", file, none.clone(), C::BadRequest),
+        (403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)", none.clone(), C::BadRequest),
         (404, "NOT_FOUND", "models/x is not found", none.clone(), C::Gone),
+        (404, "NOT_FOUND", "Requested entity was not found.", none.clone(), C::Gone),
+        (404, "NOT_FOUND", "Not found: cached content metadata for 7.", none.clone(), C::BadRequest),
         (429, "RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later.", none.clone(), C::RateLimit),
         (500, "INTERNAL", "An internal error has occurred", none.clone(), C::Server),
         (503, "UNAVAILABLE", "The model is overloaded.", none.clone(), C::Overloaded),
@@ -75,6 +81,39 @@ fn classes_by_word_and_reason() {
     }
     let unreadable = Gemini.decode_fault(502, &HeaderMap::new(), b"<html>");
     assert_eq!((unreadable.class, unreadable.message.is_empty()), (C::Server, false));
+}
+
+/// The API's word for an error does not undo its status, and decides where there is none.
+#[test]
+fn a_status_stands_above_the_word() {
+    use FaultClass as C;
+    let words = [
+        ("INVALID_ARGUMENT", C::BadRequest),
+        ("INTERNAL", C::Server),
+        ("UNKNOWN", C::Server),
+        ("UNAVAILABLE", C::Overloaded),
+        ("RESOURCE_EXHAUSTED", C::RateLimit),
+        ("UNAUTHENTICATED", C::Auth),
+    ];
+    for (word, class) in words {
+        let error = json!({ "error": { "message": "model", "status": word } });
+        for status in [400, 401, 403, 404, 413, 429, 500, 502, 503] {
+            assert_eq!(Some(decoded(status, &error).class), C::of_status(status), "{status} {word}");
+        }
+        assert_eq!((decoded(200, &error).class, decoded(200, &error).status), (class, None), "{word}");
+    }
+}
+
+#[test]
+fn a_quota_is_one_of_a_model_unless_it_is_one_of_the_project() {
+    let scope = |violation: Value| {
+        let details = json!([{ "violations": [violation] }]);
+        let status = "RESOURCE_EXHAUSTED";
+        decoded(429, &json!({ "error": { "code": 429, "message": "x", "status": status, "details": details } })).scope
+    };
+    assert_eq!(scope(json!({ "quotaId": "x", "quotaDimensions": { "model": "m" } })), FaultScope::KeyModel);
+    assert_eq!(scope(json!({ "quotaId": "RequestsPerDayPerProjectPerModel" })), FaultScope::KeyModel);
+    assert_eq!(scope(json!({ "quotaId": "RequestsPerMinutePerProject" })), FaultScope::Key);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn the_shapes_of_errors() {
             Auth,
             "API key not valid.",
         ),
-        (404, r#"{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}"#, Gone, "x"),
+        (404, r#"{"error":{"code":404,"message":"models/x","status":"NOT_FOUND"}}"#, Gone, "models/x"),
         (422, r#"{"detail":[{"loc":["body"],"msg":"x"}]}"#, BadRequest, "x"),
         (402, r#"{"error":{"message":"Insufficient Balance"}}"#, Billing, "Insufficient Balance"),
         (429, r#"{"object":"error","message":"x","type":"service_tier_capacity_exceeded"}"#, Overloaded, "x"),
@@ -79,6 +79,85 @@ fn the_shapes_of_errors() {
     let behind = r#"{"error":{"code":429,"message":"a","metadata":{"provider_name":"P","raw":"b"}}}"#;
     let fault = OpenAiChat.decode_fault(429, &HeaderMap::new(), behind.as_bytes());
     assert_eq!((fault.scope, fault.message.as_str()), (FaultScope::KeyModel, "a: b"));
+}
+
+fn decoded(status: u16, error: &Value) -> Fault {
+    let body = json!({ "error": error }).to_string();
+    OpenAiChat.decode_fault(status, &HeaderMap::new(), body.as_bytes())
+}
+
+/// What one caller names and nobody else misses, beside what all ask for.
+#[test]
+fn what_is_not_there() {
+    use FaultClass::{BadRequest, Gone};
+    let table = [
+        (json!({ "message": "Item with id 'rs_1' not found.", "param": null, "code": null }), BadRequest),
+        (json!({ "message": "Conversation with id 'conv_1' not found.", "type": "invalid_request_error" }), BadRequest),
+        (json!({ "message": "Prompt with id 'pmpt_1' not found." }), BadRequest),
+        (json!({ "message": "Vector store with id 'vs_1' not found." }), BadRequest),
+        (json!({ "message": "No such File object: file-1", "param": "id" }), BadRequest),
+        (json!({ "message": "gone", "code": "previous_response_not_found" }), BadRequest),
+        (json!({ "message": "no such thing", "param": "model" }), Gone),
+        (json!({ "message": "no such thing", "code": "model_not_found", "param": "input" }), Gone),
+        (json!({ "message": "The model `x` does not exist.", "code": null }), Gone),
+        (json!({ "message": "Invalid URL (POST /v1/responses)" }), Gone),
+        (json!({ "code": "404", "message": "Resource not found" }), Gone),
+        (json!("model 'x' not found, try pulling it first"), Gone),
+        (json!({}), Gone),
+    ];
+    for (error, class) in table {
+        let fault = decoded(404, &error);
+        assert_eq!((fault.class, fault.scope), (class, class.scope()), "{error}");
+    }
+    for page in ["", "404 page not found", "<html>404</html>", "default backend"] {
+        assert_eq!(OpenAiChat.decode_fault(404, &HeaderMap::new(), page.as_bytes()).class, Gone, "{page}");
+    }
+}
+
+/// What a refusal quotes of the request says nothing of the account.
+#[test]
+fn words_that_a_caller_chose() {
+    use FaultClass::{Auth, BadRequest, Billing, Gone};
+    let quoted = "Invalid value: 'credit balance'. Supported values are: 'auto'.";
+    let low = "Your credit balance is too low";
+    let table = [
+        (400, json!({ "message": quoted, "code": "invalid_value", "param": "service_tier" }), BadRequest),
+        (400, json!({ "message": quoted }), BadRequest),
+        (400, json!({ "message": low, "code": "invalid_value" }), BadRequest),
+        (400, json!({ "message": low, "param": "input" }), BadRequest),
+        (400, json!({ "message": low, "code": "invalid_request_error", "param": null }), Billing),
+        (400, json!({ "message": "x/y is not a valid model ID", "code": 400 }), Gone),
+        (400, json!({ "message": "API key not valid. Please pass one.", "status": "INVALID_ARGUMENT" }), Auth),
+        (400, json!({ "message": "tools[0]: api key not valid", "status": "INVALID_ARGUMENT" }), BadRequest),
+        (429, json!({ "message": "Rejected: insufficient balance", "type": "requests" }), Billing),
+    ];
+    for (status, error, class) in table {
+        assert_eq!(decoded(status, &error).class, class, "{error}");
+    }
+}
+
+/// What an error calls itself does not undo its status, and decides where there is none.
+#[test]
+fn a_status_stands_above_the_code() {
+    use FaultClass::{Auth, BadRequest, Billing, RateLimit, Server};
+    let words = [
+        ("invalid_request_error", BadRequest),
+        ("rate_limit_error", RateLimit),
+        ("authentication_error", Auth),
+        ("server_error", Server),
+    ];
+    for (word, class) in words {
+        let error = json!({ "message": "model", "type": word });
+        for status in [400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529] {
+            assert_eq!(Some(decoded(status, &error).class), FaultClass::of_status(status), "{status} {word}");
+        }
+        assert_eq!(decoded(200, &error).class, class, "{word}");
+    }
+    for status in [404, 413, 500, 503, 529] {
+        let fault = decoded(status, &json!({ "message": "model", "code": "insufficient_quota" }));
+        assert_eq!(Some(fault.class), FaultClass::of_status(status), "{status}");
+    }
+    assert_eq!(decoded(403, &json!({ "message": "x", "code": "insufficient_quota" })).class, Billing);
 }
 
 #[test]

@@ -192,9 +192,6 @@ fn read_predicted(reply: &Reply) -> Result<Made, Fault> {
 fn error_inside(document: &Value, reply: &Reply) -> Result<(), Fault> {
     match document.get("error") {
         None | Some(Value::Null) => Ok(()),
-        Some(error) => {
-            let status = error["code"].as_u64().and_then(|code| u16::try_from(code).ok());
-            Err(Gemini.decode_fault(status.unwrap_or(500), &reply.headers, &reply.body))
-        }
+        Some(_) => Err(Gemini.decode_fault(200, &reply.headers, &reply.body)),
     }
 }

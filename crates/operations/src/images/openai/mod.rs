@@ -43,7 +43,7 @@ pub fn takes_as_it_is(request: &Request, model: &str) -> bool {
 pub fn read(reply: &Reply) -> Result<Made, Fault> {
     let document = fault::json(&reply.body)?;
     if document.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(fault::inside(OpenAi.decode_fault(500, &reply.headers, &reply.body)));
+        return Err(fault::inside(OpenAi.decode_fault(200, &reply.headers, &reply.body)));
     }
     let data = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
     let image = |item: &Value| {

@@ -91,7 +91,7 @@ impl Watch {
 
 /// Some tell an error in a member, some at the top.
 fn error(data: &[u8], is_member: bool) -> Fault {
-    let decode = |body: &[u8]| fault::inside(OpenAi.decode_fault(500, &HeaderMap::new(), body));
+    let decode = |body: &[u8]| fault::inside(OpenAi.decode_fault(200, &HeaderMap::new(), body));
     if is_member {
         return decode(data);
     }
