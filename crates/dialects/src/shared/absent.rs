@@ -12,9 +12,33 @@ const NO_SUCH_PATH: [&str; 7] = [
     "unknown request url",
 ];
 
-/// Words that say of nothing in particular that it is not there.
-const NAMELESS: [&str; 3] =
-    ["requested entity was not found", "resource not found", "the requested resource could not be found"];
+/// Words for what one request names, and no other.
+const THINGS: [&str; 24] = [
+    "assistant",
+    "attachment",
+    "batch",
+    "cached",
+    "cachedcontent",
+    "cachedcontents",
+    "container",
+    "conversation",
+    "corpus",
+    "document",
+    "file",
+    "files",
+    "fileobject",
+    "guardrail",
+    "image",
+    "item",
+    "prompt",
+    "response",
+    "session",
+    "skill",
+    "store",
+    "thread",
+    "upload",
+    "voice",
+];
 
 /// Words for what all callers ask for.
 const MODELS: [&str; 7] = ["model", "models", "model_id", "tunedmodels", "deployment", "deployments", "engine"];
@@ -35,23 +59,26 @@ pub fn is_path(message: &str) -> bool {
     page || NO_SUCH_PATH.into_iter().any(begins) && !said.contains("model")
 }
 
-/// Is it something that this one request names: a file, a conversation, an earlier answer?
+/// Is it something that this one request names: a file, a conversation, an earlier answer? Where the words do not say what it
+/// is, it is what all callers ask for.
 pub(crate) fn is_of_request(message: &str) -> bool {
-    let said = message.trim().trim_end_matches('.');
-    let nameless = said.is_empty() || NAMELESS.iter().any(|words| said.eq_ignore_ascii_case(words));
-    !nameless && !is_path(message) && !names_model(message)
+    let (of_model, of_thing) = names(message);
+    of_thing && !of_model && !is_path(message)
 }
 
-/// Is it about a model? What is quoted, or behind "file not found: ", is a name that the caller may have chosen.
-fn names_model(message: &str) -> bool {
+/// Is it about a model, and about a thing that one request names? What is quoted, or behind "file not found: ", is a name
+/// that the caller may have chosen.
+fn names(message: &str) -> (bool, bool) {
     let said = message.to_ascii_lowercase();
     let subject = said.split_once(": ").map(|(subject, _)| subject).filter(|subject| {
         let subject = subject.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         subject.starts_with("no such") || subject.ends_with("not found") && subject != "not found"
     });
     let text = unquoted(subject.unwrap_or(&said));
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.'));
-    words.any(|word| MODELS.contains(&word.trim_end_matches('.')))
+    let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.'));
+    words.map(|word| word.trim_end_matches('.')).fold((false, false), |(of_model, of_thing), word| {
+        (of_model || MODELS.contains(&word), of_thing || THINGS.contains(&word))
+    })
 }
 
 fn unquoted(message: &str) -> String {
@@ -100,6 +127,8 @@ mod tests {
             "The API deployment for this resource does not exist.",
             "Not found the model x or Permission denied",
             "404 Not Found: the model x",
+            "simulated",
+            "does not exist",
         ];
         for message in of_all {
             assert!(!is_of_request(message), "{message}");
