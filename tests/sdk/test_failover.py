@@ -311,6 +311,17 @@ def test_all_limited(start_ringmain, sim):
     assert [len(sim.received(f"limited-{n}")) for n in range(2)] == [1, 1]
 
 
+def test_a_limit_of_one_model_leaves_the_keys_others(start_ringmain, sim, expected):
+    """The next target is asked at once, though it is another model of the same key."""
+    providers = {"a": provider(sim, "by-model", "openai")}
+    targets = "a/gpt-4o@rate-limit=30", "a/gpt-4o-mini"
+    gateway = start_ringmain({"providers": providers, "routes": [route("r", *targets)], "defaults": FAST})
+    for attempts in ("2", "1"):
+        reply, heard = chat(gateway.url, "openai", "r")
+        served_properly("openai", heard, expected)
+        assert (reply.mine("target"), reply.mine("attempts")) == ("a/gpt-4o-mini", attempts)
+
+
 # What the provider says -> the shortest wait in milliseconds. A date has no parts of a second.
 WAITS = {"rate-limit=1": 1000, "rate-limit-ms=1200": 1200, "rate-limit-date=2": 1000, "rate-limit-reset=1": 1000}
 
