@@ -230,13 +230,17 @@ def test_names_of_models(sim, boto, stream):
     table = {
         "us.amazon.nova-lite-v1:0": "us.amazon.nova-lite-v1%3A0",
         profile: profile.replace(":", "%3A").replace("/", "%2F"),
-        "../../x?y#z": "..%2F..%2Fx%3Fy%23z",
+        "..x/y?z#0": "..x%2Fy%3Fz%230",
     }
     for name, escaped in table.items():
         sim.forget()
         boto.ask(f"bedrock/{name}", stream=stream)
         [entry] = sim.received("bedrock")
         assert entry["path"].split("/model/")[1].rsplit("/", 1)[0] == escaped
+    sim.forget()
+    with pytest.raises(botocore.exceptions.ClientError, match="nothing here serves"):
+        boto.ask("bedrock/../../x", stream=stream)
+    assert not sim.received("bedrock")
 
 
 def test_counting_tokens(boto):

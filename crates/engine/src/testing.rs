@@ -105,8 +105,8 @@ pub(crate) fn deployed(kind: Provider, name: &str, is: &str) -> Target {
 }
 
 /// A target at a provider, with what the catalog says of its model.
-pub(crate) fn target_of(provider: Arc<ProviderLink>, name: &str, model: Option<Model>) -> Target {
-    let (model, price) = (model.as_ref(), model.as_ref().and_then(|model| model.price.as_ref()));
+pub(crate) fn target_of(provider: Arc<ProviderLink>, name: &str, model: Option<&Model>) -> Target {
+    let price = model.and_then(|model| model.price.as_ref());
     let known = KnownModel { model, price, family: name, is_own: false };
     Target::new(TargetIx(0), provider, name, &known, &Metrics::new())
 }
@@ -115,8 +115,7 @@ pub(crate) fn target_of(provider: Arc<ProviderLink>, name: &str, model: Option<M
 pub(crate) fn target(name: &str) -> Target {
     let catalog = Catalog::embedded().unwrap();
     let (provider, model) = name.split_once('/').unwrap();
-    let known = catalog.model(provider, model).cloned();
-    target_of(link(catalog.provider(provider).unwrap().clone(), None), model, known)
+    target_of(link(catalog.provider(provider).unwrap().clone(), None), model, catalog.model(provider, model))
 }
 
 /// A route over these targets, in order, with the default clocks.

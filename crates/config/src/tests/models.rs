@@ -77,12 +77,12 @@ fn of_a_target_nothing_is_unknown() {
 fn what_is_wrong_is_said() {
     let table = [
         ("d: gpt-4oo", "E RM0010 1:66 the catalog does not know the model `gpt-4oo` | did you mean `gpt-4o`?"),
-        ("d: {}", "E RM0005 1:69 `providers.openai.models.d` says nothing of the model | write what it is"),
-        ("d:", "E RM0005 1:66 `providers.openai.models.d` says nothing of the model"),
-        ("d: { price: {} }", "E RM0005 1:78 `providers.openai.models.d.price` is empty"),
-        ("d: { price: { output: $1 } }", "E RM0005 1:88 `providers.openai.models.d.price.output` has no `input`"),
-        ("d: { price: { input: many } }", "E RM0004 1:87 `many` is not"),
-        ("d: [gpt-4o]", "E RM0004 1:69 `providers.openai.models.d` takes"),
+        ("d: {}", "E RM0005 1:66 `providers.openai.models.d` says nothing of the model | write what it is"),
+        ("d:", "E RM0005 1:63 `providers.openai.models.d` says nothing of the model"),
+        ("d: { price: {} }", "E RM0005 1:75 `providers.openai.models.d.price` is empty"),
+        ("d: { price: { output: $1 } }", "E RM0005 1:85 `providers.openai.models.d.price.output` has no `input`"),
+        ("d: { price: { input: many } }", "E RM0004 1:84 `many` is not"),
+        ("d: [gpt-4o]", "E RM0004 1:66 `providers.openai.models.d` takes"),
     ];
     for (models, expected) in table {
         let text = format!("providers: {{ openai: {{ keys: ['${{OPENAI_API_KEY}}'], models: {{ {models} }} }} }}");

@@ -13,7 +13,7 @@ const NO_SUCH_PATH: [&str; 7] = [
 ];
 
 /// Words for what one request names, and no other.
-const THINGS: [&str; 24] = [
+const THINGS: [&str; 25] = [
     "assistant",
     "attachment",
     "batch",
@@ -23,6 +23,7 @@ const THINGS: [&str; 24] = [
     "container",
     "conversation",
     "corpus",
+    "dataset",
     "document",
     "file",
     "files",
