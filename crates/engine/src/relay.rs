@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use ringmain_config::OnLoss;
-use ringmain_core::{Fault, FaultClass, Loss, Origin, Phase};
+use ringmain_core::{Fault, FaultClass, FaultScope, Loss, Origin, Phase};
 use ringmain_routing::{Reason, Stop};
 
 use crate::attempt::{Attempts, Lost, Won};
@@ -196,16 +196,8 @@ fn credentials_are_ours(told: Fault) -> Fault {
 /// Several targets were tried, and each failed as servers do: the last one's words alone would not tell that. `None`: it was
 /// one target, or the last says something of the request, the model or the account.
 fn all_failed(lost: &Lost, request: &Inspected, told: &Fault) -> Option<Fault> {
-    let is_outage = matches!(
-        told.class,
-        FaultClass::Network
-            | FaultClass::Server
-            | FaultClass::Overloaded
-            | FaultClass::Timeout
-            | FaultClass::Empty
-            | FaultClass::Protocol
-            | FaultClass::Interrupted
-    );
+    let blames_server = matches!(told.class.scope(), FaultScope::Host | FaultScope::Target);
+    let is_outage = blames_server && told.class != FaultClass::Gone;
     let policy = &request.route.policy;
     let last_of = |at: usize| lost.tried.iter().rev().filter(move |tried| tried.candidate == at);
     let each: Vec<(&str, &Fault)> = (0..policy.candidates.len())
