@@ -29,6 +29,12 @@ pub struct KnownModel<'a> {
 }
 
 impl KnownModel<'_> {
+    /// Is anything known of it, be it its price alone?
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.is_own || self.model.is_some()
+    }
+
     /// Is it known that this is not what the model does?
     #[must_use]
     pub fn is_unfit_for(&self, operation: Operation) -> bool {

@@ -175,7 +175,7 @@ impl Config {
         let mut targets = Vec::new();
         for (index, provider) in self.providers.iter().enumerate() {
             let here = provider.knows(&self.catalog, model);
-            if here.model.is_none() && !here.is_own {
+            if !here.is_known() {
                 continue;
             }
             known = true;

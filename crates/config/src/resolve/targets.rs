@@ -147,10 +147,7 @@ impl Resolver<'_> {
 
     /// A target without a provider.
     fn bare(&mut self, text: &str, to: &Field) {
-        let knows = |provider: &&Provider| {
-            let known = provider.knows(self.catalog, text);
-            known.is_own || known.model.is_some()
-        };
+        let knows = |provider: &&Provider| provider.knows(self.catalog, text).is_known();
         let own = self.providers.iter().find(knows);
         let near = own.map(|provider| provider.name.as_str());
         let near = near.or_else(|| self.catalog.serving(text).map(|(kind, _)| kind).min()).filter(|_| !to.outside);
@@ -166,8 +163,7 @@ impl Resolver<'_> {
     fn known_model(&mut self, provider: usize, model: &str, to: &Field) {
         let Some(provider) = self.providers.get(provider) else { return };
         let kind = provider.kind.id.as_str();
-        let known = provider.knows(self.catalog, model);
-        if known.is_own || known.model.is_some() || self.catalog.models_of(kind).next().is_none() {
+        if provider.knows(self.catalog, model).is_known() || self.catalog.models_of(kind).next().is_none() {
             return;
         }
         let mut near = alike(model, provider.model_names(self.catalog));
